@@ -1,0 +1,150 @@
+"""Bernoulli distribution: one trial that succeeds or fails."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from scipy.special import entr, expit, log_expit, xlog1py, xlogy
+
+from companion import checks
+from companion.families.core import ExponentialFamily
+from companion.remainders import kl_term
+
+
+class Bernoulli(ExponentialFamily):
+    r"""Bernoulli distribution on {0, 1} with success probability p.
+
+    .. math::
+
+       p(x) = p^x (1-p)^{1-x}, \qquad u(x) = x, \qquad \eta = \log\frac{p}{1-p}, \qquad A(\eta) = \log(1 + e^\eta)
+
+       \mathrm{E}[u] = p, \qquad
+       \mathrm{KL}(p\|q) = p\log\frac{p}{q} + (1-p)\log\frac{1-p}{1-q}
+       = p\,\varphi\!\Big(\frac{d}{p}\Big) + (1-p)\,\varphi\!\Big(\frac{-d}{1-p}\Big), \quad d = q - p
+
+    Parameters
+    ----------
+    p : array_like
+        Probability of 1, in [0, 1]; its shape is the shape of the batch.
+
+    Raises
+    ------
+    ValueError
+        If a p is outside [0, 1] or NaN; in `natural_parameters`, if p is 0 or 1.
+
+    References
+    ----------
+    Wainwright and Jordan (2008), section 3.
+
+    Examples
+    --------
+    >>> round(float(Bernoulli(0.5).kl_divergence(Bernoulli(0.25))), 6)
+    0.143841
+    >>> Bernoulli.fit([1, 0, 1, 1])
+    Bernoulli(p=0.75)
+    """
+
+    parameter_names = ("p",)
+    discrete = True
+    support = (0, 1)
+
+    # --- parameters
+    def __init__(self, p):
+        p = checks.probability("Bernoulli", "p", p, "Pass the probability of success, e.g. Bernoulli(0.3); for log-odds use Bernoulli.from_logits.")
+        self._store(p.shape, p=p, complement=1.0 - p, _logits=None)
+
+    @classmethod
+    def from_logits(cls, logits):
+        """The Bernoulli with log-odds `logits` = log(p / (1 - p)); keeps 1 - p exact when p is close to 1.
+
+        >>> float(Bernoulli.from_logits(700.0).complement) > 0
+        True
+        """
+        logits = checks.finite("Bernoulli.from_logits", "logits", logits, "Pass finite log-odds; for p = 0 or 1 use Bernoulli(p).")
+        new = cls(expit(logits))
+        new._store(logits.shape, complement=expit(-logits), _logits=logits, parameter_names=("logits",), _constructor="from_logits")
+        return new
+
+    def natural_parameters(self):
+        if self._logits is not None:
+            return self._logits[..., None]
+        checks.require("Bernoulli.natural_parameters", "p", self.p, (self.p > 0) & (self.p < 1), "a probability strictly between 0 and 1",
+                       "At 0 or 1 the log-odds are infinite: the point lies on the boundary of the family.")
+        return (np.log(self.p) - np.log1p(-self.p))[..., None]
+
+    @classmethod
+    def from_natural(cls, eta):
+        return cls.from_logits(cls._natural_column(eta)[..., 0])
+
+    @classmethod
+    def from_mean_parameters(cls, mu):
+        return cls(cls._mean_column(mu)[..., 0])
+
+    # --- statistics
+    def _statistic(self, x):
+        return x[..., None]
+
+    def _log_partition_at(self, eta):
+        return np.log1p(np.exp(-np.sign(eta.real) * eta[...]))[..., 0] + np.where(eta.real > 0, eta, 0)[..., 0]
+
+    def mean_parameters(self):
+        return self.p[..., None]
+
+    def fisher_information(self):
+        return self.variance()[..., None, None]
+
+    # --- evaluation
+    def log_prob(self, x):
+        x = self._check_data(x)
+        if self._logits is not None:
+            return (x * log_expit(self._logits) + (1 - x) * log_expit(-self._logits))[()]
+        return (xlogy(x, self.p) + xlog1py(1 - x, -self.p))[()]
+
+    def mean(self):
+        return self.p[()]
+
+    def variance(self):
+        return (self.p * self.complement)[()]
+
+    def entropy(self):
+        return (entr(self.p) + entr(self.complement))[()]
+
+    def cross_entropy(self, other):
+        self._check_same_family(other)
+        if other._logits is not None:
+            return -(self.p * log_expit(other._logits) + self.complement * log_expit(-other._logits))[()]
+        return -(xlogy(self.p, other.p) + xlogy(self.complement, other.complement))[()]
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        if self._logits is not None and other._logits is not None:
+            return _kl_from_logits(self, other)
+        # The difference of the smaller cell is the more exact one.
+        difference = np.where(self.p <= 0.5, other.p - self.p, self.complement - other.complement)
+        log_q, log_rest = (None, None) if other._logits is None else (log_expit(other._logits), log_expit(-other._logits))
+        return kl_term(self.p, other.p, difference, log_q) + kl_term(self.complement, other.complement, -difference, log_rest)
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        return (rng.random(size) < self.p).astype(float)
+
+    def to_scipy(self):
+        return stats.bernoulli(self.p)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights):
+        cls(0.5)._check_data(x)
+        return cls(cls._weighted_mean(x, weights))
+
+
+def _kl_from_logits(one, two):
+    """KL from the difference of log-odds: q - p = q (1 - p) (1 - exp(-(b - a)))."""
+    a, b = one._logits, two._logits
+    near = np.abs(b - a) < 1.0
+    shift = np.where(near, b - a, 0.0)
+    difference = -two.p * one.complement * np.expm1(-shift)
+    small = kl_term(one.p, two.p, difference) + kl_term(one.complement, two.complement, -difference)
+    large = one.p * (log_expit(a) - log_expit(b)) + one.complement * (log_expit(-a) - log_expit(-b))
+    return np.where(near, small, large)[()]

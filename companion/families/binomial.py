@@ -1,0 +1,131 @@
+"""Binomial distribution: successes in n independent trials."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from scipy.special import gammaln, xlog1py, xlogy
+
+from companion import checks, quadrature
+from companion.families.bernoulli import Bernoulli
+from companion.families.core import ExponentialFamily
+
+
+class Binomial(ExponentialFamily):
+    r"""Binomial distribution on {0, …, n}; an exponential family with n held fixed.
+
+    .. math::
+
+       p(x) = \binom{n}{x} p^x (1-p)^{n-x}, \qquad u(x) = x, \qquad \eta = \log\frac{p}{1-p}, \qquad A(\eta) = n\log(1+e^\eta)
+
+       \mathrm{E}[u] = np, \qquad \mathrm{KL}\big(\mathrm{Bin}(n,p)\|\mathrm{Bin}(n,q)\big)
+       = n\,\mathrm{KL}\big(\mathrm{Ber}(p)\|\mathrm{Ber}(q)\big)
+
+    Parameters
+    ----------
+    n : array_like
+        Number of trials, whole and at least 1.
+    p : array_like
+        Probability of success, in [0, 1]. n and p broadcast to the shape of the batch.
+
+    Raises
+    ------
+    ValueError
+        If n is not a positive whole number or p is not a probability; from `kl_divergence`, if the two n differ.
+
+    References
+    ----------
+    Wainwright and Jordan (2008), section 3.
+
+    Examples
+    --------
+    >>> dice = Binomial.fit([4, 5, 3, 4], n=12)
+    >>> dice
+    Binomial(n=12.0, p=0.3333333333333333)
+    >>> round(float(Binomial(12, 0.5).kl_divergence(Binomial(12, 0.25))), 6)
+    1.726092
+    """
+
+    parameter_names = ("n", "p")
+    fixed_names = ("n",)
+    discrete = True
+
+    # --- parameters
+    def __init__(self, n, p):
+        n = checks.whole("Binomial", "n", n, 1, "Pass the number of trials, e.g. Binomial(12, 1/3).")
+        p = checks.probability("Binomial", "p", p, "Pass the probability of success of one trial, e.g. Binomial(12, 1/3).")
+        n, p = np.broadcast_arrays(n, p)
+        self._store(p.shape, n=n, p=p, _trial=Bernoulli(p))
+
+    @property
+    def support(self):
+        return (0, self.n[()])
+
+    def natural_parameters(self):
+        return self._trial.natural_parameters()
+
+    @classmethod
+    def from_natural(cls, eta, n):
+        trial = Bernoulli.from_natural(eta)
+        new = cls(n, trial.p)
+        new._store(new.batch_shape, _trial=trial)
+        return new
+
+    @classmethod
+    def from_mean_parameters(cls, mu, n):
+        return cls(n, cls._mean_column(mu)[..., 0] / n)
+
+    # --- statistics
+    def _statistic(self, x):
+        return x[..., None]
+
+    def _log_partition_at(self, eta):
+        return self.n * self._trial._log_partition_at(eta)
+
+    def _log_base_measure(self, x):
+        return gammaln(self.n + 1) - gammaln(x + 1) - gammaln(self.n - x + 1)
+
+    def _mean_log_base_measure(self):
+        return self._numeric(lambda d: quadrature.expectation(d, d._log_base_measure))
+
+    def mean_parameters(self):
+        return (self.n * self.p)[..., None]
+
+    def fisher_information(self):
+        return np.asarray(self.variance())[..., None, None]
+
+    # --- evaluation
+    def log_prob(self, x):
+        x = self._check_data(x)
+        return (self._log_base_measure(x) + xlogy(x, self.p) + xlog1py(self.n - x, -self.p))[()]
+
+    def mean(self):
+        return (self.n * self.p)[()]
+
+    def variance(self):
+        return (self.n * self._trial.variance())[()]
+
+    def entropy(self):
+        return self.cross_entropy(self)
+
+    def cross_entropy(self, other):
+        self._check_same_family(other)
+        return (self.n * self._trial.cross_entropy(other._trial) - self._mean_log_base_measure())[()]
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        return (self.n * self._trial.kl_divergence(other._trial))[()]
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        return rng.binomial(self.n.astype(int), self.p, size).astype(float)
+
+    def to_scipy(self):
+        return stats.binom(self.n.astype(int), self.p)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights, n):
+        cls(n, 0.5)._check_data(x)
+        return cls(n, cls._weighted_mean(x, weights) / n)

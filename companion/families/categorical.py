@@ -1,0 +1,218 @@
+"""Categorical distribution: one of K classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from scipy.special import entr, log_softmax, softmax, xlogy
+
+from companion import checks
+from companion.families.core import ExponentialFamily
+from companion.remainders import expm1_remainder, kl_term
+
+
+class Categorical(ExponentialFamily):
+    r"""Categorical distribution on {0, …, K−1}.
+
+    .. math::
+
+       p(x) = \prod_k p_k^{[x = k]}, \qquad u(x) = ([x=1], \dots, [x=K-1]), \qquad
+       \eta_k = \log\frac{p_k}{p_0}, \qquad A(\eta) = \log\Big(1 + \sum_k e^{\eta_k}\Big)
+
+       \mathrm{E}[u]_k = p_k, \qquad \mathrm{KL}(p\|q) = \sum_k p_k\log\frac{p_k}{q_k}
+       = \sum_k \Big(p_k\log\frac{p_k}{q_k} - p_k + q_k\Big)
+
+    Class 0 is the reference class, so that the K − 1 natural parameters are identified (one η, one distribution).
+
+    Parameters
+    ----------
+    probs : array_like, shape (..., K)
+        Probabilities along the last axis; leading axes are the batch.
+
+    Raises
+    ------
+    ValueError
+        If an entry is outside [0, 1] or a sum differs from 1 by more than 1e-12 (nothing is renormalised).
+
+    References
+    ----------
+    Wainwright and Jordan (2008), section 3.
+
+    Examples
+    --------
+    >>> p, q = Categorical([0.5, 0.25, 0.25]), Categorical([0.25, 0.5, 0.25])
+    >>> round(float(p.kl_divergence(q)), 6)
+    0.173287
+    >>> Categorical.fit([0, 2, 2, 1], classes=3)
+    Categorical(probs=[0.25, 0.25, 0.5])
+    """
+
+    parameter_names = ("probs",)
+    discrete = True
+
+    # --- parameters
+    def __init__(self, probs):
+        probs = checks.probability_vector("Categorical", "probs", probs)
+        self._store(probs.shape[:-1], probs=probs, _logits=None)
+
+    @classmethod
+    def from_logits(cls, logits):
+        """The categorical with probabilities softmax(`logits`), shape (..., K); adding a constant changes nothing.
+
+        >>> Categorical.from_logits([0.0, 0.0]).probs.tolist()
+        [0.5, 0.5]
+        """
+        fix = "Pass finite scores, one for each class, along the last axis."
+        logits = checks.finite("Categorical.from_logits", "logits", logits, fix)
+        if logits.ndim == 0 or logits.shape[-1] == 0:
+            checks.fail("Categorical.from_logits", "logits", logits, "a vector with at least one score", fix)
+        new = cls.__new__(cls)
+        new._store(logits.shape[:-1], probs=softmax(logits, axis=-1), _logits=logits, parameter_names=("logits",),
+                   _constructor="from_logits")
+        return new
+
+    @property
+    def classes(self):
+        """Number of classes K."""
+        return self.probs.shape[-1]
+
+    @property
+    def support(self):
+        return (0, self.classes - 1)
+
+    def _log_probs(self):
+        """log p_k, shape (..., K); the largest is computed from the others, since log(0.99…) loses them."""
+        if self._logits is None:
+            with np.errstate(divide="ignore"):
+                return np.log(self.probs)
+        logs = log_softmax(self._logits, axis=-1)
+        top = np.argmax(self._logits, axis=-1)[..., None]
+        shifted = self._logits - np.take_along_axis(self._logits, top, -1)
+        rest = np.exp(shifted)
+        np.put_along_axis(rest, top, 0.0, -1)
+        np.put_along_axis(logs, top, -np.log1p(rest.sum(-1, keepdims=True)), -1)
+        return logs
+
+    def natural_parameters(self):
+        if self._logits is not None:
+            return self._logits[..., 1:] - self._logits[..., :1]
+        checks.require("Categorical.natural_parameters", "probs", self.probs, self.probs > 0, "positive probabilities",
+                       "A class of probability 0 has η = −inf: the point lies on the boundary of the family.")
+        return np.log(self.probs[..., 1:] / self.probs[..., :1])
+
+    @classmethod
+    def from_natural(cls, eta):
+        eta = np.asarray(eta, dtype=float)
+        eta = cls._natural_column(eta, eta.shape[-1] if eta.ndim else 1)
+        return cls.from_logits(np.concatenate([np.zeros(eta.shape[:-1] + (1,)), eta], axis=-1))
+
+    @classmethod
+    def from_mean_parameters(cls, mu):
+        mu = np.asarray(mu, dtype=float)
+        mu = cls._mean_column(mu, mu.shape[-1] if mu.ndim else 1)
+        return cls(np.concatenate([1 - mu.sum(-1, keepdims=True), mu], axis=-1))
+
+    # --- statistics
+    def _statistic(self, x):
+        return (x[..., None] == np.arange(1, self.classes)).astype(float)
+
+    def _log_partition_at(self, eta):
+        top = np.maximum(np.max(eta.real, axis=-1, keepdims=True), 0)
+        return np.log(np.exp(-top[..., 0]) + np.sum(np.exp(eta - top), axis=-1)) + top[..., 0]
+
+    def mean_parameters(self):
+        return self.probs[..., 1:]
+
+    def fisher_information(self):
+        mu = self.mean_parameters()
+        return mu[..., None] * np.eye(mu.shape[-1]) - mu[..., :, None] * mu[..., None, :]
+
+    # --- evaluation
+    def log_prob(self, x):
+        index = self._check_data(x).astype(int)
+        logs = np.broadcast_to(self._log_probs(), np.broadcast_shapes(index.shape, self.batch_shape) + (self.classes,))
+        index = np.broadcast_to(index, logs.shape[:-1])
+        return np.take_along_axis(logs, index[..., None], axis=-1)[..., 0][()]
+
+    def mean(self):
+        """E[x] of the class number."""
+        return (self.probs @ np.arange(self.classes))[()]
+
+    def variance(self):
+        """Variance of the class number."""
+        away = np.arange(self.classes) - np.asarray(self.mean())[..., None]
+        return np.sum(self.probs * away**2, axis=-1)[()]
+
+    def entropy(self):
+        return np.sum(entr(self.probs), axis=-1)[()]
+
+    def cross_entropy(self, other):
+        self._check_same_family(other)
+        logs = other._log_probs()
+        return -np.sum(np.where(self.probs > 0, self.probs * np.where(self.probs > 0, logs, 0.0), 0.0), axis=-1)[()]
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        if self._logits is not None and other._logits is not None:
+            return _kl_from_logits(self, other)
+        log_q = None if other._logits is None else other._log_probs()
+        return np.sum(kl_term(self.probs, other.probs, log_q=log_q), axis=-1)[()]
+
+    def _check_same_family(self, other):
+        super()._check_same_family(other)
+        if self.classes != other.classes:
+            raise ValueError(
+                f"Categorical.kl_divergence: other has {other.classes} classes; expected {self.classes}, as many as the "
+                "first distribution. Give both the same classes, with probability 0 where one does not occur."
+            )
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        edges = np.cumsum(self.probs, axis=-1)[..., :-1]
+        return np.sum(rng.random(size)[..., None] >= edges, axis=-1).astype(float)
+
+    def to_scipy(self):
+        if self.batch_shape:
+            raise ValueError(f"Categorical.to_scipy: shape of the batch = {self.batch_shape}; expected one distribution. Convert the members one by one.")
+        return stats.rv_discrete(name="categorical", values=(np.arange(self.classes), self.probs))()
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights, classes=None):
+        where = "Categorical.fit"
+        x = checks.whole(where, "x", x, 0, "Code the classes 0, 1, …, K−1.").astype(int)
+        if classes is None:
+            classes = int(x.max()) + 1
+        checks.require(where, "x", x, x < classes, f"a class number below classes = {classes}", "Pass a larger `classes`, or recode.")
+        counts = np.bincount(x, weights=weights, minlength=classes)
+        return cls(counts / counts.sum())
+
+
+def _kl_from_logits(one, two):
+    """KL from the differences of logits d, measured from p's largest class and centred under p, so that a common
+    constant and small shifts lose nothing.
+
+    With c = d − E_p[d], KL = log E_p[e^c] = log(1 + Σ_k p_k (e^c_k − 1 − c_k)): a sum of non-negative remainders. Where
+    it would overflow, q all but excludes what p favours, and Σ_k p_k log(p_k/q_k) has nothing to lose.
+    """
+    p, log_p = one.probs, one._log_probs()
+    top = np.argmax(one._logits, axis=-1)[..., None]
+    d, lost = _difference(two._logits, one._logits)
+    top = np.broadcast_to(top, d.shape[:-1] + (1,))
+    d = (d - np.take_along_axis(d, top, -1)) + (lost - np.take_along_axis(lost, top, -1))
+    c = d - np.sum(p * d, axis=-1, keepdims=True)
+    log_ratio_mass = log_p + c
+    near = np.max(log_ratio_mass, axis=-1) < 500.0
+    far_cell = np.exp(np.minimum(log_ratio_mass, 500.0)) - p * (1.0 + c)
+    cells = np.where(c > 1.0, far_cell, p * expm1_remainder(np.minimum(c, 1.0)))
+    small = np.log1p(np.sum(cells, axis=-1))
+    large = np.sum(np.where(p > 0, p * (log_p - two._log_probs()), 0.0), axis=-1)
+    return np.where(near, small, large)[()]
+
+
+def _difference(a, b):
+    """a − b, and what its rounding lost (Knuth's two-sum, exact)."""
+    d = a - b
+    back = d + b
+    return d, (a - back) + ((back - d) - b)

@@ -1,0 +1,288 @@
+r"""What all families share: two functions define an exponential family, the rest is derived once, here.
+
+A density is :math:`p(x\mid\eta) = h(x)\,\exp(\eta^\top u(x) - A(\eta))`. A family states its sufficient statistic
+:math:`u` and its log-partition function :math:`A`; this module derives the log-density, the mean parameters
+:math:`\nabla A`, the Fisher information :math:`\nabla^2 A`, the KL divergence, the entropy and the fit. A family
+overrides what it can compute more accurately, and the property tests compare both.
+
+Ordinary parameters are stored, natural ones derived from them: the reverse loses digits.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from companion import checks, quadrature
+
+
+def _shown(parameter):
+    """Every digit of up to 24 numbers, so that the repr of a member evaluates to it; a description of larger arrays."""
+    return repr(parameter.tolist()) if isinstance(parameter, np.ndarray) and parameter.size <= 24 else checks.describe(parameter)
+
+
+class Distribution:
+    """An immutable distribution with parameters that broadcast; ``batch_shape`` is the shape of the batch.
+
+    A subclass lists ``parameter_names`` and sets the attributes in ``__init__`` through `_store`.
+    """
+
+    parameter_names: ClassVar[tuple[str, ...]] = ()
+    #: Parameters that are part of the family and not estimated, e.g. the n of a binomial.
+    fixed_names: ClassVar[tuple[str, ...]] = ()
+    discrete: ClassVar[bool] = False
+    #: 0 for numbers, 1 for vectors.
+    event_ndim: ClassVar[int] = 0
+
+    batch_shape: tuple[int, ...]
+    #: The classmethod that takes `parameter_names`; empty for the class itself. `from_logits` sets both on its members.
+    _constructor: str = ""
+
+    def _store(self, batch_shape=(), **values):
+        for name, value in values.items():
+            if isinstance(value, np.ndarray):
+                value = value.copy()
+                value.flags.writeable = False
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "batch_shape", tuple(batch_shape))
+
+    def _parameter(self, name):
+        """A stored parameter; one whose name is also a method (``mean``) is stored with an underscore."""
+        return vars(self)[name if name in vars(self) else f"_{name}"]
+
+    def __setattr__(self, name, value):
+        raise AttributeError(
+            f"{type(self).__name__}.{name} cannot be assigned: distributions are immutable. "
+            f"Make a new one, e.g. {type(self).__name__}({', '.join(self.parameter_names)})."
+        )
+
+    def __repr__(self):
+        inside = ", ".join(f"{name}={_shown(self._parameter(name))}" for name in self.parameter_names)
+        return f"{type(self).__name__}{self._constructor and '.' + self._constructor}({inside})"
+
+    def __eq__(self, other):
+        """Whether both were made from the same numbers (0.5 and log-odds 0 are the same distribution, but not equal)."""
+        return type(self) is type(other) and self.parameter_names == other.parameter_names and all(
+            np.array_equal(self._parameter(name), other._parameter(name)) for name in self.parameter_names
+        )
+
+    __hash__ = None
+
+    def __iter__(self):
+        """The members of a batch of shape (K,), one after another."""
+        if len(self.batch_shape) != 1:
+            raise TypeError(f"{type(self).__name__}: shape of the batch = {self.batch_shape}; expected (K,) to iterate over. "
+                            "Index parameters yourself for other shapes.")
+        return (self._member((k,)) for k in range(self.batch_shape[0]))
+
+    def _check_data(self, x):
+        """`x` as a float array of numbers inside the support, or an error that names the first one outside."""
+        where = f"{type(self).__name__}.log_prob"
+        x = checks.real_array(where, "x", x, "Drop or mark missing values before.")
+        low, high = self.support
+        inside = (x >= low) & (x <= high)
+        if self.discrete:
+            inside = inside & (x == np.floor(x))
+        expected = f"a value in the support {self.describe_support()}"
+        checks.require(where, "x", x, inside, expected, "Data outside the support have likelihood zero; check units and coding.")
+        return x
+
+    def describe_support(self):
+        low, high = self.support
+        low, high = np.min(low), np.max(high)
+        if not self.discrete:
+            return f"({low:g}, {high:g})"
+        return f"{{{low:g}, …, {high:g}}}" if np.isfinite(high) else f"{{{low:g}, {low + 1:g}, …}}"
+
+    def _numeric(self, function, *others):
+        """`function(self, *others).value` of `companion.quadrature` for every member of the batch."""
+        members = [np.broadcast_shapes(self.batch_shape, *(o.batch_shape for o in others))]
+        result = np.empty(members[0])
+        for index in np.ndindex(*members[0]):
+            result[index] = function(*(d._member(index) for d in (self, *others))).value
+        return result[()]
+
+    def _member(self, index):
+        """The single distribution at `index` of a batch that `batch_shape` broadcasts to."""
+        if self.batch_shape == ():
+            return self
+        index = index[len(index) - len(self.batch_shape):]
+        index = tuple(i if size > 1 else 0 for i, size in zip(index, self.batch_shape))
+        make = getattr(type(self), self._constructor) if self._constructor else type(self)
+        return make(*(self._parameter(name)[index] for name in self.parameter_names))
+
+
+class ExponentialFamily(Distribution):
+    r"""A family of densities :math:`h(x)\exp(\eta^\top u(x) - A(\eta))`.
+
+    A subclass states `_statistic` (u), `_log_partition_at` (A, written with functions that accept complex numbers),
+    `natural_parameters` (:math:`\eta` of the ordinary parameters) and `from_natural`; `_log_base_measure` where h is
+    not 1. Everything below then works.
+    """
+
+    # --- what a subclass states -------------------------------------------------------------------------------
+    def _statistic(self, x):
+        """u(x): data (..., event) -> (..., k)."""
+        raise NotImplementedError
+
+    def _log_partition_at(self, eta):
+        """A(eta): (..., k) -> (...), analytic, so that a complex argument works."""
+        raise NotImplementedError
+
+    def _log_base_measure(self, x):
+        """log h(x): data (..., event) -> (...)."""
+        return np.zeros(np.shape(x)[: np.ndim(x) - self.event_ndim])
+
+    def _mean_log_base_measure(self):
+        """E[log h(x)], shape of the batch."""
+        return np.zeros(self.batch_shape)[()]
+
+    def natural_parameters(self):
+        r"""Natural parameters :math:`\eta`, shape ``batch_shape + (k,)``."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_natural(cls, eta):
+        r"""The member with natural parameters `eta` of shape (..., k)."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_mean_parameters(cls, mu):
+        r"""The member with mean parameters :math:`\mathrm{E}[u(x)]` = `mu` of shape (..., k)."""
+        raise NotImplementedError
+
+    # --- derived once for all ---------------------------------------------------------------------------------
+    def sufficient_statistics(self, x):
+        """u(x) for data of shape (n, ...): array of shape (n, ..., k)."""
+        return self._statistic(self._check_data(x))
+
+    def log_partition(self):
+        r"""Log-partition function :math:`A(\eta)`, in nats, shape of the batch."""
+        return self._log_partition_at(self.natural_parameters())[()]
+
+    def log_prob(self, x):
+        r"""Log-density or log-probability :math:`\log p(x)`, in nats; `x` broadcasts against the batch.
+
+        Raises `ValueError` for data outside the support.
+        """
+        x = self._check_data(x)
+        inner = np.sum(self.natural_parameters() * self._statistic(x), axis=-1)
+        return (inner - self.log_partition() + self._log_base_measure(x))[()]
+
+    def mean_parameters(self):
+        r"""Mean parameters :math:`\mathrm{E}[u(x)] = \nabla A(\eta)`, shape ``batch_shape + (k,)``, by complex step."""
+        return self._gradient_of_log_partition(self.natural_parameters())
+
+    def _gradient_of_log_partition(self, eta):
+        step = 1e-30  # no subtraction, so the step may be as small as one likes
+        k = eta.shape[-1]
+        return np.stack(
+            [np.imag(self._log_partition_at(eta + 1j * step * np.eye(k)[i])) / step for i in range(k)], axis=-1
+        )
+
+    def fisher_information(self):
+        r"""Fisher information :math:`\nabla^2 A(\eta) = \mathrm{Cov}[u(x)]` about the natural parameters,
+        shape ``batch_shape + (k, k)``, by extrapolated differences of the complex-step gradient (about ten digits)."""
+        return self._fisher_at(self.natural_parameters())
+
+    def _fisher_at(self, eta):
+        k = eta.shape[-1]
+        columns = []
+        for i in range(k):
+            direction = np.eye(k)[i]
+            scale = 2e-3 * np.maximum(np.abs(eta[..., i : i + 1]), 1e-2)
+            difference = [
+                (self._gradient_of_log_partition(eta + h * scale * direction)
+                 - self._gradient_of_log_partition(eta - h * scale * direction)) / (2 * h * scale)
+                for h in (1.0, 0.5, 0.25)
+            ]
+            first = [(4 * b - a) / 3 for a, b in zip(difference, difference[1:])]
+            columns.append((16 * first[1] - first[0]) / 15)
+        matrix = np.stack(columns, axis=-1)
+        return (matrix + np.swapaxes(matrix, -1, -2)) / 2
+
+    def kl_divergence(self, other):
+        r"""KL divergence to another member of the family, in nats, as accumulated Fisher information:
+
+        .. math:: \mathrm{KL}(\eta_1\|\eta_2) = \int_0^1 (1-t)\,\delta^\top \nabla^2 A(\eta_1 + t\delta)\,\delta\,\mathrm{d}t,
+                  \qquad \delta = \eta_2 - \eta_1,
+
+        by 16 Gauss–Legendre nodes. The integrand is positive, so nothing cancels however close the two are.
+        """
+        self._check_same_family(other)
+        eta = self.natural_parameters()
+        delta = other.natural_parameters() - eta
+        nodes, weights = np.polynomial.legendre.leggauss(16)
+        total = 0.0
+        for t, w in zip((nodes + 1) / 2, weights / 2):
+            total = total + w * (1 - t) * np.einsum("...i,...ij,...j->...", delta, self._fisher_at(eta + t * delta), delta)
+        return total[()]
+
+    def cross_entropy(self, other):
+        r"""Cross-entropy :math:`-\mathrm{E}_p[\log q]` = :math:`A(\eta_q) - \eta_q^\top\mathrm{E}_p[u] - \mathrm{E}_p[\log h]`,
+        in nats, shape of the batch."""
+        self._check_same_family(other)
+        inner = np.sum(other.natural_parameters() * self.mean_parameters(), axis=-1)
+        return (other.log_partition() - inner - self._mean_log_base_measure())[()]
+
+    def entropy(self):
+        r"""Entropy :math:`-\mathrm{E}[\log p]` in nats (for a density: differential entropy, which may be negative)."""
+        return self.cross_entropy(self)
+
+    def _check_same_family(self, other):
+        name = type(self).__name__
+        if type(other) is not type(self):
+            raise TypeError(
+                f"{name}.kl_divergence: other = {checks.describe(other)}; expected another {name}. "
+                "For two different families call companion.kl_divergence(p, q)."
+            )
+        for fixed in self.fixed_names:
+            mine, theirs = getattr(self, fixed), getattr(other, fixed)
+            if not np.all(mine == theirs):
+                raise ValueError(
+                    f"{name}.kl_divergence: {fixed} = {checks.describe(theirs)}; expected {checks.describe(mine)}, the "
+                    f"same {fixed} as the first distribution: with another {fixed} it is another family. "
+                    "Call companion.kl_divergence(p, q), which sums or integrates."
+                )
+
+    @classmethod
+    def fit(cls, x, weights=None, **fixed):
+        """Maximum-likelihood member for data `x` (n, ...) with optional `weights` (n,).
+
+        The likelihood equations of an exponential family say: match the mean of u. Raises `ValueError` where no
+        maximum exists.
+        """
+        x, weights = checks.sample(f"{cls.__name__}.fit", x, weights, cls.event_ndim, "Pass observations as an array of shape (n,).")
+        for name in cls.fixed_names:
+            if name not in fixed:
+                raise TypeError(f"{cls.__name__}.fit: {name} = missing; expected the value of {name}, which is not estimated. "
+                                f"Call {cls.__name__}.fit(x, {name}=...).")
+        return cls._fit(x, weights, **fixed)
+
+    @classmethod
+    def _weighted_mean(cls, values, weights):
+        return np.average(values, axis=0, weights=weights)
+
+    # --- shared helpers ---------------------------------------------------------------------------------------
+    def _draw_shape(self, n, rng):
+        where = f"{type(self).__name__}.sample"
+        return (checks.sample_size(where, n), *self.batch_shape), checks.generator(where, rng)
+
+    @classmethod
+    def _natural_column(cls, eta, k=1):
+        """`eta` checked to be finite with last axis k."""
+        where, fix = f"{cls.__name__}.from_natural", f"Pass an array whose last axis holds the {k} natural parameter(s)."
+        eta = checks.finite(where, "eta", eta, fix)
+        if eta.ndim == 0 or eta.shape[-1] != k:
+            checks.fail(where, "shape of eta", eta.shape, f"(..., {k})", fix)
+        return eta
+
+    @classmethod
+    def _mean_column(cls, mu, k=1):
+        """`mu` checked to be finite with last axis k."""
+        where, fix = f"{cls.__name__}.from_mean_parameters", f"Pass an array whose last axis holds the {k} mean(s) of u(x)."
+        mu = checks.finite(where, "mu", mu, fix)
+        if mu.ndim == 0 or mu.shape[-1] != k:
+            checks.fail(where, "shape of mu", mu.shape, f"(..., {k})", fix)
+        return mu

@@ -1,0 +1,298 @@
+"""Multivariate normal distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from companion import checks
+from companion.families.core import ExponentialFamily
+from companion.remainders import phi
+
+_LOG_2PI = np.log(2 * np.pi)
+
+
+def _solve(lower, right):
+    """lower⁻¹ right over leading axes, `lower` (…, d, d) triangular: forward substitution for a whole batch at once."""
+    out = np.zeros(np.broadcast_shapes(lower.shape[:-2], right.shape[:-2]) + right.shape[-2:])
+    for i in range(lower.shape[-1]):
+        known = lower[..., i : i + 1, :i] @ out[..., :i, :]
+        out[..., i, :] = (right[..., i, :] - known[..., 0, :]) / lower[..., i, i, None]
+    return out
+
+
+class MultivariateNormal(ExponentialFamily):
+    r"""Multivariate normal distribution with mean μ and covariance Σ = LLᵀ.
+
+    .. math::
+
+       p(x) = (2\pi)^{-d/2}|\Sigma|^{-1/2} e^{-\frac12 (x-\mu)^\top\Sigma^{-1}(x-\mu)}, \qquad
+       u(x) = \big(x, (x_i x_j)_{i \ge j}\big), \qquad
+       \eta = \big(\Lambda\mu, -\tfrac12\Lambda_{ii}, -\Lambda_{ij}\big), \quad \Lambda = \Sigma^{-1}
+
+       A(\eta) = \tfrac12\mu^\top\Lambda\mu - \tfrac12\log|\Lambda| + \tfrac d2\log 2\pi
+
+       \mathrm{KL}(p\|q) = \tfrac12\Big[\sum_i\varphi(M_{ii}^2-1) + \sum_{i>j}M_{ij}^2 + \|z\|^2\Big],
+       \quad M = L_q^{-1}L_p, \quad z = L_q^{-1}(\mu_p-\mu_q)
+
+    u holds x and the lower triangle of x xᵀ row by row, so that k = d + d(d+1)/2 and η is identified.
+
+    Parameters
+    ----------
+    mean : array_like, shape (..., d)
+        Mean vector.
+    cov : array_like, shape (..., d, d)
+        Symmetric positive definite covariance matrix.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or a matrix is not symmetric or not positive definite; from `fit`, if the observations lie
+        in a hyperplane (the likelihood is unbounded).
+
+    References
+    ----------
+    Wainwright and Jordan (2008), section 3.
+
+    Examples
+    --------
+    >>> p = MultivariateNormal([0, 0], [[1, 0.5], [0.5, 1]])
+    >>> q = MultivariateNormal([0, 0], [[1, 0], [0, 1]])
+    >>> round(float(p.kl_divergence(q)), 6)
+    0.143841
+    """
+
+    parameter_names = ("mean", "cov")
+    event_ndim = 1
+    support = (-np.inf, np.inf)
+
+    # --- parameters
+    def __init__(self, mean, cov):
+        where = "MultivariateNormal"
+        mean = checks.finite(where, "mean", mean, "Pass the mean as a vector of length d.")
+        cov = checks.finite(where, "cov", cov, "Pass a (d, d) covariance matrix.")
+        self._check_shapes(where, "cov", mean, cov)
+        asymmetry = np.max(np.abs(cov - np.swapaxes(cov, -1, -2)), initial=0.0)
+        if asymmetry > 1e-12 * np.max(np.abs(cov), initial=0.0):
+            checks.fail(where, "cov", cov, "a symmetric matrix", f"It differs from its transpose by {asymmetry:.3g}; average the two if that is rounding.")
+        try:
+            tril = np.linalg.cholesky(cov)
+        except np.linalg.LinAlgError:
+            smallest = float(np.min(np.linalg.eigvalsh(cov)))
+            checks.fail(where, "cov", cov, "a positive definite matrix", f"Its smallest eigenvalue is {smallest:.3g}; drop dependent coordinates.")
+        self._set(mean, tril, cov)
+
+    @classmethod
+    def from_cholesky(cls, mean, tril):
+        """The normal with mean `mean` (..., d) and covariance ``tril @ tril.T``, `tril` (..., d, d) lower triangular
+        with a positive diagonal; keeps digits that forming the covariance would lose.
+
+        >>> MultivariateNormal.from_cholesky([0.0, 0.0], [[1.0, 0.0], [1e-9, 1e-9]]).variance().tolist()
+        [1.0, 2e-18]
+        """
+        where = "MultivariateNormal.from_cholesky"
+        mean = checks.finite(where, "mean", mean, "Pass the mean as a vector of length d.")
+        tril = checks.finite(where, "tril", tril, "Pass a (d, d) lower triangular matrix.")
+        cls._check_shapes(where, "tril", mean, tril)
+        if np.any(np.triu(tril, 1) != 0):
+            checks.fail(where, "tril", tril, "a lower triangular matrix", "Pass np.linalg.cholesky(cov), or the transpose if yours is upper.")
+        diagonal = np.diagonal(tril, axis1=-2, axis2=-1)
+        checks.require(where, "diagonal of tril", diagonal, diagonal > 0, "a positive number", "Flip the sign of the column.")
+        new = cls.__new__(cls)
+        new._set(mean, tril, None)
+        new._store(new.batch_shape, parameter_names=("mean", "tril"), _constructor="from_cholesky")
+        return new
+
+    @staticmethod
+    def _check_shapes(where, name, mean, matrix):
+        fix = "Pass a mean of length d with a (d, d) matrix."
+        if mean.ndim == 0 or mean.shape[-1] == 0:
+            checks.fail(where, "shape of mean", mean.shape, "(..., d)", fix)
+        d = mean.shape[-1]
+        if matrix.ndim < 2 or matrix.shape[-2:] != (d, d):
+            checks.fail(where, f"shape of {name}", matrix.shape, f"(..., {d}, {d})", fix)
+
+    def _set(self, mean, tril, cov):
+        batch = np.broadcast_shapes(mean.shape[:-1], tril.shape[:-2])
+        d = mean.shape[-1]
+        given = cov is not None
+        cov = cov if given else tril @ np.swapaxes(tril, -1, -2)
+        self._store(batch, _mean=np.broadcast_to(mean, batch + (d,)), tril=np.broadcast_to(tril, batch + (d, d)),
+                    cov=np.broadcast_to(cov, batch + (d, d)), _cov_given=given)
+
+    @property
+    def dimension(self):
+        """Number of coordinates d."""
+        return self._mean.shape[-1]
+
+    def _precision(self):
+        inverse = _solve(self.tril, np.broadcast_to(np.eye(self.dimension), self.tril.shape))
+        return np.swapaxes(inverse, -1, -2) @ inverse
+
+    def natural_parameters(self):
+        precision = self._precision()
+        rows, columns = np.tril_indices(self.dimension)
+        second = np.where(rows == columns, -0.5, -1.0) * precision[..., rows, columns]
+        return np.concatenate([np.squeeze(precision @ self._mean[..., None], -1), second], axis=-1)
+
+    @staticmethod
+    def _split(vector):
+        """(…, k) -> first part (…, d) and the symmetric matrix whose lower triangle is the second part."""
+        d = int(round((np.sqrt(9 + 8 * vector.shape[-1]) - 3) / 2))
+        rows, columns = np.tril_indices(d)
+        matrix = np.zeros(vector.shape[:-1] + (d, d), dtype=vector.dtype)
+        matrix[..., rows, columns] = vector[..., d:]
+        matrix[..., columns, rows] = vector[..., d:]
+        return vector[..., :d], matrix
+
+    @classmethod
+    def _precision_from(cls, eta):
+        first, matrix = cls._split(eta)
+        return first, -matrix * (1 + np.eye(matrix.shape[-1]))
+
+    @classmethod
+    def from_natural(cls, eta):
+        eta = cls._sized(eta, "from_natural", "eta")
+        first, precision = cls._precision_from(eta)
+        cov = np.linalg.inv(precision)
+        cov = (cov + np.swapaxes(cov, -1, -2)) / 2
+        return cls(np.squeeze(cov @ first[..., None], -1), cov)
+
+    @classmethod
+    def from_mean_parameters(cls, mu):
+        first, second = cls._split(cls._sized(mu, "from_mean_parameters", "mu"))
+        return cls(first, second - first[..., :, None] * first[..., None, :])
+
+    @classmethod
+    def _sized(cls, vector, method, name):
+        where, fix = f"MultivariateNormal.{method}", "Pass d first-order and d(d+1)/2 second-order entries along the last axis."
+        vector = checks.finite(where, name, vector, fix)
+        sizes = [d + d * (d + 1) // 2 for d in range(1, 200)]
+        if vector.ndim == 0 or vector.shape[-1] not in sizes:
+            checks.fail(where, f"shape of {name}", vector.shape, "(..., d + d(d+1)/2)", fix)
+        return vector
+
+    # --- statistics
+    def _statistic(self, x):
+        rows, columns = np.tril_indices(self.dimension)
+        return np.concatenate([x, x[..., rows] * x[..., columns]], axis=-1)
+
+    def _log_partition_at(self, eta):
+        first, precision = self._precision_from(eta)
+        mean = np.squeeze(np.linalg.solve(precision, first[..., None]), -1)
+        # det of a complex matrix close to a real positive definite one: log of the product of its LU pivots
+        log_det = np.log(np.linalg.det(precision))
+        return 0.5 * np.sum(first * mean, -1) - 0.5 * log_det + 0.5 * first.shape[-1] * _LOG_2PI
+
+    def mean_parameters(self):
+        rows, columns = np.tril_indices(self.dimension)
+        second = self.cov + self._mean[..., :, None] * self._mean[..., None, :]
+        return np.concatenate([self._mean, second[..., rows, columns]], axis=-1)
+
+    def fisher_information(self):
+        d, m, c = self.dimension, self._mean, self.cov
+        rows, columns = np.tril_indices(d)
+        # Cov[x_a, x_i x_j] and Cov[x_a x_b, x_i x_j] of a normal (Isserlis)
+        mixed = c[..., :, rows] * m[..., None, columns] + c[..., :, columns] * m[..., None, rows]
+        a, b, i, j = rows[:, None], columns[:, None], rows[None], columns[None]
+        pair = (c[..., a, i] * c[..., b, j] + c[..., a, j] * c[..., b, i]
+                + m[..., a] * m[..., i] * c[..., b, j] + m[..., a] * m[..., j] * c[..., b, i]
+                + m[..., b] * m[..., i] * c[..., a, j] + m[..., b] * m[..., j] * c[..., a, i])
+        top = np.concatenate([c, mixed], axis=-1)
+        bottom = np.concatenate([np.swapaxes(mixed, -1, -2), pair], axis=-1)
+        return np.concatenate([top, bottom], axis=-2)
+
+    # --- evaluation
+    def _check_data(self, x):
+        where = "MultivariateNormal.log_prob"
+        x = checks.finite(where, "x", x, "Drop or mark missing values before.")
+        if x.ndim == 0 or x.shape[-1] != self.dimension:
+            checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates.")
+        return x
+
+    def _half_log_det(self):
+        return np.sum(np.log(np.diagonal(self.tril, axis1=-2, axis2=-1)), axis=-1)
+
+    def log_prob(self, x):
+        away = self._check_data(x) - self._mean
+        if self.batch_shape:
+            z = np.squeeze(_solve(self.tril, away[..., None]), -1)
+        else:
+            z = _solve(self.tril, away.reshape(-1, self.dimension).T).T.reshape(away.shape)
+        return (-0.5 * np.sum(z**2, -1) - self._half_log_det() - 0.5 * self.dimension * _LOG_2PI)[()]
+
+    def mean(self):
+        return self._mean
+
+    def variance(self):
+        """Variances of the coordinates, (..., d)."""
+        return np.diagonal(self.cov, axis1=-2, axis2=-1)
+
+    def entropy(self):
+        return (0.5 * self.dimension * (1 + _LOG_2PI) + self._half_log_det())[()]
+
+    def cross_entropy(self, other):
+        self._check_same_family(other)
+        matrix, z = self._relative_to(other)
+        spread = np.sum((matrix + np.eye(self.dimension)) ** 2, axis=(-1, -2)) + np.sum(z**2, -1)
+        return (0.5 * (spread + self.dimension * _LOG_2PI) + other._half_log_det())[()]
+
+    def _relative_to(self, other):
+        """M − I = L_q⁻¹(L_p − L_q) and z = L_q⁻¹(μ_p − μ_q): the difference is taken first."""
+        matrix = _solve(other.tril, self.tril - other.tril)
+        z = np.squeeze(_solve(other.tril, (self._mean - other._mean)[..., None]), -1)
+        return matrix, z
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        matrix, z = self._relative_to(other)
+        mean_part = np.sum(z**2, -1)
+        diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
+        below = np.sum(np.tril(matrix, -1) ** 2, axis=(-1, -2))
+        scale = np.diagonal(self.tril, axis1=-2, axis2=-1) / np.diagonal(other.tril, axis1=-2, axis2=-1)
+        total = np.sum(phi(diagonal * (scale + 1), scale**2), axis=-1) + below
+        if self._cov_given and other._cov_given:
+            total = self._near_covariances(other, total)
+        return 0.5 * (total + mean_part)
+
+    def _near_covariances(self, other, total):
+        """For covariances as given and close, Σ φ(λ) over the eigenvalues of L_q⁻¹(Σ_p − Σ_q)L_q⁻ᵀ: two rounded
+        Cholesky factors would differ by rounding alone."""
+        half = _solve(other.tril, self.cov - other.cov)
+        inner = _solve(other.tril, np.swapaxes(half, -1, -2))
+        eigenvalues = np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)
+        near = np.max(np.abs(eigenvalues), axis=-1) < 0.3
+        return np.where(near, np.sum(phi(np.where(near[..., None], eigenvalues, 0.0)), axis=-1), total)[()]
+
+    def _check_same_family(self, other):
+        super()._check_same_family(other)
+        if self.dimension != other.dimension:
+            raise ValueError(
+                f"MultivariateNormal.kl_divergence: other has {other.dimension} coordinates; expected {self.dimension}, as "
+                "many as the first distribution. Compare distributions of the same vector."
+            )
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        noise = rng.standard_normal(size + (self.dimension,))
+        return self._mean + np.squeeze(self.tril @ noise[..., None], -1)
+
+    def to_scipy(self):
+        if self.batch_shape:
+            raise ValueError(f"MultivariateNormal.to_scipy: shape of the batch = {self.batch_shape}; expected one distribution. Convert the members one by one.")
+        return stats.multivariate_normal(self._mean, self.cov)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights):
+        where = "MultivariateNormal.fit"
+        checks.finite(where, "x", x, "Drop or mark missing values before.")
+        centre = cls._weighted_mean(x, weights)
+        away = x - centre
+        cov = np.einsum("ni,nj,n->ij", away, away, np.ones(len(x)) if weights is None else weights)
+        cov = cov / (len(x) if weights is None else weights.sum())
+        if np.linalg.matrix_rank(away if weights is None else away[weights > 0]) < x.shape[1]:
+            checks.fail(where, "x", x, f"observations that span {x.shape[1]} dimensions",
+                        "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or add data.")
+        return cls(centre, (cov + cov.T) / 2)

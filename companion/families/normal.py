@@ -1,0 +1,138 @@
+"""Normal distribution on the line."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from companion import checks
+from companion.families.core import ExponentialFamily
+from companion.remainders import phi
+
+_LOG_2PI = np.log(2 * np.pi)
+
+
+class Normal(ExponentialFamily):
+    r"""Normal distribution with mean μ and standard deviation σ.
+
+    .. math::
+
+       p(x) = \frac{1}{\sqrt{2\pi}\,\sigma} e^{-(x-\mu)^2/2\sigma^2}, \qquad u(x) = (x, x^2), \qquad
+       \eta = \Big(\frac{\mu}{\sigma^2}, -\frac{1}{2\sigma^2}\Big)
+
+       A(\eta) = -\frac{\eta_1^2}{4\eta_2} - \tfrac12\log(-2\eta_2) + \tfrac12\log 2\pi, \qquad
+       \mathrm{E}[u] = (\mu, \mu^2+\sigma^2)
+
+       \mathrm{KL}(p\|q) = \tfrac12\Big[\varphi\Big(\frac{\sigma_p^2-\sigma_q^2}{\sigma_q^2}\Big)
+       + \Big(\frac{\mu_p-\mu_q}{\sigma_q}\Big)^2\Big]
+
+    Parameters
+    ----------
+    mean : array_like
+        Mean μ, finite.
+    sd : array_like
+        Standard deviation σ, positive. The two broadcast to the shape of the batch.
+
+    Raises
+    ------
+    ValueError
+        If a mean is not finite or an sd is not positive; from `fit`, if all observations are equal (the likelihood is
+        unbounded as σ → 0).
+
+    References
+    ----------
+    Wainwright and Jordan (2008), section 3.
+
+    Examples
+    --------
+    >>> round(float(Normal(0, 1).kl_divergence(Normal(1, 2))), 6)
+    0.443147
+    >>> Normal.fit([1.0, 2.0, 3.0, 6.0])
+    Normal(mean=3.0, sd=1.8708286933869707)
+    """
+
+    parameter_names = ("mean", "sd")
+    support = (-np.inf, np.inf)
+
+    # --- parameters
+    def __init__(self, mean, sd):
+        mean = checks.finite("Normal", "mean", mean, "Pass a finite mean, e.g. Normal(0, 1).")
+        sd = checks.positive("Normal", "sd", sd, "Pass the standard deviation (not the variance), e.g. Normal(0, 1).")
+        mean, sd = np.broadcast_arrays(mean, sd)
+        self._store(sd.shape, _mean=mean, sd=sd)
+
+    def natural_parameters(self):
+        return np.stack([self._mean / self.sd**2, -0.5 / self.sd**2], axis=-1)
+
+    @classmethod
+    def from_natural(cls, eta):
+        eta = cls._natural_column(eta, 2)
+        checks.require("Normal.from_natural", "eta[..., 1]", eta[..., 1], eta[..., 1] < 0, "a negative number, −1/(2σ²)",
+                       "The order is (μ/σ², −1/(2σ²)).")
+        return cls(-0.5 * eta[..., 0] / eta[..., 1], np.sqrt(-0.5 / eta[..., 1]))
+
+    @classmethod
+    def from_mean_parameters(cls, mu):
+        mu = cls._mean_column(mu, 2)
+        variance = mu[..., 1] - mu[..., 0] ** 2
+        checks.require("Normal.from_mean_parameters", "E[x²] − E[x]²", variance, variance > 0, "a positive variance",
+                       "The order is (E[x], E[x²]).")
+        return cls(mu[..., 0], np.sqrt(variance))
+
+    # --- statistics
+    def _statistic(self, x):
+        return np.stack([x, x**2], axis=-1)
+
+    def _log_partition_at(self, eta):
+        return -(eta[..., 0] ** 2) / (4 * eta[..., 1]) - 0.5 * np.log(-2 * eta[..., 1]) + 0.5 * _LOG_2PI
+
+    def mean_parameters(self):
+        return np.stack([self._mean, self._mean**2 + self.sd**2], axis=-1)
+
+    def fisher_information(self):
+        m, v = self._mean, self.sd**2
+        return np.stack([np.stack([v, 2 * m * v], -1), np.stack([2 * m * v, 4 * m**2 * v + 2 * v**2], -1)], -2)
+
+    # --- evaluation
+    def log_prob(self, x):
+        z = (self._check_data(x) - self._mean) / self.sd
+        return (-0.5 * (z**2 + _LOG_2PI) - np.log(self.sd))[()]
+
+    def mean(self):
+        return self._mean[()]
+
+    def variance(self):
+        return (self.sd**2)[()]
+
+    def entropy(self):
+        return (0.5 * (1 + _LOG_2PI) + np.log(self.sd))[()]
+
+    def cross_entropy(self, other):
+        self._check_same_family(other)
+        spread = (self.sd / other.sd) ** 2 + ((self._mean - other._mean) / other.sd) ** 2
+        return (0.5 * (spread + _LOG_2PI) + np.log(other.sd))[()]
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        ratio = self.sd / other.sd
+        t = (self.sd - other.sd) / other.sd * (ratio + 1)
+        return 0.5 * (phi(t, ratio**2) + ((self._mean - other._mean) / other.sd) ** 2)
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        return rng.normal(self._mean, self.sd, size)
+
+    def to_scipy(self):
+        return stats.norm(self._mean, self.sd)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights):
+        checks.finite("Normal.fit", "x", x, "Drop or mark infinite values before.")
+        centre = x[0] + cls._weighted_mean(x - x[0], weights)
+        centre = centre + cls._weighted_mean(x - centre, weights)
+        variance = cls._weighted_mean((x - centre) ** 2, weights)
+        checks.require("Normal.fit", "variance of x", variance, variance > 0, "a positive variance",
+                       "With all observations equal the likelihood grows without bound as sd falls to 0: no maximum exists.")
+        return cls(centre, np.sqrt(variance))

@@ -1,0 +1,120 @@
+"""Poisson distribution: counts of independent rare events."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from scipy.special import gammaln, xlogy
+
+from companion import checks, quadrature
+from companion.families.core import ExponentialFamily
+from companion.remainders import kl_term
+
+
+class Poisson(ExponentialFamily):
+    r"""Poisson distribution on {0, 1, 2, …}.
+
+    .. math::
+
+       p(x) = \frac{\lambda^x e^{-\lambda}}{x!}, \qquad u(x) = x, \qquad \eta = \log\lambda, \qquad A(\eta) = e^\eta
+
+       \mathrm{E}[u] = \lambda, \qquad
+       \mathrm{KL}(\lambda_p\|\lambda_q) = \lambda_p\log\frac{\lambda_p}{\lambda_q} - \lambda_p + \lambda_q
+       = \lambda_p\,\varphi\!\Big(\frac{\lambda_q-\lambda_p}{\lambda_p}\Big)
+
+    Parameters
+    ----------
+    rate : array_like
+        Mean count λ, positive and finite; its shape is the shape of the batch.
+
+    Raises
+    ------
+    ValueError
+        If a rate is not a positive finite number; from `fit`, if all counts are zero (no maximum exists).
+
+    References
+    ----------
+    Wainwright and Jordan (2008), section 3.
+
+    Examples
+    --------
+    >>> Poisson.fit([0, 1, 2], weights=[109, 65, 22])
+    Poisson(rate=0.5561224489795918)
+    >>> round(float(Poisson(1.0).kl_divergence(Poisson(2.0))), 6)
+    0.306853
+    """
+
+    parameter_names = ("rate",)
+    discrete = True
+    support = (0, np.inf)
+
+    # --- parameters
+    def __init__(self, rate):
+        rate = checks.positive("Poisson", "rate", rate, "Pass the mean count per interval, e.g. Poisson(0.61).")
+        self._store(rate.shape, rate=rate)
+
+    def natural_parameters(self):
+        return np.log(self.rate)[..., None]
+
+    @classmethod
+    def from_natural(cls, eta):
+        return cls(np.exp(cls._natural_column(eta)[..., 0]))
+
+    @classmethod
+    def from_mean_parameters(cls, mu):
+        return cls(cls._mean_column(mu)[..., 0])
+
+    # --- statistics
+    def _statistic(self, x):
+        return x[..., None]
+
+    def _log_partition_at(self, eta):
+        return np.exp(eta)[..., 0]
+
+    def _log_base_measure(self, x):
+        return -gammaln(x + 1)
+
+    def _mean_log_base_measure(self):
+        return self._numeric(lambda d: quadrature.expectation(d, d._log_base_measure))
+
+    def mean_parameters(self):
+        return self.rate[..., None]
+
+    def fisher_information(self):
+        return self.rate[..., None, None]
+
+    # --- evaluation
+    def log_prob(self, x):
+        x = self._check_data(x)
+        return (xlogy(x, self.rate) - self.rate - gammaln(x + 1))[()]
+
+    def mean(self):
+        return self.rate[()]
+
+    def variance(self):
+        return self.rate[()]
+
+    def cross_entropy(self, other):
+        self._check_same_family(other)
+        return (other.rate - self.rate * np.log(other.rate) - self._mean_log_base_measure())[()]
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        return kl_term(self.rate, other.rate)
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        return rng.poisson(self.rate, size).astype(float)
+
+    def to_scipy(self):
+        return stats.poisson(self.rate)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights):
+        cls(1.0)._check_data(x)
+        rate = cls._weighted_mean(x, weights)
+        checks.require("Poisson.fit", "mean of x", rate, rate > 0, "a positive mean",
+                       "With only zero counts the likelihood rises as the rate falls to 0 and no maximum exists.")
+        return cls(rate)
