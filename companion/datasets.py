@@ -1,0 +1,70 @@
+"""Real data of the book, each loaded with one call from the installed package, offline.
+
+Counts and measurements are facts; the source of each table is in its function's docstring.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import NamedTuple
+
+import numpy as np
+
+
+class CountTable(NamedTuple):
+    """How often each value of a count was observed.
+
+    ``values`` (K,) are the counted values in increasing order, ``frequencies`` (K,) how often each occurred; ``n`` is
+    the number of observations, ``mean`` their average and ``probabilities`` the relative frequencies.
+    """
+
+    values: np.ndarray
+    frequencies: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """Number of observations."""
+        return int(self.frequencies.sum())
+
+    @property
+    def mean(self) -> float:
+        """Average of the observations."""
+        return float(self.values @ self.frequencies / self.n)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Relative frequencies: the empirical distribution as a probability vector."""
+        return self.frequencies / self.n
+
+    def observations(self) -> np.ndarray:
+        """The n observations written out, in increasing order, shape (n,)."""
+        return np.repeat(self.values, self.frequencies).astype(float)
+
+
+def _count_table(name: str) -> CountTable:
+    with resources.files("companion").joinpath("data", name).open(encoding="utf-8") as file:
+        table = np.loadtxt(file, delimiter=",", skiprows=1, dtype=int)
+    return CountTable(table[:, 0], table[:, 1])
+
+
+def weldon_dice() -> CountTable:
+    """Weldon's dice: number of fives or sixes in each of 26,306 throws of twelve dice.
+
+    Source: W. F. R. Weldon's throws, published in K. Pearson (1900), *Philosophical Magazine* 50, 157–175.
+
+    >>> weldon_dice().n, round(weldon_dice().mean / 12, 4)
+    (26306, 0.3377)
+    """
+    return _count_table("weldon_dice.csv")
+
+
+def horse_kicks() -> CountTable:
+    """Deaths by horse kick in the Prussian army: number in each of 200 corps-years (10 corps, 1875–1894).
+
+    Source: L. von Bortkiewicz (1898), *Das Gesetz der kleinen Zahlen*, Leipzig: Teubner. The four corps he set apart
+    for their different make-up are left out, as in the table usually quoted.
+
+    >>> horse_kicks().n, horse_kicks().mean
+    (200, 0.61)
+    """
+    return _count_table("horse_kicks.csv")

@@ -1,0 +1,226 @@
+r"""Likelihood, log-likelihood, and the lines that lead from KL divergence to both.
+
+The module of the chapter *From divergence to likelihood*. Its functions evaluate every line of a derivation on one
+grid of parameters, so that "the same argmin" is a comparison of arrays. A model on a grid is a batch of one of our
+families, for example ``Poisson(np.linspace(0.2, 1.2, 101))``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from companion import checks
+from companion.divergence import FROZEN, kl_divergence
+from companion.families import Distribution, from_scipy
+
+
+# --- the likelihood -----------------------------------------------------------------------------------------------
+def _log_probs(where, model, x, weights=None):
+    """log p(x_i) of every observation of positive weight under every member of a batch: (n,) + batch, and the weights
+    or None."""
+    if not isinstance(model, Distribution):
+        model = (from_scipy(model) if isinstance(model, FROZEN) else None) or checks.fail(
+            where, "model", model, "a member of companion.families or a frozen scipy.stats distribution with an equal in it",
+            "Pass e.g. Poisson(0.6) or Normal([0, 1], 1).", TypeError)
+    x, weights = checks.sample(where, x, weights, model.event_ndim, "Pass observations as an array of shape (n,).")
+    event = x.shape[1:]
+    terms = model.log_prob(x.reshape(len(x), *(1,) * len(model.batch_shape), *event))
+    if weights is None:
+        return terms, None
+    return terms[weights > 0], weights[weights > 0]  # 0 · log 0 = 0
+
+
+def log_likelihood(model, x, weights=None):
+    r"""Log-likelihood :math:`\ell = \sum_i w_i \log p(x_i)` of independent observations, in nats.
+
+    Parameters
+    ----------
+    model : member of companion.families, Mixture, or frozen scipy.stats distribution
+        A batch gives one value for each member.
+    x : array_like, shape (n,) or (n, d)
+        Observations.
+    weights : array_like, shape (n,), optional
+        How often each observation counts: frequencies of a table, for example.
+
+    Returns
+    -------
+    float or ndarray
+        Shape of the batch.
+
+    Raises
+    ------
+    ValueError
+        If x is empty, has NaN or values outside the support, or the weights do not fit.
+
+    References
+    ----------
+    Cox and Hinkley (1974), chapter 2.
+
+    Examples
+    --------
+    >>> from companion.families import Poisson
+    >>> log_likelihood(Poisson([0.5, 0.61, 0.7]), x=[0, 1, 2, 3, 4], weights=[109, 65, 22, 3, 1]).round(3)
+    array([-208.367, -206.107, -207.317])
+    """
+    terms, weights = _log_probs("log_likelihood", model, x, weights)
+    return (terms.sum(axis=0) if weights is None else np.tensordot(weights, terms, axes=(0, 0)))[()]
+
+
+def likelihood(model, x):
+    r"""Likelihood :math:`\prod_i p(x_i)`, multiplied out in double precision: 0.0 once the product underflows.
+
+    The chapter uses it to show why one maximises the logarithm. Arguments as for `log_likelihood`.
+
+    Examples
+    --------
+    >>> from companion.families import Bernoulli
+    >>> float(likelihood(Bernoulli(0.5), [0, 1, 1]))
+    0.125
+    >>> float(likelihood(Bernoulli(0.5), np.ones(2000)))
+    0.0
+    """
+    terms, _ = _log_probs("likelihood", model, x)
+    with np.errstate(under="ignore"):
+        return np.prod(np.exp(terms), axis=0)[()]
+
+
+def perplexity(model, x, weights=None):
+    r"""Perplexity :math:`\exp(-\ell / \sum_i w_i)`: the number of equally likely outcomes with the same average surprise.
+
+    Examples
+    --------
+    >>> from companion.families import Categorical
+    >>> round(float(perplexity(Categorical([0.25] * 4), [0, 3, 1])), 12)
+    4.0
+    """
+    terms, weights = _log_probs("perplexity", model, x, weights)
+    return np.exp(-np.average(terms, axis=0, weights=weights))[()]
+
+
+# --- the derivations, line by line --------------------------------------------------------------------------------
+class Line(NamedTuple):
+    """One line of a derivation: its formula, its value at every parameter, and what is done with it."""
+
+    formula: str
+    values: np.ndarray
+    goal: str
+
+    @property
+    def best(self) -> int:
+        """Index of the minimum or maximum."""
+        return int(np.argmin(self.values) if self.goal == "min" else np.argmax(self.values))
+
+
+def kl_lines(p, models, outcomes):
+    r"""The six lines from :math:`\arg\min_\theta \mathrm{KL}(p\|p_\theta)` to
+    :math:`\arg\max_\theta \mathrm{E}_p[\log p_\theta]`, each evaluated as it is written.
+
+    Parameters
+    ----------
+    p : array_like, shape (K,)
+        Probabilities of `outcomes`, all positive: p_data, written out.
+    models : ExponentialFamily
+        A batch of discrete distributions, shape (g,): p_θ on a grid of θ.
+    outcomes : array_like, shape (K,)
+        The values x that p can take.
+
+    Returns
+    -------
+    list of Line
+        Six lines, each with `values` of shape (g,).
+
+    Examples
+    --------
+    >>> from companion.families import Poisson
+    >>> lines = kl_lines([0.5, 0.3, 0.2], Poisson(np.arange(1, 20) / 10), outcomes=[0, 1, 2])
+    >>> [line.best for line in lines]
+    [6, 6, 6, 6, 6, 6]
+    """
+    p = checks.probability_vector("kl_lines", "p", p)
+    checks.require("kl_lines", "p", p, p > 0, "positive probabilities", "Leave out outcomes of probability zero: they do not enter an expectation under p.")
+    outcomes = checks.finite("kl_lines", "outcomes", outcomes, "Pass the values that p can take.")
+    if outcomes.shape != p.shape or p.ndim != 1:
+        checks.fail("kl_lines", "shape of outcomes", outcomes.shape, f"{p.shape}, one value for each probability", "Pass two vectors of equal length.")
+    log_q = models.log_prob(outcomes[:, None])
+    log_p = np.log(p)[:, None]
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        ratio = np.exp(log_p) / np.exp(log_q)
+    return [
+        Line("KL(p ‖ q)", kl_divergence(_on_integers(p, outcomes), models), "min"),
+        Line("E[log(p / q)]", p @ np.log(ratio), "min"),
+        Line("E[log p − log q]", p @ (log_p - log_q), "min"),
+        Line("E[log p] − E[log q]", p @ log_p - p @ log_q, "min"),
+        Line("−E[log q]", -(p @ log_q), "min"),
+        Line("E[log q]", p @ log_q, "max"),
+    ]
+
+
+def _on_integers(p, outcomes):
+    """Probability vector on {0, …, max(outcomes)}."""
+    checks.whole("kl_lines", "outcomes", outcomes, 0, "Pass outcomes that are counts.")
+    vector = np.zeros(int(outcomes.max()) + 1)
+    vector[outcomes.astype(int)] = p
+    return vector
+
+
+def sample_lines(x, models):
+    r"""The same chain on a sample: each expectation under p_data replaced by the average over the n observations.
+
+    Line by line as in `kl_lines`, with :math:`p_{\mathrm{emp}}(x)`, the fraction of observations equal to x, in place
+    of p. For discrete data this is exact algebra about the empirical distribution, not an approximation.
+
+    Examples
+    --------
+    >>> from companion.families import Poisson
+    >>> lines = sample_lines([0, 1, 0, 2, 1, 0, 0, 0, 1, 2], Poisson(np.arange(1, 20) / 10))
+    >>> [line.best for line in lines]
+    [6, 6, 6, 6, 6, 6]
+    """
+    x, _ = checks.sample("sample_lines", x, None, 0, "Pass counts as an array of shape (n,).")
+    outcomes, counts = np.unique(x, return_counts=True)
+    return kl_lines(counts / len(x), models, outcomes)
+
+
+def likelihood_lines(x, models):
+    r"""The four lines of maximum likelihood: joint probability, product, its logarithm, sum of logarithms.
+
+    Line 1 multiplies conditional probabilities :math:`p(x_i \mid x_1, \dots, x_{i-1})`, which under independence are
+    the marginals :math:`p_\theta(x_i)`: that is where iid enters. All lines are evaluated in double precision, so for
+    long samples the first three underflow and only the last survives.
+
+    Examples
+    --------
+    >>> from companion.families import Bernoulli
+    >>> [line.best for line in likelihood_lines([1, 0, 0, 1, 1], Bernoulli(np.arange(1, 10) / 10))]
+    [5, 5, 5, 5]
+    """
+    terms, _ = _log_probs("likelihood_lines", models, x)
+    joint = np.ones(terms.shape[1:])
+    for term in terms:  # one observation after another
+        joint = joint * np.exp(term)
+    product = likelihood(models, x)
+    with np.errstate(divide="ignore"):
+        log_product = np.log(product)
+    return [
+        Line("p(x₁, …, xₙ)", joint, "max"),
+        Line("Π p(xᵢ)", product, "max"),
+        Line("log Π p(xᵢ)", log_product, "max"),
+        Line("Σ log p(xᵢ)", log_likelihood(models, x), "max"),
+    ]
+
+
+# --- exact, limit, meaningless ------------------------------------------------------------------------------------
+def empirical_probabilities(x):
+    """Values of a discrete sample in increasing order and the fraction of observations equal to each.
+
+    Examples
+    --------
+    >>> values, fractions = empirical_probabilities([2, 0, 0, 1])
+    >>> values.tolist(), fractions.tolist()
+    ([0.0, 1.0, 2.0], [0.5, 0.25, 0.25])
+    """
+    x, _ = checks.sample("empirical_probabilities", x, None, 0, "Pass observations as an array of shape (n,).")
+    values, counts = np.unique(x, return_counts=True)
+    return values, counts / len(x)
