@@ -1,0 +1,66 @@
+"""The ledger page: ``{ledger}`` renders the rows of one source from ``book/ledger.yml``.
+
+    ```{ledger} notes
+    ```
+
+A paid row links to its derivation, functions, checks, figure and exercise, so that a dead reference fails the build;
+what a link cannot prove is proved by ``tests/test_ledger.py``.
+"""
+
+from pathlib import Path
+
+import yaml
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+LEDGER = Path(__file__).resolve().parent.parent / "ledger.yml"
+ROLES = {"eq": "eq", "def": "prf:ref", "thm": "prf:ref", "prop": "prf:ref", "fig": "numref", "ex": "ref"}
+
+
+def rows():
+    return yaml.safe_load(LEDGER.read_text(encoding="utf-8"))
+
+
+def reference(label):
+    """A MyST role for a label; its prefix tells the kind."""
+    return f"{{{ROLES[label.split('-')[0]]}}}`{label}`"
+
+
+def check(entry):
+    """A test id as code; ``chapter#cell`` as a link to the chapter."""
+    if "#" in entry:
+        chapter, cell = entry.split("#")
+        return f"cell `{cell}` of {{doc}}`{chapter}`"
+    return f"`{entry.split('::')[-1]}`"
+
+
+def lines_of(row):
+    many = lambda key, show: ", ".join(show(item) for item in ([row[key]] if isinstance(row[key], str) else row[key]))
+    yield f"**{row['id']}** · {row['claim']}"
+    if row["status"] == "open":
+        yield ": *Open.*"
+        return
+    yield (
+        f": *Paid.* Derived in {many('derivation', reference)}; computed by {many('computed', lambda n: f'{{py:obj}}`~{n}`')}; "
+        f"checked by {many('checked', check)}; seen in {many('figure', reference)}; practised in {many('exercise', reference)}."
+    )
+
+
+class Ledger(SphinxDirective):
+    required_arguments = 1
+
+    def run(self):
+        self.env.note_dependency(str(LEDGER))
+        chosen = [row for row in rows() if row["source"] == self.arguments[0]]
+        paid = sum(row["status"] == "paid" for row in chosen)
+        text = [f"{paid} of {len(chosen)} rows are paid.", ""]
+        for row in chosen:
+            text += [*lines_of(row), ""]
+        holder = nodes.container(classes=["ledger"])
+        self.state.nested_parse(text, self.content_offset, holder)
+        return [holder]
+
+
+def setup(app):
+    app.add_directive("ledger", Ledger)
+    return {"parallel_read_safe": True}
