@@ -26,12 +26,16 @@ def reference(label):
     return f"{{{ROLES[label.split('-')[0]]}}}`{label}`"
 
 
-def check(entry):
-    """A test id as code; ``chapter#cell`` as a link to the chapter."""
-    if "#" in entry:
-        chapter, cell = entry.split("#")
-        return f"cell `{cell}` of {{doc}}`{chapter}`"
-    return f"`{entry.split('::')[-1]}`"
+def checks(entries):
+    """Claim cells by chapter, then tests by name."""
+    chapters = {}
+    for entry in entries:
+        if "#" in entry:
+            chapter, cell = entry.split("#")
+            chapters.setdefault(chapter, []).append(f"`{cell}`")
+    tests = [f"`{entry.split('::')[-1]}`" for entry in entries if "::" in entry]
+    cells = "; ".join(f"the cells {', '.join(names)} of {{doc}}`{chapter}`" for chapter, names in chapters.items())
+    return f"{cells}, and the tests {', '.join(tests)}"
 
 
 def lines_of(row):
@@ -42,7 +46,7 @@ def lines_of(row):
         return
     yield (
         f": *Paid.* Derived in {many('derivation', reference)}; computed by {many('computed', lambda n: f'{{py:obj}}`~{n}`')}; "
-        f"checked by {many('checked', check)}; seen in {many('figure', reference)}; practised in {many('exercise', reference)}."
+        f"checked by {checks(row['checked'])}; seen in {many('figure', reference)}; practised in {many('exercise', reference)}."
     )
 
 

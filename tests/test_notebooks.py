@@ -1,0 +1,200 @@
+"""What nbval does not see: cells that were never run, missing alt text, stale metadata, numbers in prose, exercises."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
+CHAPTERS = [path for path in NOTEBOOKS if path.stem != "functions"]
+STUBS = ("raise NotImplementedError", "return None", "return 0.0")
+
+
+def load(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def printed(notebook):
+    """All text that the cells printed."""
+    outputs = (output for cell in code_cells(notebook) for output in cell["outputs"])
+    return "\n".join("".join(output.get("text", "")) for output in outputs)
+
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+@each_notebook
+def test_is_executed_in_order_without_errors_or_stderr(path):
+    cells = code_cells(load(path))
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
+    assert not [o for o in outputs if o["output_type"] == "execute_result"], "print what the reader should see"
+
+
+@each_notebook
+def test_metadata_is_what_the_refresh_command_writes(path):
+    notebook = load(path)
+    assert notebook["metadata"]["kernelspec"] == {"display_name": "Python 3", "language": "python", "name": "python3"}
+    assert notebook["metadata"]["language_info"] == {"name": "python"}
+    identifiers = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(identifiers)) == len(identifiers)
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]+", identifier) for identifier in identifiers), "cells are named by what they show"
+    assert not [cell["id"] for cell in notebook["cells"] if "execution" in cell["metadata"]]
+
+
+@each_notebook
+def test_is_small(path):
+    assert path.stat().st_size < 1_000_000
+
+
+@each_notebook
+def test_every_figure_has_a_name_a_caption_and_alt_text(path):
+    for cell in code_cells(load(path)):
+        images = [o for o in cell["outputs"] if "image/png" in o.get("data", {})]
+        assert len(images) == source(cell).count("plt.show()"), cell["id"]
+        if images:
+            rendering = cell["metadata"]["mystnb"]
+            assert rendering["figure"]["name"].startswith("fig-"), cell["id"]
+            assert len(rendering["figure"]["caption"]) > 40, cell["id"]
+            alt = rendering["image"]["alt"]
+            assert len(alt) > 60 and alt != rendering["figure"]["caption"], cell["id"]
+
+
+@each_notebook
+def test_code_and_output_fit_the_page(path):
+    notebook = load(path)
+    for cell in code_cells(notebook):
+        assert max(map(len, source(cell).splitlines())) <= 80, cell["id"]
+        assert ("plt.show()" in source(cell)) <= ("hide-input" in tags(cell)), f"{cell['id']}: fold the code of figures"
+    assert max(map(len, printed(notebook).splitlines())) <= 82
+
+
+@each_notebook
+def test_claim_marks_are_printed_only_by_checks(path):
+    for cell in code_cells(load(path)):
+        assert "✓" not in source(cell), cell["id"]
+
+
+@each_notebook
+def test_every_number_in_the_prose_comes_out_of_a_cell(path):
+    """Decimals and numbers with a thousands separator in the text must be printed by a cell, or be put into one."""
+    notebook = load(path)
+    known = printed(notebook) + "\n" + "\n".join(source(cell) for cell in code_cells(notebook))
+    known_values = {float(n.replace(",", "").replace("_", "")) for n in re.findall(r"\d[\d,_]*\.?\d*(?:e-?\d+)?", known)}
+    missing = []
+    for cell in notebook["cells"]:
+        captions = cell["metadata"].get("mystnb", {})
+        text = source(cell) if cell["cell_type"] == "markdown" else " ".join(
+            [captions.get("figure", {}).get("caption", ""), captions.get("image", {}).get("alt", "")])
+        text = re.sub(r"\{[a-z:]+\}`[^`]*`|^:.*$|https?://\S+", " ", text, flags=re.M)
+        for number in re.findall(r"(?<![\w.])\d+(?:,\d{3})+(?:\.\d+)?|(?<![\w.,])\d+\.\d+", text):
+            value, decimals = float(number.replace(",", "")), len(number.partition(".")[2])
+            if not any(abs(round(k, decimals) - value) < 1e-12 or abs(round(100 * k, decimals) - value) < 1e-12 for k in known_values):
+                missing.append((cell["id"], number))
+    assert not missing
+
+
+@each_chapter
+def test_chapter_has_every_part_of_the_page_template(path):
+    notebook = load(path)
+    text = "\n".join(source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    course = notebook["metadata"]["course"]
+    assert 2 <= len(course["objectives"]) <= 4 and course["prerequisites"] and course["minutes"] > 0
+    head = source(notebook["cells"][0])
+    assert head.startswith(f"# {course['title']}\n") and "$" not in course["title"]
+    for objective in course["objectives"]:
+        assert objective in re.sub(r"\$(.*?)\$", r"\1", head), objective
+    assert f"{course['minutes']} minutes" in head
+    first_formula = min(text.find("$$"), text.find("(eq-"))
+    assert 0 < text.find("```{explorer}") < first_formula, "something to play with before any formula"
+    for part in ("## Remember", "## Exercises", "## Check yourself", "## Further reading", ":class: trap", "{prf:proof}"):
+        assert part in text, part
+    remembered = re.search(r"## Remember\n+(.*)", text, re.S).group(1).split("\n\n")[0]
+    assert remembered.count("\n- ") + 1 <= 5
+
+
+@each_chapter
+def test_every_exercise_has_a_difficulty_and_a_solution(path):
+    cells = load(path)["cells"]
+    text = "\n".join(source(cell) for cell in cells if cell["cell_type"] == "markdown")
+    exercises = re.findall(r"```\{exercise\} .*? (★{1,3})\n:label: (ex-[\w-]+)", text)
+    assert len(exercises) == text.count("```{exercise}") >= 4
+    solved = set(re.findall(r"```\{solution\} (ex-[\w-]+)\n:class: dropdown", text))
+    for position, cell in enumerate(cells):
+        if "exercise" in tags(cell):
+            assert "hide-input" in tags(cell) and "check" in tags(cells[position + 1]), cell["id"]
+            statement = source(cells[position - 1])
+            solved.add(re.search(r":label: (ex-[\w-]+)", statement).group(1))
+    assert solved == {label for _, label in exercises}
+
+
+def solutions():
+    for path in CHAPTERS:
+        for cell in code_cells(load(path)):
+            if "exercise" in tags(cell):
+                yield pytest.param(path, cell["id"], id=f"{path.stem}-{cell['id']}")
+
+
+@pytest.mark.parametrize("path, identifier", list(solutions()))
+def test_the_check_passes_the_solution_and_fails_every_stub(path, identifier):
+    """Run all cells that the check needs, then put stubs in place of the solution's functions."""
+    cells = code_cells(load(path))
+    place = next(i for i, cell in enumerate(cells) if cell["id"] == identifier)
+    namespace = prepared(path, place)
+    exec(compile(source(cells[place]), identifier, "exec"), namespace)
+    check = compile(source(cells[place + 1]), f"check of {identifier}", "exec")
+    exec(check, dict(namespace))
+
+    functions = [node for node in ast.parse(source(cells[place])).body if isinstance(node, ast.FunctionDef)]
+    assert functions, "a coded answer is one cell of top-level functions"
+    for stub in STUBS:
+        stubbed = dict(namespace)
+        for function in functions:
+            exec(f"def {function.name}({ast.unparse(function.args)}):\n    {stub}", stubbed)
+        with pytest.raises(Exception):
+            exec(check, stubbed)
+
+
+_prepared: dict[Path, tuple[int, dict]] = {}
+
+
+def prepared(path, place):
+    """The names defined by the chapter's cells before `place`, run once in order without drawing."""
+    done, namespace = _prepared.get(path, (0, {}))
+    if done > place:
+        done, namespace = 0, {}
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    for cell in code_cells(load(path))[done:place]:
+        exec(compile(source(cell), cell["id"], "exec"), namespace)
+        plt.close("all")
+    _prepared[path] = (place, namespace)
+    return dict(namespace)
+
+
+def test_a_seed_decides_everything():
+    """Random numbers in chapters come from generators with a seed, never from global state."""
+    for path in NOTEBOOKS:
+        for cell in code_cells(load(path)):
+            assert not re.search(r"np\.random\.(?!default_rng|Generator)", source(cell)), (path.stem, cell["id"])
+            assert not re.search(r"default_rng\(\)", source(cell)), (path.stem, cell["id"])
