@@ -17,10 +17,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
-from scipy.stats import _distn_infrastructure as infrastructure  # rv_frozen, rv_sample: documented, not exported
+from scipy import stats
 
-from companion.remainders import expm1_remainder, phi
+from companion.densities import as_distribution
+from companion.remainders import expm1_remainder
 
 __all__ = ["Estimate", "QuadratureError", "as_distribution", "cross_entropy", "entropy", "expectation", "kl_divergence"]
 
@@ -191,11 +191,12 @@ def _kl_rows(x, place, logs, rounding):
     lp, lq = logs
     w, v = np.exp(lp + place), np.exp(lq + place)
     ratio = np.where(w > 0, lq - lp, 0.0)
+    rounding = [np.where(w > 0, rounding[0], 0.0), rounding[1]]
     remainder = np.where(ratio > 1, v - w - w * ratio, w * expm1_remainder(np.minimum(ratio, 1.0)))
     remainder = np.where(w > 0, remainder, v)
-    density, location = rounding[0] + rounding[1], _EPS * np.abs(place)
-    noise = [w * (density + location), v * (density + location),
-             w * (density + location * np.abs(ratio)), np.abs(v - w) * density + remainder * (location + 4 * _EPS)]
+    (rp, rq), location = rounding, _EPS * np.abs(place)
+    noise = [w * (rp + location), v * (rq + location), w * (rp + rq + (location + rp) * np.abs(ratio)),
+             w * np.abs(ratio) * rp + np.abs(v - w) * rq + remainder * (location + 4 * _EPS)]
     return np.stack([w, v, -w * ratio, remainder]), np.stack(noise)
 
 
@@ -264,10 +265,12 @@ def _integrate(dists, rows, low, high):
 
 # --- quadrature -------------------------------------------------------------------------------------------------
 class _Piece(NamedTuple):
-    """The points c + sign * exp(t)."""
+    """The points c + sign * exp(t); p is zero, as far as doubles can tell, outside (start, stop)."""
 
     c: float
     sign: int
+    start: float = -math.inf
+    stop: float = math.inf
 
 
 class _Integral:
@@ -278,7 +281,9 @@ class _Integral:
 
     def log_densities(self, piece, t):
         y = piece.sign * np.exp(t)
-        return [d.log_density(piece.c, y) for d in self.dists]
+        densities = [d.log_density(piece.c, y) for d in self.dists]
+        densities[0] = np.where((t < piece.start) | (t > piece.stop), -math.inf, densities[0])
+        return densities
 
     def evaluate(self, piece, t):
         """Rows (3K, n): values, rounding errors, absolute values."""
@@ -419,7 +424,14 @@ class _Integral:
             else:
                 knots.append(b)
         knots = np.array(knots)
-        good = np.isfinite(self.log_densities(piece, knots)).all(axis=0)
+        finite = np.isfinite(self.log_densities(piece, knots))
+        if len(finite) == 2 and finite[1].all() and finite[0].any():  # where p has run out, the rest of q stays
+            i, j = np.flatnonzero(finite[0])[[0, -1]]
+            if i > 0 and (t := self.vanishes(piece, knots[i], knots[i - 1])) is not None:
+                piece, finite[0, :i] = piece._replace(start=t), True
+            if j < knots.size - 1 and (t := self.vanishes(piece, knots[j], knots[j + 1])) is not None:
+                piece, finite[0, j:] = piece._replace(stop=t), True
+        good = finite.all(axis=0)
         ends, cut_first, cut_last = [], False, False
         if good.any():
             i, j = np.flatnonzero(good)[[0, -1]]
@@ -430,6 +442,12 @@ class _Integral:
         ends = [(knots[0], -1, cut_first, abs(np.median(marks) - knots[0]))]
         ends += [(knots[-1], 1, cut_last, abs(np.median(marks) - knots[-1]))] if is_open else []
         return piece, knots, ends
+
+    def vanishes(self, piece, good, bad):
+        """The t where p ceases to be a positive number, if it falls faster than any power there."""
+        t, densities = self.edge(piece, good, bad)
+        before = self.dists[0].log_density(piece.c, piece.sign * np.exp(np.array([t - 0.01 * np.sign(bad - good)])))[0]
+        return t if densities[0] < _FLOOR and before - densities[0] > 0.5 else None
 
     def trim(self, piece, knots, good, bad, position):
         t, densities = self.edge(piece, good, bad)
@@ -590,356 +608,3 @@ def _geometric_bound(terms):
     a = np.abs(terms)
     ratio = np.where(a[:, 1] > 0, np.maximum(a[:, 0] / a[:, 1], a[:, 1] / a[:, 2]), 0.0)
     return np.where(a[:, 0] == 0, 0.0, np.where(ratio < 1, 4 * a[:, 0] / (1 - ratio), math.inf))
-
-
-# --- distributions ----------------------------------------------------------------------------------------------
-class _Density:
-    """What the quadrature needs of a distribution.
-
-    ``log_density(c, y)`` is the log-density at c + y, evaluated without forming the sum where c is an end of the support.
-    ``center``, ``spread`` and ``features`` say where the mass is, ``kinks`` where the density is not smooth,
-    ``resolution(c)`` how close to its end or kink c the density can be evaluated, ``magnitude`` how large the terms are whose
-    sum is the log-density, where they cancel.
-    """
-
-    atoms = None
-    kinks = ()
-    centers = ()
-    scale = 1.0
-    magnitude = 0.0
-    offset = 0.0  # of the lattice of a discrete distribution from the integers
-
-    def locate(self, features):
-        features = np.unique(np.asarray(features, dtype=float))
-        self.features = features = features[np.isfinite(features)]
-        ends = [x for x in (self.low, self.high) if np.isfinite(x)]
-        if features.size == 0:
-            features = np.array(ends or [0.0])
-        self.center = float(features[features.size // 2])
-        spread = features[-1] - features[0]
-        self.spread = float(spread) if spread > 0 else float(ends[1] - ends[0]) if len(ends) == 2 else self.scale
-
-    def resolution(self, c):
-        return 1e4 * _EPS * abs(c) if c in (self.low, self.high) or c in self.kinks else 0.0
-
-
-class _Scipy(_Density):
-    """A frozen scipy distribution in standardised coordinates z = (x - loc)/scale."""
-
-    def __init__(self, frozen, argument):
-        dist = frozen.dist
-        shapes, loc, scale = dist._parse_args(*frozen.args, **frozen.kwds)
-        self.name = _scipy_name(frozen)
-        if any(np.size(v) != 1 for v in (*shapes, loc, scale)):
-            raise TypeError(f"{argument} = {self.name}; expected a single distribution, not an array of them. Loop over its parameters.")
-        shapes = [np.asarray(s).reshape(()) for s in shapes]
-        self.loc, self.scale = float(np.ravel(loc)[0]), float(np.ravel(scale)[0])
-        if not (np.all(dist._argcheck(*shapes)) and self.scale > 0 and np.isfinite(self.loc)):
-            raise ValueError(f"{argument} = {self.name}; expected parameters in the domain of stats.{dist.name}. scipy would return nan.")
-        self.discrete = isinstance(dist, stats.rv_discrete)
-        key = dist.name if type(dist).__module__.startswith("scipy.stats") else None
-        shapes = [np.asarray(s, dtype=float) for s in shapes]
-        hook = dist._logpmf if self.discrete else dist._logpdf
-        standard = _LOG_DENSITY.get(key, hook)
-        self.standard = lambda z: standard(z, *shapes)
-        from_low, from_high = _FROM_ENDS.get(key, (None, None))
-        self.from_low = from_low and (lambda y: from_low(y, *shapes))
-        self.from_high = from_high and (lambda y: from_high(y, *shapes))
-        self.a, self.b = (float(v) for v in ((-np.pi, np.pi) if key == "vonmises" else dist._get_support(*shapes)))
-        self.low, self.high = self.a * self.scale + self.loc, self.b * self.scale + self.loc
-        if isinstance(dist, infrastructure.rv_sample):
-            self.atoms = np.asarray(dist.xk, dtype=float) + self.loc
-        if key in ("betabinom", "betanbinom", "hypergeom", "nhypergeom", "skellam") or (self.discrete and key is None):
-            self.magnitude = float(sum(np.abs(special.xlogy(s, np.abs(s) + 1)) for s in shapes))
-        self.offset = self.loc % 1 if self.discrete else 0.0
-        self.locate(np.asarray(self.landmarks(dist, shapes)) * self.scale + self.loc)
-        self.kinks = tuple(float(z) * self.scale + self.loc for z in _KINKS.get(key, lambda *s: ())(*shapes))
-        if isinstance(dist, stats.rv_histogram):
-            self.kinks = tuple(np.asarray(dist._hbins) * self.scale + self.loc)
-
-    def landmarks(self, dist, shapes):
-        """Quantiles where they are cheap, else mean and standard deviation where scipy has a formula for them."""
-        generic = stats.rv_discrete if self.discrete else stats.rv_continuous
-        with np.errstate(all="ignore"):
-            if self.atoms is not None:
-                return dist.xk
-            if type(dist)._ppf is not generic._ppf:
-                return dist._ppf(np.array([0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999]), *shapes)
-            if not self.discrete or np.isinf(self.a):
-                try:  # scipy's search for a quantile of a density that it integrates numerically
-                    return dist._ppf(np.array([0.25, 0.5, 0.75]), *shapes)
-                except (ArithmeticError, RuntimeError, ValueError):
-                    return []
-            if type(dist)._stats is generic._stats:
-                return [self.a]
-            mean, variance = dist._stats(*shapes)[:2]
-            points = mean + np.sqrt(variance) * np.array([-2.0, 0.0, 2.0])
-            return np.r_[self.a, points[(points > self.a) & (points < self.b)]]
-
-    def log_density(self, c, y):
-        s = y / self.scale
-        with np.errstate(all="ignore"):
-            if c == self.low and self.from_low:
-                return np.where(s <= self.b - self.a, self.from_low(s), -np.inf) - math.log(self.scale)
-            if c == self.high and self.from_high:
-                return np.where(-s <= self.b - self.a, self.from_high(-s), -np.inf) - math.log(self.scale)
-            z = s + (self.a if c == self.low else self.b if c == self.high else (c - self.loc) / self.scale)
-            value = self.standard(z) - math.log(self.scale)
-        return np.where((z >= self.a) & (z <= self.b), value, -np.inf)
-
-    def resolution(self, c):
-        if (c == self.low and self.from_low) or (c == self.high and self.from_high):
-            return 0.0
-        z = self.a if c == self.low else self.b if c == self.high else (c - self.loc) / self.scale if c in self.kinks else 0.0
-        return 1e4 * _EPS * abs(z) * self.scale
-
-
-class _Mixture(_Density):
-    """A weighted sum of distributions."""
-
-    def __init__(self, obj, argument):
-        self.name = repr(obj)
-        parts, weights = obj.components, np.asarray(obj.weights, dtype=float)
-        if hasattr(parts, "batch_shape"):  # one batch of a family
-            parts = [parts._member((i,)) for i in range(weights.size)]
-        self.parts = [as_distribution(d, f"{argument}, component {i}") for i, d in enumerate(parts) if weights[i] > 0]
-        self.log_weights = np.log(weights[weights > 0])
-        self.discrete, self.offset = self.parts[0].discrete, self.parts[0].offset
-        self.low, self.high = min(d.low for d in self.parts), max(d.high for d in self.parts)
-        self.scale = min(d.scale for d in self.parts)
-        self.kinks = tuple({x for d in self.parts for x in (*d.kinks, d.low, d.high) if self.low < x < self.high})
-        self.locate([x for d in self.parts for x in d.features])
-        self.spread = min(d.spread for d in self.parts)
-        self.centers = tuple(c for d in self.parts for c in d.centers or [d.center])
-
-    def log_density(self, c, y):
-        parts = [w + d.log_density(c, y) for w, d in zip(self.log_weights, self.parts)]
-        return special.logsumexp(parts, axis=0) if len(parts) > 1 else parts[0]
-
-    def resolution(self, c):
-        return max(d.resolution(c) for d in self.parts)
-
-
-class _Object(_Density):
-    """Any object with ``log_prob(x)`` and ``support``; ``log_prob_from_left(y)``, ``log_prob_from_right(y)`` and
-    ``quadrature_points()`` are used where they exist."""
-
-    def __init__(self, obj, argument):
-        self.obj, self.name, self.discrete = obj, repr(obj), bool(obj.discrete)
-        support = obj.support() if callable(obj.support) else obj.support
-        self.low, self.high = (float(np.ravel(v)[0]) for v in support)
-        self.ends = {self.low: getattr(obj, "log_prob_from_left", None), self.high: getattr(obj, "log_prob_from_right", None)}
-        if hasattr(obj, "quadrature_points"):
-            points = obj.quadrature_points()
-        else:
-            try:
-                mean, sd = float(obj.mean()), float(obj.variance()) ** 0.5
-                points = [x for x in (mean - 2 * sd, mean, mean + 2 * sd) if self.low < x < self.high]
-            except (AttributeError, TypeError, ValueError, NotImplementedError):
-                points = []
-        self.locate(points)
-
-    def log_density(self, c, y):
-        if self.ends.get(c):
-            return np.asarray(self.ends[c](np.abs(y)), dtype=float)
-        x = c + y
-        inside = (x >= self.low) & (x <= self.high)
-        value = np.full(x.shape, -np.inf)
-        value[inside] = self.obj.log_prob(x[inside])
-        return value
-
-    def resolution(self, c):
-        return 0.0 if self.ends.get(c) else super().resolution(c)
-
-
-def as_distribution(obj, argument="distribution"):
-    """The adapter that the quadrature works with, for a frozen scipy distribution or an object with ``log_prob``.
-
-    Raises
-    ------
-    TypeError
-        If `obj` is neither, is not frozen, not univariate, or an array of distributions.
-    ValueError
-        If its parameters are outside their domain.
-    """
-    if isinstance(obj, _Density):
-        return obj
-    if getattr(obj, "batch_shape", ()) != () or getattr(obj, "event_ndim", 0):
-        raise TypeError(f"{argument} = {obj!r}; expected a single distribution of one number. Loop over the members of a batch.")
-    if hasattr(obj, "components") and hasattr(obj, "weights"):
-        return _Mixture(obj, argument)
-    if hasattr(obj, "to_scipy"):
-        obj, original = obj.to_scipy(), obj
-        if isinstance(obj, infrastructure.rv_frozen):
-            adapter = _Scipy(obj, argument)
-            adapter.name = repr(original)
-            return adapter
-        obj = original
-    if isinstance(obj, infrastructure.rv_frozen):
-        return _Scipy(obj, argument)
-    if isinstance(obj, infrastructure.rv_sample):
-        return _Scipy(obj(), argument)
-    if isinstance(obj, infrastructure.rv_generic):
-        raise TypeError(f"{argument} = stats.{obj.name}, a family; expected a distribution. Give it parameters: stats.{obj.name}(...).")
-    if all(hasattr(obj, name) for name in ("log_prob", "support", "discrete")):
-        return _Object(obj, argument)
-    raise TypeError(
-        f"{argument} = {obj!r}, a {type(obj).__name__}; expected a frozen scipy.stats distribution, e.g. stats.gamma(2), or a "
-        "distribution of this package. For vectors of probabilities call companion.kl_divergence."
-    )
-
-
-def _scipy_name(frozen):
-    inside = [repr(getattr(v, "item", lambda v=v: v)()) if np.size(v) == 1 else "..." for v in frozen.args]
-    inside += [f"{k}={v}" for k, v in frozen.kwds.items()]
-    return f"{frozen.dist.name or type(frozen.dist).__name__}({', '.join(inside)})"
-
-
-# --- scipy's log-densities where the library has only a density, loses digits far out, or floors its argument ------
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-_LOG_PI = math.log(math.pi)
-
-
-def _log1p_square(x):
-    """log(1 + x^2) without overflow."""
-    x = np.abs(x)
-    return np.where(x > 1e8, 2 * np.log(x), np.log1p(x * x))
-
-
-def _triangle(y, c):
-    return math.log(2) + np.where(y < c, np.log(y) - np.log(c), np.log1p(-y) - np.log1p(-c))
-
-
-def _trapezoid(y, c, d):
-    log_height = np.log(2 / (d - c + 1))
-    return log_height + np.where(y < c, np.log(y) - np.log(c), np.where(y <= d, 0.0, np.log1p(-y) - np.log1p(-d)))
-
-
-def _stirling(k):
-    """Remainder of Stirling's formula: log Γ(k + 1) - [k log k - k + log(2πk)/2]."""
-    large = np.maximum(k, 16.0)
-    series = (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / large**2) / large**2) / large**2) / large**2) / large
-    return np.where(k < 16, special.gammaln(k + 1) - special.xlogy(k + 0.5, k) + k - _HALF_LOG_2PI, series)
-
-
-def _deviance(k, mean):
-    """k log(k/mean) - k + mean."""
-    return np.where(k > 0, k * phi((mean - k) / np.where(k > 0, k, 1.0), mean / np.where(k > 0, k, 1.0)), mean)
-
-
-def _poisson(k, mean):
-    """Loader's form: Stirling's remainder and a deviance instead of three large numbers that cancel."""
-    return np.where(k > 0, -_HALF_LOG_2PI - np.log(k) / 2 - _stirling(k) - _deviance(k, mean), -mean)
-
-
-def _binomial(k, n, p, complement=None):
-    r = n - k
-    complement = 1 - p if complement is None else complement
-    inside = (
-        _stirling(n) - _stirling(k) - _stirling(r) - _deviance(k, n * p) - _deviance(r, n * complement)
-        - _HALF_LOG_2PI - (np.log(k) + np.log(r) - np.log(n)) / 2
-    )
-    return np.where(k == 0, n * np.log1p(-p), np.where(r == 0, n * np.log(p), inside))
-
-
-def _gamma(x, a):
-    if a < 16:
-        return special.xlogy(a - 1, x) - x - special.gammaln(a)
-    return _poisson(a, x) + np.log(a) - np.log(x)
-
-
-def _beta(x, a, b):
-    if min(a, b) < 16:
-        return special.xlogy(a - 1, x) + special.xlog1py(b - 1, -x) - special.betaln(a, b)
-    n = a + b
-    return (
-        _stirling(n) - _stirling(a) - _stirling(b) - _deviance(a, n * x) - _deviance(b, n * (1 - x))
-        - _HALF_LOG_2PI + (np.log(a) + np.log(b) - np.log(n)) / 2 - np.log(x) - np.log1p(-x)
-    )
-
-
-def _johnson_sb(y, a, b):
-    logit = np.log(y) - np.log1p(-y)
-    return np.log(b) - np.log(y) - np.log1p(-y) - _HALF_LOG_2PI - (a + b * logit) ** 2 / 2
-
-
-def _skellam(k, a, b):
-    z, m = 2 * np.sqrt(a * b), np.abs(k)
-    scaled = special.ive(m, z)
-    small = m * np.log(z / 2) - special.gammaln(m + 1) + np.log(special.hyp0f1(m + 1, z * z / 4)) - z
-    return -((np.sqrt(a) - np.sqrt(b)) ** 2) + k / 2 * np.log(a / b) + np.where(scaled > 1e-280, np.log(scaled), small)
-
-
-def _log_choose(n, k):
-    return -np.log(n + 1) - special.betaln(n - k + 1, k + 1)
-
-
-_LOG_DENSITY = {
-    "arcsine": lambda x: -_LOG_PI - (np.log(x) + np.log1p(-x)) / 2,
-    "beta": _beta,
-    "burr": lambda x, c, d: np.log(c * d) - (c + 1) * np.log(x) - (d + 1) * np.logaddexp(0, -c * np.log(x)),
-    "burr12": lambda x, c, d: np.log(c * d) + (c - 1) * np.log(x) - (d + 1) * np.logaddexp(0, c * np.log(x)),
-    "cauchy": lambda x: -_LOG_PI - _log1p_square(x),
-    "fisk": lambda x, c: np.log(c) - (c + 1) * np.log(x) - 2 * np.logaddexp(0, -c * np.log(x)),
-    "foldcauchy": lambda x, c: -_LOG_PI + np.logaddexp(-_log1p_square(x - c), -_log1p_square(x + c)),
-    "foldnorm": lambda x, c: -_HALF_LOG_2PI + np.logaddexp(-((x - c) ** 2) / 2, -((x + c) ** 2) / 2),
-    "chi2": lambda x, df: _gamma(x / 2, df / 2) - math.log(2),
-    "erlang": _gamma,
-    "gamma": _gamma,
-    "halfcauchy": lambda x: math.log(2) - _LOG_PI - _log1p_square(x),
-    "hypsecant": lambda x: math.log(2) - _LOG_PI - np.abs(x) - np.log1p(np.exp(-2 * np.abs(x))),
-    "invweibull": lambda x, c: np.log(c) - (c + 1) * np.log(x) - x**-c,
-    "johnsonsb": _johnson_sb,
-    "johnsonsu": lambda x, a, b: np.log(b) - _HALF_LOG_2PI - _log1p_square(x) / 2 - (a + b * np.arcsinh(x)) ** 2 / 2,
-    "kappa3": lambda x, a: np.log(a) - (a + 1) / a * np.logaddexp(np.log(a), a * np.log(x)),
-    "laplace": lambda x: -math.log(2) - np.abs(x),
-    "levy": lambda x: -_HALF_LOG_2PI - 1.5 * np.log(x) - 1 / (2 * x),
-    "levy_l": lambda x: -_HALF_LOG_2PI - 1.5 * np.log(-x) + 1 / (2 * x),
-    "loglaplace": lambda x, c: np.log(c / 2) + np.where(x < 1, c - 1, -c - 1) * np.log(x),
-    "moyal": lambda x: -_HALF_LOG_2PI - (x + np.exp(-x)) / 2,
-    "pareto": lambda x, b: np.log(b) - (b + 1) * np.log(x),
-    "rice": lambda x, b: np.log(x) - (x - b) ** 2 / 2 + np.log(special.i0e(x * b)),
-    "skewcauchy": lambda x, a: -_LOG_PI - _log1p_square(x / (1 + a * np.sign(x))),
-    "t": lambda x, df: stats.norm._logpdf(x) if np.isinf(df) else (
-        np.log(special.poch(df / 2, 0.5)) - (np.log(df) + _LOG_PI) / 2 - (df + 1) / 2 * _log1p_square(x / np.sqrt(df))),
-    "trapezoid": _trapezoid,
-    "triang": _triangle,
-    "betabinom": lambda k, n, a, b: _log_choose(n, k) + special.betaln(k + a, n - k + b) - special.betaln(a, b),
-    "binom": _binomial,
-    "boltzmann": lambda k, r, n: np.log(special.expm1(-r) / special.expm1(-r * n)) - r * k,
-    "dlaplace": lambda k, a: np.log(np.tanh(a / 2)) - a * np.abs(k),
-    "logser": lambda k, p: k * np.log(p) - np.log(k) - np.log(-np.log1p(-p)),
-    "nbinom": lambda k, n, p: np.log(n / (n + k)) + _binomial(n, n + k, p),
-    "planck": lambda k, r: np.log(-special.expm1(-r)) - r * k,
-    "poisson": _poisson,
-    "randint": lambda k, low, high: np.full(np.shape(k), -np.log(high - low)),
-    "skellam": _skellam,
-    "zipf": lambda k, a: -a * np.log(k) - np.log(special.zeta(a, 1)),
-    "zipfian": lambda k, a, n: -a * np.log(k) + stats.zipfian._logpmf(np.ones(1), a, n),
-}
-
-#: Standard log-density as a function of the distance from the left and from the right end of the support.
-_FROM_ENDS = {
-    "anglit": 2 * (lambda y: np.log(np.sin(2 * y)),),
-    "arcsine": 2 * (_LOG_DENSITY["arcsine"],),
-    "beta": (_beta, lambda y, a, b: _beta(y, b, a)),
-    "cosine": 2 * (lambda y: 2 * np.log(np.sin(y / 2)) - _LOG_PI,),
-    "genextreme": (None, lambda y, c: (1 / c - 1) * np.log(c * y) - (c * y) ** (1 / c)),
-    "genpareto": (None, lambda y, c: -(1 + 1 / c) * np.log(-c * y)),
-    "johnsonsb": (_johnson_sb, lambda y, a, b: _johnson_sb(y, -a, b)),
-    "pareto": (lambda y, b: np.log(b) - (b + 1) * np.log1p(y), None),
-    "powerlaw": (None, lambda y, a: np.log(a) + (a - 1) * np.log1p(-y)),
-    "rdist": 2 * (lambda y, c: _beta(y / 2, c / 2, c / 2) - math.log(2),),
-    "semicircular": 2 * (lambda y: math.log(2) - _LOG_PI + (np.log(y) + np.log(2 - y)) / 2,),
-    "trapezoid": (_trapezoid, lambda y, c, d: _trapezoid(y, 1 - d, 1 - c)),
-    "triang": (_triangle, lambda y, c: _triangle(y, 1 - c)),
-    "uniform": 2 * (np.zeros_like,),
-}
-
-#: Points inside the support where a standard density is not smooth.
-_KINKS = {
-    "dgamma": lambda *s: (0,), "dweibull": lambda *s: (0,), "gennorm": lambda *s: (0,), "laplace": lambda: (0,),
-    "laplace_asymmetric": lambda k: (0,), "skewcauchy": lambda a: (0,), "loglaplace": lambda c: (1,),
-    "triang": lambda c: (c,), "trapezoid": lambda c, d: (c, d), "crystalball": lambda b, m: (-b,), "dlaplace": lambda a: (0,),
-    "rel_breitwigner": lambda rho: (rho,),
-}

@@ -1,0 +1,341 @@
+"""The numeric engine: frozen 30-digit references, infinities, close pairs, honest error bounds, clear errors."""
+
+import json
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from companion.families import Mixture, Normal, Poisson
+from companion.quadrature import Estimate, QuadratureError, as_distribution, cross_entropy, entropy, expectation, kl_divergence
+
+PAIRS = json.loads((Path(__file__).parent / "data" / "kl_pairs.json").read_text())
+
+
+class Blend:
+    """A mixture of any scipy distributions: the attributes that the quadrature looks for, and nothing else."""
+
+    def __init__(self, weights, components):
+        self.weights, self.components = weights, components
+
+
+def make(law):
+    name, shapes = law
+    if name == "mixture":
+        return Blend(shapes["weights"], [make(c) for c in shapes["components"]])
+    return getattr(stats, name)(**shapes)
+
+
+def label(row):
+    return f"{row['p'][0]}-{row['q'][0]}-{row['kl'][:8]}"
+
+
+@pytest.fixture(autouse=True)
+def no_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+# --- the frozen table ---------------------------------------------------------------------------------------------
+def test_table_is_large_and_has_all_kinds():
+    names = {law[0] for row in PAIRS for law in (row["p"], row["q"])}
+    assert len(PAIRS) >= 60
+    assert names >= {"t", "cauchy", "lognorm", "pareto", "levy", "beta", "gamma", "arcsine", "weibull_min", "powerlaw", "uniform",
+                     "triang", "truncnorm", "laplace", "mixture", "poisson", "nbinom", "betabinom", "zipf", "skellam", "dlaplace"}
+
+
+@pytest.mark.parametrize("row", PAIRS, ids=label)
+def test_kl_against_30_digits(row):
+    truth = float(row["kl"])
+    value, error, _ = kl_divergence(make(row["p"]), make(row["q"]))
+    assert abs(value - truth) <= max(1e-10 * truth, 1e-17)
+    assert abs(value - truth) <= error + 2 * np.finfo(float).eps * truth
+    assert error <= max(1e-9 * truth, 1e-15)
+
+
+@pytest.mark.parametrize("row", PAIRS, ids=label)
+def test_cross_entropy_and_entropy_against_30_digits(row):
+    p, q = make(row["p"]), make(row["q"])
+    for estimate, text in ((cross_entropy(p, q), row["cross_entropy"]), (entropy(p), row["entropy"])):
+        truth = float(text)
+        assert abs(estimate.value - truth) <= 1e-10 * max(abs(truth), 1)
+        assert abs(estimate.value - truth) <= estimate.error + 2 * np.finfo(float).eps * abs(truth)
+
+
+@pytest.mark.parametrize("row", PAIRS, ids=label)
+def test_kl_is_cross_entropy_minus_entropy(row):
+    p, q = make(row["p"]), make(row["q"])
+    kl, cross, h = kl_divergence(p, q), cross_entropy(p, q), entropy(p)
+    assert abs(kl.value - (cross.value - h.value)) <= kl.error + cross.error + h.error + 1e-15 * abs(cross.value)
+
+
+# --- closed forms -------------------------------------------------------------------------------------------------
+CLOSED = [
+    (stats.norm(0, 1), stats.norm(1, 2), math.log(2) + 2 / 8 - 0.5),
+    (stats.expon(), stats.expon(scale=2), math.log(2) - 0.5),
+    (stats.pareto(0.01), stats.pareto(0.02), math.log(0.5) + 1),
+    (stats.gamma(0.01), stats.gamma(0.02), None),
+    (stats.norm(1e6, 1e-6), stats.norm(1e6, 2e-6), math.log(2) + 1 / 8 - 0.5),
+    (stats.uniform(0, 1e-300), stats.uniform(0, 1e-299), math.log(10)),
+    (stats.laplace(0, 1), stats.laplace(0, 1e-3), 1000 - 1 - math.log(1000)),
+    (stats.cauchy(), stats.cauchy(3, 2), math.log((9 + 9) / 8)),
+    (stats.poisson(1e6), stats.poisson(1.001e6), 1e6 * (0.001 - math.log1p(0.001))),
+    (stats.geom(1e-7), stats.geom(2e-7), None),
+]
+
+
+@pytest.mark.parametrize("p, q, truth", CLOSED)
+def test_closed_forms(p, q, truth):
+    if truth is None and p.dist.name == "gamma":
+        from scipy.special import gammaln, psi
+
+        truth = -0.01 * psi(0.01) + gammaln(0.02) - gammaln(0.01)
+    if truth is None:
+        truth = -math.log(2) + (1 / 1e-7 - 1) * (math.log1p(-1e-7) - math.log1p(-2e-7))
+    estimate = kl_divergence(p, q)
+    assert abs(estimate.value - truth) <= estimate.error + 1e-9 * truth
+    assert estimate.value == pytest.approx(truth, rel=1e-8)
+
+
+@pytest.mark.parametrize("d", [
+    stats.norm(3, 2), stats.gamma(0.05), stats.beta(0.1, 0.2), stats.cauchy(), stats.t(1.5), stats.lognorm(3), stats.pareto(0.5),
+    stats.weibull_min(0.3), stats.laplace(1, 5), stats.logistic(), stats.gumbel_r(), stats.uniform(-3, 1e-5), stats.expon(scale=1e8),
+    stats.poisson(3), stats.bernoulli(0.3), stats.randint(0, 10**6),
+], ids=lambda d: d.dist.name)
+def test_entropy_where_scipy_has_a_formula(d):
+    estimate = entropy(d)
+    assert estimate.value == pytest.approx(float(d.entropy()), rel=1e-11)
+
+
+def test_entropy_where_scipy_does_not_converge():
+    assert entropy(stats.levy()).value == pytest.approx((1 + 3 * np.euler_gamma + math.log(16 * math.pi)) / 2, rel=1e-13)
+
+
+# --- infinite -----------------------------------------------------------------------------------------------------
+INFINITE = [
+    (stats.norm(), stats.uniform()), (stats.uniform(0, 2), stats.uniform()), (stats.norm(), stats.expon()),
+    (stats.beta(2, 3), stats.beta(2, 3, loc=0.1)), (stats.cauchy(), stats.norm()), (stats.t(2), stats.norm()), (stats.t(1.5), stats.norm()),
+    (stats.t(1), stats.laplace()), (stats.pareto(0.9), stats.expon()), (stats.pareto(1), stats.expon()), (stats.levy(), stats.gamma(2)),
+    (stats.lognorm(1), stats.gumbel_l()), (stats.expon(), stats.gompertz(1)), (stats.uniform(), stats.invgamma(2)),
+    (stats.uniform(), stats.levy()), (stats.beta(1, 1), stats.invgauss(1)), (stats.crystalball(2, 3), stats.norm()),
+    (stats.gamma(0.5), stats.invgamma(0.5)), (stats.zipf(1.9), stats.poisson(3)), (stats.zipf(1.9), stats.geom(0.5)), (stats.zipf(2), stats.geom(0.5)),
+    (stats.yulesimon(1), stats.geom(0.5)), (stats.poisson(3), stats.geom(0.5)), (stats.poisson(3), stats.binom(10, 0.5)),
+    (stats.poisson(3), stats.poisson(3, loc=0.5)), (stats.skellam(3, 5), stats.poisson(3)),
+    (Blend([0.5, 0.5], [stats.norm(), stats.cauchy()]), stats.norm()),
+    (stats.uniform(0, 4), Blend([0.5, 0.5], [stats.uniform(), stats.uniform(3, 1)])),
+    (stats.uniform(0, 4), stats.rv_histogram(([1, 2, 0, 3], [0, 1, 2, 3, 4]), density=False)()),
+]
+
+
+def name(d):
+    return d.dist.name if hasattr(d, "dist") else type(d).__name__
+
+
+@pytest.mark.parametrize("p, q", INFINITE, ids=lambda d: name(d))
+def test_infinite(p, q):
+    assert kl_divergence(p, q).value == math.inf
+    assert cross_entropy(p, q).value == math.inf
+
+
+@pytest.mark.parametrize("p, q", [
+    (stats.t(2.05), stats.norm()), (stats.pareto(1.05), stats.expon()), (stats.lognorm(5), stats.expon()), (stats.zipf(2.05), stats.geom(0.5)),
+    (stats.uniform(), stats.invgamma(2, loc=-0.1)), (stats.beta(1.05, 1), stats.invgamma(2)), (stats.lognorm(3), stats.norm()),
+], ids=lambda d: name(d))
+def test_close_to_infinite_but_finite(p, q):
+    assert math.isfinite(kl_divergence(p, q).value)
+
+
+# --- close and equal ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("d", [1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-9, 1e-12])
+def test_close_pairs_lose_nothing(d):
+    for p, q, truth in [
+        (stats.norm(), stats.norm(d), d * d / 2),
+        (stats.expon(), stats.expon(scale=1 + d), None),
+        (stats.cauchy(), stats.cauchy(d), math.log1p(d * d / 4)),
+        (stats.uniform(), stats.uniform(0, 1 + d), math.log1p(d)),
+        (stats.poisson(3), stats.poisson(3 * (1 + d)), 3 * (d - math.log1p(d))),
+    ]:
+        if truth is None:
+            truth = math.log1p(d) - d / (1 + d)
+        estimate = kl_divergence(p, q)
+        assert estimate.value >= 0
+        if d >= 1e-4 or p.dist.name == "uniform":
+            rounding = 4 * np.finfo(float).eps / d * truth  # of 1 + d, and of truth where it is a difference
+            assert abs(estimate.value - truth) <= estimate.error + rounding + 1e-15 * d
+        else:
+            assert estimate.value == pytest.approx(d * d * {"norm": 1 / 2, "expon": 1 / 2, "cauchy": 1 / 4, "poisson": 3 / 2}[p.dist.name],
+                                                   rel=max(4 * d, 1e-14 / d), abs=1e-15 * d)
+
+
+@pytest.mark.parametrize("row", PAIRS, ids=label)
+def test_kl_to_itself_is_exactly_zero(row):
+    for law in (row["p"], row["q"]):
+        assert kl_divergence(make(law), make(law)).value == 0.0
+
+
+# --- units --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("shift, factor", [(0.0, 1e-6), (0.0, 1e9), (8.0, 4.0), (-1024.0, 0.5)])
+@pytest.mark.parametrize("row", [row for row in PAIRS if row["p"][0] in ("gamma", "t", "beta", "laplace", "levy")][:10], ids=label)
+def test_kl_does_not_depend_on_units(row, shift, factor):
+    def moved(law):
+        shapes = dict(law[1])
+        shapes["loc"] = shapes.get("loc", 0.0) * factor + shift
+        shapes["scale"] = shapes.get("scale", 1.0) * factor
+        return getattr(stats, law[0])(**shapes)
+
+    if "mixture" in (row["p"][0], row["q"][0]):
+        pytest.skip("mixtures are moved by their components")
+    assert kl_divergence(moved(row["p"]), moved(row["q"])).value == pytest.approx(float(row["kl"]), rel=1e-10, abs=1e-17)
+
+
+# --- our own distributions ------------------------------------------------------------------------------------------
+def test_families_and_mixtures():
+    humps = Mixture([0.5, 0.5], Normal([-50.0, 60.0], [0.01, 0.02]))
+    reference = Blend([0.5, 0.5], [stats.norm(-50, 0.01), stats.norm(60, 0.02)])
+    for q in (Normal(5.0, 55.0), stats.cauchy()):
+        assert kl_divergence(humps, q).value == kl_divergence(reference, q).value
+        assert kl_divergence(q, humps).value == kl_divergence(q, reference).value
+    h = math.log(2) + 0.5 * math.log(2 * math.pi * math.e) + 0.5 * math.log(0.01 * 0.02)
+    assert entropy(humps).value == pytest.approx(h, rel=1e-14)
+    assert kl_divergence(Poisson(3.0), stats.poisson(3.0)).value == 0.0
+    counts = Mixture([0.25, 0.75], Poisson([3.0, 1000.0]))
+    assert entropy(counts).method != "quadrature"
+    assert kl_divergence(counts, counts).value == 0.0
+
+
+def test_a_zero_weight_is_no_component():
+    assert kl_divergence(Blend([1.0, 0.0], [stats.norm(), stats.uniform()]), stats.norm()).value == 0.0
+
+
+class Plain:
+    """An object with log_prob and support, and optional hooks: exponential density on (low, inf)."""
+
+    discrete = False
+
+    def __init__(self, low):
+        self.support = (low, math.inf)
+
+    def log_prob(self, x):
+        return self.support[0] - x
+
+    def __repr__(self):
+        return f"Plain({self.support[0]})"
+
+
+class Hooked(Plain):
+    def log_prob_from_left(self, y):
+        return -y
+
+    def quadrature_points(self):
+        return [self.support[0] + 1]
+
+
+@pytest.mark.parametrize("kind", [Plain, Hooked])
+def test_objects_with_log_prob(kind):
+    assert kl_divergence(kind(3.0), stats.gamma(2, loc=3)).value == pytest.approx(float(np.euler_gamma), rel=1e-10)
+
+
+def test_custom_scipy_density():
+    class Quartic(stats.rv_continuous):
+        def _logpdf(self, x):
+            return -(x**4) - math.log(2 * math.gamma(1.25))
+
+        def _pdf(self, x):
+            return np.exp(self._logpdf(x))
+
+    assert entropy(Quartic(name="quartic")()).value == pytest.approx(0.25 + math.log(2 * math.gamma(1.25)), rel=1e-12)
+
+
+def test_atoms_and_histograms():
+    atoms = stats.rv_discrete(values=([0, 1, 3], [0.3, 0.5, 0.2]))
+    truth = sum(w * (math.log(w) - stats.poisson.logpmf(k, 1)) for k, w in ((0, 0.3), (1, 0.5), (3, 0.2)))
+    assert kl_divergence(atoms, stats.poisson(1)).value == pytest.approx(truth, rel=1e-13)
+    assert kl_divergence(stats.poisson(1), atoms).value == math.inf
+    assert kl_divergence(stats.binom(1, 0.5), atoms).value == pytest.approx(0.5 * math.log(0.25 / 0.15), rel=1e-13)
+    assert kl_divergence(stats.rv_discrete(values=([0.5], [1.0])), stats.poisson(1)).value == math.inf
+    bins = stats.rv_histogram(([1, 2, 0, 3], [0, 1, 2, 3, 4]), density=False)()
+    truth = math.log(4 / 6) / 6 + math.log(8 / 6) / 3 + math.log(2) / 2
+    assert kl_divergence(bins, stats.uniform(0, 4)).value == pytest.approx(truth, rel=1e-13)
+
+
+# --- expectation ----------------------------------------------------------------------------------------------------
+def test_expectation():
+    assert expectation(stats.t(3), np.square).value == pytest.approx(3, rel=1e-12)
+    assert expectation(stats.poisson(4), np.square).value == pytest.approx(20, rel=1e-13)
+    assert expectation(stats.cauchy(), np.abs).value == math.inf
+    assert expectation(stats.zipf(3), lambda k: 1 / k).value == pytest.approx(float(np.pi**4 / 90 / 1.2020569031595942), rel=1e-12)
+    assert expectation(stats.norm(), lambda x: x**3).value == pytest.approx(0, abs=1e-14)
+    assert abs(expectation(stats.lognorm(1), np.log).value) < 1e-14
+
+
+def test_method_and_type():
+    assert kl_divergence(stats.binom(20, 0.3), stats.betabinom(20, 2, 3)).method == "exact sum"
+    assert kl_divergence(stats.poisson(3), stats.nbinom(3, 0.5)).method == "sum with bounded tail"
+    assert kl_divergence(stats.gamma(2), stats.lognorm(1)).method == "quadrature"
+    result = kl_divergence(stats.gamma(2), stats.lognorm(1))
+    assert isinstance(result, Estimate) and type(result.value) is float and type(result.error) is float
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("p, q, kind, text", [
+    (stats.norm, stats.norm(), TypeError, r"p = stats.norm, a family; expected a distribution.*stats.norm\(\.\.\.\)"),
+    (stats.norm(), [0.5, 0.5], TypeError, r"q = \[0.5, 0.5\], a list; expected a frozen scipy.stats distribution"),
+    (stats.gamma([1, 2]), stats.norm(), TypeError, "expected a single distribution"),
+    (Normal([0.0, 1.0], 1.0), stats.norm(), TypeError, "expected a single distribution"),
+    (stats.gamma(-1), stats.norm(), ValueError, r"p = gamma\(-1\); expected parameters in the domain"),
+    (stats.norm(0, -1), stats.norm(), ValueError, "expected parameters in the domain"),
+    (stats.norm(), stats.poisson(3), ValueError, r"norm\(\) is continuous and q = poisson\(3\) is discrete"),
+    (stats.lognorm(300), stats.cauchy(), QuadratureError, r"lognorm\(300\)"),
+])
+def test_errors_name_both_and_the_fix(p, q, kind, text):
+    with pytest.raises(kind, match=text):
+        kl_divergence(p, q)
+
+
+def test_unnormalised_density_is_refused():
+    class Unnormalised(stats.rv_continuous):
+        def _logpdf(self, x):
+            return -(x**2)
+
+    with pytest.raises(QuadratureError, match="integrates to 1.77245.*expected 1"):
+        kl_divergence(Unnormalised(name="unnormalised")(), stats.norm())
+
+
+def test_missed_hump_is_noticed():
+    class Hidden(Plain):
+        support = (-math.inf, math.inf)
+
+        def __init__(self):
+            pass
+
+        def log_prob(self, x):
+            return np.logaddexp(stats.norm.logpdf(x) - math.log(2), stats.norm.logpdf(x, 1e5, 1e-6) - math.log(2))
+
+    with pytest.raises(QuadratureError, match="integrates to 0.5.*quadrature_points"):
+        kl_divergence(Hidden(), stats.norm())
+
+
+def test_tolerance_that_cannot_be_reached():
+    with pytest.raises(QuadratureError, match=r"reached 0\.176.*with error bound.*Pass a looser tolerance, e\.g\. rtol="):
+        kl_divergence(stats.gamma(2), stats.lognorm(1), rtol=1e-20, atol=0)
+
+
+def test_underflowing_density_is_not_taken_for_zero():
+    class Underflow(stats.rv_continuous):
+        def _pdf(self, x):
+            return np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+
+    q = Underflow(name="underflow")()
+    truth = 0.5 * (0.25 + 4 - 1 - math.log(0.25))
+    assert kl_divergence(stats.norm(2, 0.5), q).value == pytest.approx(truth, rel=1e-10)
+    with pytest.raises(QuadratureError, match="underflow"):
+        kl_divergence(stats.norm(50, 1), q)
+
+
+def test_as_distribution_takes_its_own_result():
+    d = as_distribution(stats.norm())
+    assert as_distribution(d) is d
