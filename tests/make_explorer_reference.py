@@ -1,0 +1,133 @@
+"""Make tests/data/explorers.json: what the interactive explorers must show, computed by `companion`.
+
+    python tests/make_explorer_reference.py
+
+Every number is checked against quadrature or sums of SciPy before it is written. The explorers compute the same numbers
+in JavaScript, by other formulas; tests/test_explorers.py compares.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy import integrate, stats
+
+import companion
+from companion.datasets import horse_kicks
+from companion.divergence import two_humps
+from companion.families import Normal, Poisson
+
+TARGET = Path(__file__).parent / "data" / "explorers.json"
+DISTANCES, MEANS, SDS = (0, 1, 2.5, 4.9, 6, 8), (-6, -2.7, 0, 0.35, 3, 6), (0.4, 0.85, 1.5, 3, 6)
+RATES = (0.1, 0.25, 0.5, 0.61, 0.8, 1.2, 1.55, 2.0)
+SEEDS = (1, 2, 99)
+COUNTS = (109, 65, 22, 3, 1)
+
+
+def draws(m, seed, n=200):
+    """The explorer's sample: Lehmer's generator (modulus 2^31 − 1, multiplier 48271) and the Box–Muller transform."""
+    state = 7919 * seed % 2147483647
+
+    def uniform():
+        nonlocal state
+        state = 48271 * state % 2147483647
+        return state / 2147483647
+
+    uniform(), uniform()
+    x = []
+    for _ in range(n):
+        radius, angle, side = uniform(), uniform(), uniform()
+        x.append(np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle) + (-m if side < 0.5 else m))
+    return np.array(x)
+
+
+def humps(d, mu, sigma):
+    """Companion's numbers for the first explorer, at one state."""
+    p, q = two_humps(d / 2), Normal(mu, sigma)
+    return {
+        "entropy": float(companion.entropy(p)),
+        "forward": float(companion.kl_divergence(p, q)),
+        "reverse": float(companion.kl_divergence(q, p)),
+        "expected": -float(companion.cross_entropy(p, q)),
+    }
+
+
+def humps_by_quadrature(d, mu, sigma):
+    """The same by SciPy alone."""
+    m = d / 2
+    log_p = lambda x: np.logaddexp(stats.norm.logpdf(x, -m), stats.norm.logpdf(x, m)) - np.log(2)
+    log_q = lambda x: stats.norm.logpdf(x, mu, sigma)
+
+    def mean(f, log_weight, centres, width):
+        cuts = sorted({c + k * width for c in centres for k in (-12, -6, -3, -1, 0, 1, 3, 6, 12)} | {0.0})
+        return sum(
+            integrate.quad(lambda x: np.exp(log_weight(x)) * f(x), a, b, epsabs=1e-14, epsrel=1e-13, limit=200)[0]
+            for a, b in itertools.pairwise(cuts)
+        )
+
+    entropy = mean(lambda x: -log_p(x), log_p, (-m, m), 1)
+    expected = mean(log_q, log_p, (-m, m), 1)
+    reverse = mean(lambda x: log_q(x) - log_p(x), log_q, (mu,), sigma)
+    return {"entropy": entropy, "forward": -entropy - expected, "reverse": reverse, "expected": expected}
+
+
+def log_likelihood(d, mu, sigma, seed):
+    """Log-likelihood per observation of the explorer's sample."""
+    x = draws(d / 2, seed)
+    return float(companion.log_likelihood(Normal(mu, sigma), x)) / len(x)
+
+
+def gap(rate):
+    """Companion's numbers for the second explorer, at one rate."""
+    table = horse_kicks()
+    q = Poisson(rate)
+    return {
+        "cross": float(companion.cross_entropy(table.probabilities, q)),
+        "kl": float(companion.kl_divergence(table.probabilities, q)),
+        "gap": float(companion.entropy(table.probabilities)),
+        "loglik": float(companion.log_likelihood(q, table.values, weights=table.frequencies)),
+    }
+
+
+def gap_by_sums(rate):
+    """The same by SciPy alone."""
+    counts = np.array(COUNTS)
+    p, log_q = counts / counts.sum(), stats.poisson.logpmf(np.arange(5), rate)
+    return {
+        "cross": -p @ log_q,
+        "kl": p @ (np.log(p) - log_q),
+        "gap": stats.entropy(p),
+        "loglik": counts @ log_q,
+    }
+
+
+def rounded(numbers):
+    """To 13 digits, so that the file does not depend on the machine."""
+    return {key: float(f"{value:.13g}") for key, value in numbers.items()}
+
+
+def build():
+    reference = {"two-humps": [], "constant-gap": []}
+    for number, (d, mu, sigma) in enumerate(itertools.product(DISTANCES, MEANS, SDS)):
+        seed = SEEDS[number % len(SEEDS)]
+        ours, theirs = humps(d, mu, sigma), humps_by_quadrature(d, mu, sigma)
+        for key, value in ours.items():
+            np.testing.assert_allclose(value, theirs[key], rtol=1e-9, atol=1e-10, err_msg=f"{key} at {d, mu, sigma}")
+        ours["loglik"] = log_likelihood(d, mu, sigma, seed)
+        reference["two-humps"].append({"state": {"d": d, "mu": mu, "sigma": sigma, "seed": seed}, "numbers": rounded(ours)})
+    for rate in RATES:
+        ours, theirs = gap(rate), gap_by_sums(rate)
+        for key, value in ours.items():
+            np.testing.assert_allclose(value, theirs[key], rtol=1e-10, atol=1e-12, err_msg=f"{key} at {rate}")
+        reference["constant-gap"].append({"state": {"lambda": rate}, "numbers": rounded(ours)})
+    return reference
+
+
+if __name__ == "__main__":
+    reference = build()
+    lines = [f'"{name}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]" for name, rows in reference.items()]
+    TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    print(TARGET.name, {name: len(rows) for name, rows in reference.items()})
