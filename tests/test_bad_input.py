@@ -1,0 +1,310 @@
+"""Bad input, one row a kind: the error names the argument, shows the value, says what was expected and how to mend it.
+
+A row is (call, error, argument, value as shown, words of the expectation, words of the fix). There is one error, not a
+chain of them, and it comes from this package, not from the depths of numpy. What is *not* an error stands at the end:
+an infinite KL is `inf`, and 0 log 0 is 0.
+"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from companion.divergence import (
+    cross_entropy, entropy, forward_fit, kl_divergence, monte_carlo_kl, reverse_fit, total_variation, two_humps,
+)
+from companion.families import (
+    FAMILIES, Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson, from_scipy,
+)
+from companion.likelihood import (
+    empirical_probabilities, kl_lines, likelihood, likelihood_lines, log_likelihood, perplexity, sample_lines,
+)
+
+EYE = np.eye(2)
+PLANE = MultivariateNormal([0, 0], EYE)
+GRID = Poisson([0.5, 1.0])
+HALF = [0.5, 0.5]
+V, T = ValueError, TypeError
+
+ROWS = {
+    # --- parameters of the wrong value
+    "probability above one": (lambda: Bernoulli(1.5), V, "p", "1.5", "a probability in [0, 1]", "from_logits"),
+    "negative probability": (lambda: Bernoulli([0.2, -0.1]), V, "p[1]", "-0.1", "a probability in [0, 1]", "Bernoulli(0.3)"),
+    "NaN in a batch": (lambda: Bernoulli([0.2, 0.3, np.nan]), V, "p[2]", "nan", "no NaN", "Bernoulli(0.3)"),
+    "NaN in a batch of two axes": (lambda: Poisson([[1.0, 2.0], [np.nan, 1.0]]), V, "rate[1, 0]", "nan", "no NaN", "Poisson(0.61)"),
+    "infinite log-odds": (lambda: Bernoulli.from_logits(np.inf), V, "logits", "inf", "a finite number", "for p = 0 or 1 use Bernoulli(p)"),
+    "score of minus infinity": (lambda: Categorical.from_logits([0.0, -np.inf]), V, "logits[1]", "-inf", "a finite number", "finite scores"),
+    "probabilities that sum to 1.1": (lambda: Categorical([0.5, 0.6]), V, "sum of probs", "1.1", "1 to within 1e-12", "probs / probs.sum(); nothing is renormalised"),
+    "one of a batch does not sum to one": (lambda: Categorical([HALF, [0.9, 0.2]]), V, "sum of probs[1]", "1.1", "1 to within 1e-12", "probs / probs.sum()"),
+    "a sum off by 1e-9": (lambda: Categorical([0.5, 0.5 + 1e-9]), V, "sum of probs", "1.000000001", "1 to within 1e-12", "nothing is renormalised"),
+    "negative entry of a vector": (lambda: Categorical([0.7, -0.2, 0.5]), V, "probs[1]", "-0.2", "a probability in [0, 1]", "[0.2, 0.3, 0.5]"),
+    "counts for probabilities": (lambda: Categorical([3, 2]), V, "probs[0]", "3.0", "a probability in [0, 1]", "[0.2, 0.3, 0.5]"),
+    "a number for a vector": (lambda: Categorical(0.5), V, "probs", "0.5", "a vector with at least one probability", "along the last axis"),
+    "a number for scores": (lambda: Categorical.from_logits(0.5), V, "logits", "0.5", "a vector with at least one score", "one for each class"),
+    "no classes": (lambda: Categorical([]), V, "probs", "[]", "at least one number", "[0.2, 0.3, 0.5]"),
+    "no trials": (lambda: Binomial(0, 0.5), V, "n", "0.0", "a whole number, at least 1", "the number of trials"),
+    "half a trial": (lambda: Binomial(2.5, 0.5), V, "n", "2.5", "a whole number, at least 1", "Binomial(12, 1/3)"),
+    "infinitely many trials": (lambda: Binomial(np.inf, 0.5), V, "n", "inf", "a whole number, at least 1", "the number of trials"),
+    "success more than certain": (lambda: Binomial(12, 1.01), V, "p", "1.01", "a probability in [0, 1]", "success of one trial"),
+    "rate zero": (lambda: Poisson(0), V, "rate", "0.0", "a positive finite number", "mean count per interval"),
+    "infinite rate": (lambda: Poisson(np.inf), V, "rate", "inf", "a positive finite number", "mean count per interval"),
+    "negative rate in a batch": (lambda: Poisson([1.0, -2.0]), V, "rate[1]", "-2.0", "a positive finite number", "Poisson(0.61)"),
+    "spread zero": (lambda: Normal(0, 0), V, "sd", "0.0", "a positive finite number", "not the variance"),
+    "negative spread": (lambda: Normal(0, -1), V, "sd", "-1.0", "a positive finite number", "not the variance"),
+    "infinite mean": (lambda: Normal(-np.inf, 1), V, "mean", "-inf", "a finite number", "Normal(0, 1)"),
+    "shapes that do not broadcast": (lambda: Normal([0, 1], [1, 2, 3]), V, "mean and sd", "(2,) and (3,)", "shapes that broadcast", "an axis of length 1"),
+    "n and p that do not broadcast": (lambda: Binomial([1, 2], [0.1, 0.2, 0.3]), V, "n and p", "(2,) and (3,)", "shapes that broadcast", "an axis of length 1"),
+    # --- parameters of the wrong kind
+    "a string": (lambda: Bernoulli("0.5"), T, "p", "'0.5'", "real numbers", "Bernoulli(0.3)"),
+    "nothing at all": (lambda: Poisson(None), T, "rate", "None", "real numbers", "Poisson(0.61)"),
+    "a complex number": (lambda: Normal(1j, 1), T, "mean", "1j", "real numbers", "a finite mean"),
+    "a ragged list": (lambda: Categorical([[0.5, 0.5], [1.0]]), T, "probs", "[[0.5, 0.5], [1.0]]", "a regular array", "along the last axis"),
+    "a mask for probabilities": (lambda: kl_divergence([True, False], HALF), T, "p", "[True, False]", "numbers, not truth values", "[0.2, 0.3, 0.5]"),
+    "a truth value for a parameter": (lambda: Normal(0, True), T, "sd", "True", "numbers, not truth values", "the standard deviation"),
+    "an object": (lambda: Poisson(object()), T, "rate", "an object of type object", "real numbers", "Poisson(0.61)"),
+    "an empty batch": (lambda: Normal([], 1.0), V, "mean", "[]", "at least one number", "a finite mean"),
+    # --- matrices
+    "a matrix that is not positive definite": (lambda: MultivariateNormal([0, 0], [[1, 2], [2, 1]]), V, "cov", "[[1.0, 2.0], [2.0, 1.0]]", "a positive definite matrix", "smallest eigenvalue is -1"),
+    "a singular matrix": (lambda: MultivariateNormal([0, 0], [[1, 1], [1, 1]]), V, "cov", "[[1.0, 1.0], [1.0, 1.0]]", "a positive definite matrix", "drop dependent coordinates"),
+    "an asymmetric matrix": (lambda: MultivariateNormal([0, 0], [[1, 0.5], [0.4, 1]]), V, "cov", "[[1.0, 0.5], [0.4, 1.0]]", "a symmetric matrix", "differs from its transpose by 0.1"),
+    "asymmetry in small units": (lambda: MultivariateNormal([0, 0], [[1e8, 1e-5], [-1e-5, 1e-8]]), V, "cov", "[[100000000.0, 1e-05]", "a symmetric matrix", "average the two"),
+    "a matrix of another size": (lambda: MultivariateNormal([0, 0, 0], EYE), V, "shape of cov", "(2, 2)", "(..., 3, 3)", "a (d, d) matrix"),
+    "a number for a matrix": (lambda: MultivariateNormal([0.0], 1.0), V, "shape of cov", "()", "(..., 1, 1)", "a (d, d) matrix"),
+    "a number for a mean vector": (lambda: MultivariateNormal(0.0, [[1.0]]), V, "shape of mean", "()", "(..., d)", "a mean of length d"),
+    "an infinite covariance": (lambda: MultivariateNormal([0, 0], [[1, np.inf], [np.inf, 1]]), V, "cov[0, 1]", "inf", "a finite number", "a (d, d) covariance matrix"),
+    "an upper factor": (lambda: MultivariateNormal.from_cholesky([0, 0], [[1, 1], [0, 1]]), V, "tril", "[[1.0, 1.0], [0.0, 1.0]]", "a lower triangular matrix", "the transpose if yours is upper"),
+    "a factor with a zero": (lambda: MultivariateNormal.from_cholesky([0, 0], [[1, 0], [1, 0]]), V, "diagonal of tril[1]", "0.0", "a positive number", "drop a coordinate"),
+    "means and matrices that do not broadcast": (lambda: MultivariateNormal(np.zeros((3, 2)), np.stack([EYE, EYE])), V, "mean and matrix", "(3,) and (2,)", "shapes that broadcast", "an axis of length 1"),
+    # --- natural and mean parameters
+    "log-odds of a certain event": (lambda: Bernoulli(1.0).natural_parameters(), V, "p", "1.0", "strictly between 0 and 1", "the boundary of the family"),
+    "natural parameter of an impossible class": (lambda: Categorical([0.5, 0.5, 0]).natural_parameters(), V, "probs[2]", "0.0", "positive probabilities", "the boundary of the family"),
+    "natural parameters without their axis": (lambda: Bernoulli.from_natural(0.3), V, "shape of eta", "()", "(..., 1)", "The last axis holds the natural parameters"),
+    "too few natural parameters": (lambda: Normal.from_natural([0.5]), V, "shape of eta", "(1,)", "(..., 2)", "2 of them"),
+    "text for natural parameters": (lambda: Categorical.from_natural("ab"), T, "eta", "'ab'", "real numbers", "The last axis holds"),
+    "a second natural parameter that is not negative": (lambda: Normal.from_natural([0.0, 0.5]), V, "second entry of eta", "0.5", "a negative number", "(μ/σ², −1/(2σ²))"),
+    "a log rate that overflows": (lambda: Poisson.from_natural([800.0]), V, "eta", "800.0", "log of a positive double", "η = log(rate)"),
+    "a precision that is not positive": (lambda: MultivariateNormal.from_natural([0, 0, 1.0, 0, 1.0]), V, "smallest eigenvalue of the precision in eta", "-2.0", "a positive number", "−Λ_ii/2"),
+    "a length that fits no dimension": (lambda: MultivariateNormal.from_natural([0, 0, 1.0]), V, "shape of eta", "(3,)", "(..., d + d(d+1)/2)", "d first-order"),
+    "a mean above one": (lambda: Bernoulli.from_mean_parameters([1.2]), V, "mu", "1.2", "a mean in [0, 1]", "the probability of 1"),
+    "a mean above n": (lambda: Binomial.from_mean_parameters([13.0], 12), V, "mu", "13.0", "a mean in [0, n]", "E[x] = n p"),
+    "a negative mean count": (lambda: Poisson.from_mean_parameters([-1.0]), V, "mu", "-1.0", "a positive mean", "E[x] is the rate"),
+    "means of classes above one": (lambda: Categorical.from_mean_parameters([0.75, 0.5]), V, "sum of mu", "1.25", "at most 1", "class 0 gets what is left"),
+    "a second moment below the square": (lambda: Normal.from_mean_parameters([2.0, 3.0]), V, "E[x²] − E[x]²", "-1.0", "a positive variance", "(E[x], E[x²])"),
+    "second moments below the squares": (lambda: MultivariateNormal.from_mean_parameters([1, 1, 0.5, 1, 1.5]), V, "smallest eigenvalue of E[x xᵀ] − E[x] E[x]ᵀ in mu", "-0.5", "a positive number", "E[x_i x_j]"),
+    # --- data
+    "a two among coin tosses": (lambda: Bernoulli(0.5).log_prob([0, 2]), V, "x[1]", "2.0", "a value in the support {0, 1}", "check units and coding"),
+    "a negative count": (lambda: Poisson(3.0).log_prob(-1), V, "x", "-1.0", "the support {0, 1, …}", "check units and coding"),
+    "half a count": (lambda: Poisson(3.0).sufficient_statistics([1, 0.5]), V, "x[1]", "0.5", "the support {0, 1, …}", "check units and coding"),
+    "an infinite count": (lambda: Poisson(3.0).log_prob(np.inf), V, "x", "inf", "the support {0, 1, …}", "check units and coding"),
+    "more successes than trials": (lambda: Binomial(12, 0.3).log_prob(13), V, "x", "13.0", "the support {0, …, 12}", "check units and coding"),
+    "a class too many": (lambda: Categorical(HALF).log_prob([0, 1, 2]), V, "x[2]", "2.0", "the support {0, 1}", "check units and coding"),
+    "an infinite observation": (lambda: Normal(0, 1).log_prob(np.inf), V, "x", "inf", "the support (-inf, inf)", "check units and coding"),
+    "a missing observation": (lambda: Normal(0, 1).log_prob([1.0, np.nan]), V, "x[1]", "nan", "no NaN", "without missing values"),
+    "text for data": (lambda: Normal(0, 1).log_prob("abc"), T, "x", "'abc'", "real numbers", "Pass numbers"),
+    "a vector of the wrong length": (lambda: PLANE.log_prob([1, 2, 3]), V, "shape of x", "(3,)", "(..., 2)", "The last axis holds the coordinates"),
+    "an infinite coordinate": (lambda: PLANE.log_prob([1, np.inf]), V, "x[1]", "inf", "a finite number", "Drop infinite values"),
+    "data that do not meet the batch": (lambda: Bernoulli([0.1, 0.2]).log_prob([0, 1, 1]), V, "x and batch", "(3,) and (2,)", "shapes that broadcast", "x[:, None]"),
+    "a count outside a mixture's support": (lambda: Mixture([1.0], Poisson([2.0])).log_prob(-1), V, "x", "-1.0", "the support {0, 1, …}", "check units and coding"),
+    # --- fits
+    "no data": (lambda: Normal.fit([]), V, "x", "[]", "at least one observation", "nothing to fit in an empty sample"),
+    "a number for a sample": (lambda: Poisson.fit(3), V, "shape of x", "()", "(n,)", "an array of shape (n,)"),
+    "a table for a sample": (lambda: Poisson.fit([[1, 2], [3, 4]]), V, "shape of x", "(2, 2)", "(n,)", "an array of shape (n,)"),
+    "a sample of numbers for vectors": (lambda: MultivariateNormal.fit([1, 2, 3]), V, "shape of x", "(3,)", "(n, d)", "an array of shape (n, d)"),
+    "half a count in a fit": (lambda: Poisson.fit([1, 2.5]), V, "Poisson.fit: x[1]", "2.5", "the support {0, 1, …}", "check units and coding"),
+    "a negative class": (lambda: Categorical.fit([0, -1]), V, "x[1]", "-1.0", "a whole number, at least 0", "Code the classes 0, 1, …"),
+    "a class above K": (lambda: Categorical.fit([0, 3], classes=3), V, "x[1]", "3.0", "below classes = 3", "a larger `classes`"),
+    "half a class": (lambda: Categorical.fit([0, 1], classes=2.5), V, "classes", "2.5", "a whole number, at least 1", "the number K of classes"),
+    "n is not estimated": (lambda: Binomial.fit([1, 2, 3]), T, "n", "missing", "the value of n, which is not estimated", "Binomial.fit(x, weights=None, n=...)"),
+    "one n for each observation": (lambda: Binomial.fit([1, 2], n=[2, 3]), V, "n", "[2, 3]", "one number of trials", "fit each group"),
+    "an argument of another family": (lambda: Poisson.fit([1, 2], n=3), T, "n", "3", "no argument n", "Poisson.fit(x, weights=None)"),
+    "an infinite value in a fit": (lambda: Normal.fit([1.0, np.inf]), V, "x[1]", "inf", "a finite number", "Drop infinite values"),
+    "too few weights": (lambda: Normal.fit([1.0, 2.0], weights=[1.0]), V, "shape of weights", "(1,)", "one for each observation", "one non-negative weight"),
+    "a negative weight": (lambda: Normal.fit([1.0, 2.0], weights=[1.0, -1.0]), V, "weights[1]", "-1.0", "a non-negative finite weight", "one non-negative weight"),
+    "a missing weight": (lambda: Normal.fit([1.0, 2.0], weights=[np.nan, 1.0]), V, "weights[0]", "nan", "no NaN", "one non-negative weight"),
+    "an infinite weight": (lambda: Normal.fit([1.0, 2.0], weights=[np.inf, 1.0]), V, "weights[0]", "inf", "a non-negative finite weight", "one non-negative weight"),
+    "no weight at all": (lambda: Poisson.fit([1, 2], weights=[0, 0]), V, "sum of weights", "0.0", "a positive total", "not all zero"),
+    # --- no maximum of the likelihood
+    "only zero counts": (lambda: Poisson.fit([0, 0, 0]), V, "mean of x", "0.0", "a positive mean", "no maximum exists"),
+    "equal observations": (lambda: Normal.fit([2.0, 2.0, 2.0]), V, "variance of x", "0.0", "a positive variance", "no maximum exists"),
+    "one observation that counts": (lambda: Normal.fit([1.0, 2.0], weights=[3, 0]), V, "variance of x", "0.0", "a positive variance", "no maximum exists"),
+    "observations in a line": (lambda: MultivariateNormal.fit([[0, 0], [1, 1], [2, 2.0]]), V, "x", "[[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]", "span 2 dimensions", "no maximum exists"),
+    "a constant coordinate": (lambda: MultivariateNormal.fit([[0, 5], [1, 5], [2, 5.0]]), V, "x", "[[0.0, 5.0], [1.0, 5.0], [2.0, 5.0]]", "span 2 dimensions", "no maximum exists"),
+    # --- samples
+    "no draws": (lambda: Normal(0, 1).sample(0, rng=0), V, "n", "0", "a positive integer number of draws", "n=1000"),
+    "half a draw": (lambda: Normal(0, 1).sample(2.5, rng=0), V, "n", "2.5", "a positive integer number of draws", "n=1000"),
+    "text for a number of draws": (lambda: Poisson(1.0).sample("10", rng=0), T, "n", "'10'", "a positive integer number of draws", "n=1000"),
+    "no seed": (lambda: Poisson(1.0).sample(10, None), T, "rng", "None", "a numpy.random.Generator or a non-negative integer seed", "rng=0"),
+    "a negative seed": (lambda: Bernoulli(0.5).sample(10, -1), V, "rng", "-1", "a non-negative integer seed", "np.random.default_rng(0)"),
+    "the old kind of generator": (lambda: Normal(0, 1).sample(10, np.random.RandomState(0)), T, "rng", "RandomState", "a numpy.random.Generator", "np.random.default_rng(0)"),
+    "no draws of a mixture": (lambda: two_humps(1.0).sample(0, 0), V, "Mixture.sample: n", "0", "a positive integer number of draws", "n=1000"),
+    # --- mixtures
+    "mixing weights above one": (lambda: Mixture([0.5, 0.6], Normal([0, 1], 1)), V, "sum of weights", "1.1", "1 to within 1e-12", "weights / weights.sum()"),
+    "a component without a weight": (lambda: Mixture(HALF, Normal([0, 1, 2], 1)), V, "shape of components", "(3,)", "one component for each weight", "Normal([-2, 2], [1, 1])"),
+    "a list of components": (lambda: Mixture(HALF, [Normal(0, 1), Normal(1, 1)]), T, "components", "[Normal(mean=0.0, sd=1.0)", "a batch of a univariate family", "Normal([-2, 2], [1, 1])"),
+    # --- two members of a family
+    "another family": (lambda: Normal(0, 1).kl_divergence(Poisson(1.0)), T, "other", "Poisson(rate=1.0)", "another Normal", "companion.kl_divergence(p, q)"),
+    "cross-entropy with another family": (lambda: Normal(0, 1).cross_entropy("x"), T, "Normal.cross_entropy: other", "'x'", "another Normal", "companion.cross_entropy(p, q)"),
+    "another n": (lambda: Binomial(12, 0.3).kl_divergence(Binomial(10, 0.3)), V, "n of other", "10.0", "12.0, the n of the first distribution", "sums or integrates"),
+    "another number of classes": (lambda: Categorical(HALF).kl_divergence(Categorical([0.2, 0.3, 0.5])), V, "classes of other", "3", "2, as many as the first", "probability 0"),
+    "another number of coordinates": (lambda: PLANE.kl_divergence(MultivariateNormal([0.0], [[1.0]])), V, "coordinates of other", "1", "2, as many as the first", "the same vector"),
+    "batches that do not meet": (lambda: Poisson([1.0, 2.0]).kl_divergence(Poisson([1.0, 2.0, 3.0])), V, "the first batch and the second", "(2,) and (3,)", "shapes that broadcast", "an axis of length 1"),
+    "a batch for scipy": (lambda: Categorical([HALF, HALF]).to_scipy(), V, "shape of the batch", "(2,)", "one distribution", "one by one"),
+    # --- entropy, cross-entropy, KL
+    "weights for probabilities": (lambda: entropy([0.5, 0.6]), V, "sum of p", "1.1", "1 to within 1e-12", "p / p.sum(); nothing is renormalised"),
+    "a second vector that does not sum to one": (lambda: cross_entropy(HALF, [0.5, 0.4]), V, "sum of q", "0.9", "1 to within 1e-12", "q / q.sum()"),
+    "vectors of different lengths": (lambda: kl_divergence(HALF, [0.2, 0.3, 0.5]), V, "length of q", "3", "2, the length of p", "probability 0"),
+    "batches of vectors that do not meet": (lambda: kl_divergence([HALF, HALF], [HALF, HALF, HALF]), V, "p and q", "(2,) and (3,)", "shapes that broadcast", "an axis of length 1"),
+    "batches of distributions that do not meet": (lambda: kl_divergence(stats.norm([0, 1]), stats.norm([0, 1, 2])), V, "p and q", "(2,) and (3,)", "shapes that broadcast", "an axis of length 1"),
+    "text for a distribution": (lambda: entropy("normal"), T, "p", "'normal'", "a probability vector, a frozen scipy.stats distribution or a member", "stats.norm(0, 1)"),
+    "a number for a distribution": (lambda: kl_divergence(HALF, 0.5), T, "q", "0.5", "a probability vector, a frozen", "[0.2, 0.8]"),
+    "a dictionary": (lambda: entropy({0: 0.5, 1: 0.5}), T, "p", "{0: 0.5, 1: 0.5}", "a probability vector", "[0.2, 0.8]"),
+    "a scipy distribution that is not frozen": (lambda: kl_divergence(stats.norm, stats.norm(0, 1)), T, "p", "scipy.stats.norm", "a frozen distribution, with its parameters", "stats.norm(...)"),
+    "a scipy distribution with bad parameters": (lambda: entropy(stats.norm(0, -1)), V, "p", "scipy.stats.norm(0, -1)", "parameters in its domain", "not the variance"),
+    "a discrete and a continuous one": (lambda: kl_divergence(stats.norm(0, 1), Poisson(1.0)), T, "p = Normal(mean=0.0, sd=1.0) (a density on the line)", "Poisson(rate=1.0) (discrete)", "two distributions on the same outcomes", "the same bins"),
+    "a vector and a density": (lambda: cross_entropy(HALF, stats.expon()), T, "no cross-entropy between p", "scipy.stats.expon() (a density on the line)", "two distributions on the same outcomes", "the same bins"),
+    "a number and a vector": (lambda: kl_divergence(Normal(0, 1), PLANE), T, "no KL divergence between p = Normal", "vectors with 2 coordinates", "the same outcomes", "the same bins"),
+    "vectors without a closed form": (lambda: kl_divergence(stats.multivariate_normal([0, 0], np.ones((2, 2)), allow_singular=True), PLANE), T, "p", "scipy.stats.multivariate_normal(...)", "two members of one family", "positive definite"),
+    "samples instead of distributions": (lambda: kl_divergence(np.array([1.8, 0.4]), stats.norm()), V, "p[0]", "1.8", "a probability in [0, 1]", "[0.2, 0.3, 0.5]"),
+    "base zero": (lambda: entropy(HALF, base=0), V, "base", "0.0", "a positive number other than 1", "pass 2 for bits"),
+    "base one": (lambda: kl_divergence(HALF, HALF, base=1), V, "base", "1.0", "a positive number other than 1", "pass 2 for bits"),
+    "base minus two": (lambda: cross_entropy(HALF, HALF, base=-2), V, "base", "-2.0", "a positive number other than 1", "pass 2 for bits"),
+    "two bases": (lambda: entropy(HALF, base=[2, 10]), T, "base", "[2, 10]", "one number", "pass 2 for bits"),
+    "text for a base": (lambda: entropy(HALF, base="2"), T, "base", "'2'", "real numbers", "pass 2 for bits"),
+    "total variation of densities": (lambda: total_variation(Normal(0, 1), HALF), T, "p", "Normal(mean=0.0, sd=1.0)", "real numbers", "[0.2, 0.3, 0.5]"),
+    "total variation of unequal lengths": (lambda: total_variation(HALF, [1.0]), V, "length of q", "1", "2, the length of p", "the same cells"),
+    "total variation of batches that do not meet": (lambda: total_variation([HALF, HALF], [HALF] * 3), V, "p and q", "(2,) and (3,)", "shapes that broadcast", "an axis of length 1"),
+    "not a scipy distribution": (lambda: from_scipy(3), T, "frozen", "3", "a frozen scipy.stats distribution", "stats.norm(0, 1)"),
+    # --- averages and fits to densities
+    "a scipy distribution to sample": (lambda: monte_carlo_kl(stats.norm(), Normal(0, 1), 10, 0), T, "p", "scipy.stats.norm()", "a member of companion.families", "Normal(0, 1)"),
+    "one draw": (lambda: monte_carlo_kl(Normal(0, 1), Normal(1, 1), 1, 0), V, "n", "1", "at least 2 draws", "no standard error"),
+    "a seed of text": (lambda: monte_carlo_kl(Normal(0, 1), Normal(1, 1), 10, "seed"), T, "monte_carlo_kl: rng", "'seed'", "a numpy.random.Generator", "rng=0"),
+    "draws of another kind": (lambda: monte_carlo_kl(Normal(0, 1), Poisson(1.0), 10, 0), T, "p = Normal", "Poisson(rate=1.0) (discrete)", "the same outcomes", "the same bins"),
+    "draws of a batch": (lambda: monte_carlo_kl(Poisson([1.0, 2.0]), Poisson(1.0), 10, 0), V, "shape of the batch p", "(2,)", "one distribution", "for each member"),
+    "two distances": (lambda: two_humps([1, 2]), T, "half_distance", "[1, 2]", "one number", "half the distance between the humps"),
+    "a vector to fit a normal to": (lambda: forward_fit(HALF), T, "target", "[0.5, 0.5]", "a density on the line", "two_humps(2.0)"),
+    "counts to fit a normal to": (lambda: forward_fit(Poisson(2.0)), T, "target", "Poisson(rate=2.0)", "a density on the line", "Normal(0, 1)"),
+    "a scipy target": (lambda: reverse_fit(stats.norm(0, 1), Normal(0, 1)), T, "target", "scipy.stats.norm(0, 1)", "a density on the line", "two_humps(2.0)"),
+    "a start that is no normal": (lambda: reverse_fit(two_humps(1.0), (0, 1)), T, "start", "(0, 1)", "a Normal", "Normal(0, 1)"),
+    "many starts": (lambda: reverse_fit(two_humps(1.0), Normal([0, 1], 1)), V, "shape of the batch start", "(2,)", "one distribution", "for each member"),
+    # --- likelihood
+    "likelihood of nothing": (lambda: log_likelihood(Poisson(1.0), []), V, "log_likelihood: x", "[]", "at least one observation", "an empty sample"),
+    "likelihood of an impossible count": (lambda: log_likelihood(Poisson(1.0), [1, -1]), V, "x[1]", "-1.0", "the support {0, 1, …}", "check units and coding"),
+    "likelihood of an impossible count under a batch": (lambda: log_likelihood(GRID, [1, -1]), V, "x[1]", "-1.0", "the support {0, 1, …}", "check units and coding"),
+    "likelihood of numbers under vectors": (lambda: log_likelihood(PLANE, [1, 2]), V, "shape of x", "(2,)", "(n, d)", "an array of shape (n, d)"),
+    "likelihood of a vector": (lambda: log_likelihood(HALF, [0, 1]), T, "model", "[0.5, 0.5]", "a member of companion.families", "Poisson(0.6)"),
+    "likelihood of a class": (lambda: log_likelihood(Poisson, [0, 1]), T, "model", "<class", "a member of companion.families", "Poisson(0.6)"),
+    "likelihood of a scipy distribution that is not frozen": (lambda: likelihood(stats.poisson, [0, 1]), T, "model", "scipy.stats.poisson", "a member of companion.families or a frozen", "Poisson(0.6)"),
+    "negative frequencies": (lambda: log_likelihood(Poisson(1.0), [0, 1], weights=[2, -1]), V, "weights[1]", "-1.0", "a non-negative finite weight", "one non-negative weight"),
+    "perplexity without weight": (lambda: perplexity(Poisson(1.0), [1], weights=[0]), V, "sum of weights", "0.0", "a positive total", "not all zero"),
+    "perplexity of text": (lambda: perplexity("model", [1]), T, "model", "'model'", "a member of companion.families", "Poisson(0.6)"),
+    "lines of weights": (lambda: kl_lines([0.5, 0.6], GRID, [0, 1]), V, "sum of p", "1.1", "1 to within 1e-12", "p / p.sum()"),
+    "lines with an impossible outcome": (lambda: kl_lines([1.0, 0.0], GRID, [0, 1]), V, "p[1]", "0.0", "positive probabilities", "Leave out outcomes"),
+    "lines with an outcome too many": (lambda: kl_lines(HALF, GRID, [0, 1, 2]), V, "shape of outcomes", "(3,)", "one value for each probability", "equal length"),
+    "lines with an outcome twice": (lambda: kl_lines(HALF, GRID, [1, 1]), V, "outcomes", "[1.0, 1.0]", "different values", "Add up the probabilities"),
+    "lines with half an outcome": (lambda: kl_lines(HALF, GRID, [0, 0.5]), V, "outcomes[1]", "0.5", "a whole number, at least 0", "the counts that p can take"),
+    "lines of one model": (lambda: kl_lines(HALF, Poisson(1.0), [0, 1]), V, "shape of the batch models", "()", "(g,)", "a grid of θ"),
+    "lines of densities": (lambda: kl_lines(HALF, Normal([0.0, 1.0], 1), [0, 1]), T, "models", "Normal(mean=[0.0, 1.0], sd=[1.0, 1.0])", "a discrete family", "a grid of θ"),
+    "lines of a scipy distribution": (lambda: kl_lines(HALF, stats.poisson([1, 2]), [0, 1]), T, "models", "scipy.stats.poisson([1, 2])", "a discrete family", "a grid of θ"),
+    "a sample from a density": (lambda: sample_lines([0.3, 1.7], GRID), V, "sample_lines: x[0]", "0.3", "a whole number, at least 0", "has no KL to that density"),
+    "lines of an empty sample": (lambda: sample_lines([], GRID), V, "x", "[]", "at least one observation", "an empty sample"),
+    "likelihood lines of text": (lambda: likelihood_lines([0, 1], "models"), T, "model", "'models'", "a member of companion.families", "Poisson(0.6)"),
+    "likelihood lines of a negative count": (lambda: likelihood_lines([0, -1], GRID), V, "x[1]", "-1.0", "the support {0, 1, …}", "check units and coding"),
+    "an empty empirical distribution": (lambda: empirical_probabilities([]), V, "x", "[]", "at least one observation", "an empty sample"),
+    "missing values in an empirical distribution": (lambda: empirical_probabilities([0, np.nan]), V, "x[1]", "nan", "no NaN", "an array of shape (n,)"),
+}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_one_error_with_argument_value_expectation_and_fix(row):
+    call, error, argument, value, expected, fix = row
+    with pytest.raises(error) as caught:
+        call()
+    message = str(caught.value)
+    head, separator, rest = message.partition("; expected ")
+    assert type(caught.value) is error and separator, message
+    assert argument in head and value in head, message
+    assert expected in rest and fix in rest, message
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+    assert len(message) < 450
+
+
+def test_the_table_is_long_enough():
+    assert len(ROWS) > 150
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_refuses_what_no_family_takes(name):
+    """For rows that are added later: whatever the parameters, these are errors in the format of this package."""
+    member = FAMILIES[name].draw(np.random.default_rng(0))
+    cls = type(member)
+    fixed = {key: member._parameter(key) for key in cls.fixed_names}
+    k = len(member.natural_parameters())
+    empty = np.zeros((0,) + np.shape(member.mean())[: member.event_ndim])
+    calls = {
+        "log_prob: x": lambda: member.log_prob(np.nan * member.sample(1, 0)),
+        "log_prob: x ": lambda: member.log_prob("data"),
+        "fit: x": lambda: cls.fit(empty, **fixed),
+        "fit: weights[0]": lambda: cls.fit(member.sample(4, 0), weights=[-1, 1, 1, 1], **fixed),
+        "fit: shape of weights": lambda: cls.fit(member.sample(4, 0), weights=[1, 1], **fixed),
+        "fit: nonsense": lambda: cls.fit(member.sample(4, 0), nonsense=1, **fixed),
+        "sample: n": lambda: member.sample(-1, 0),
+        "sample: rng": lambda: member.sample(1, "seed"),
+        "kl_divergence: other": lambda: member.kl_divergence(None),
+        "cross_entropy: other": lambda: member.cross_entropy(None),
+        "from_natural: eta": lambda: cls.from_natural(np.full(k, np.nan), **fixed),
+        "from_natural: shape of eta": lambda: cls.from_natural(np.zeros(()), **fixed),
+        "from_mean_parameters: mu": lambda: cls.from_mean_parameters(np.full(k, np.inf), **fixed),
+        "from_mean_parameters: shape of mu": lambda: cls.from_mean_parameters(np.zeros(()), **fixed),
+    }
+    for start, call in calls.items():
+        with pytest.raises((ValueError, TypeError)) as caught:
+            call()
+        assert str(caught.value).startswith(f"{name}.{start}".rstrip()) and "; expected " in str(caught.value), str(caught.value)
+    for parameter in range(len(cls.parameter_names)):
+        for bad in ("text", None, np.nan):
+            arguments = [member._parameter(key) for key in cls.parameter_names]
+            arguments[parameter] = bad if bad is not np.nan else np.nan * arguments[parameter]
+            with pytest.raises((ValueError, TypeError)) as caught:
+                cls(*arguments)
+            assert str(caught.value).startswith(f"{name}: {cls.parameter_names[parameter]}") and "; expected " in str(caught.value)
+
+
+# --- what is not an error ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("value", [
+    lambda: kl_divergence(HALF, [1.0, 0.0]),
+    lambda: cross_entropy(HALF, [1.0, 0.0]),
+    lambda: kl_divergence(Bernoulli(0.5), Bernoulli(1.0)),
+    lambda: kl_divergence(Binomial(3, 0.5), Binomial(3, 0.0)),
+    lambda: kl_divergence(Categorical(HALF), Categorical([0.0, 1.0])),
+    lambda: kl_divergence(Poisson(1.0), Binomial(5, 0.5)),
+    lambda: kl_divergence(stats.uniform(0, 2), stats.uniform(0, 1)),
+    lambda: kl_divergence(stats.norm(), stats.expon()),
+    lambda: kl_divergence(stats.cauchy(), stats.norm()),
+    lambda: monte_carlo_kl(Poisson(3.0), Bernoulli(0.5), 100, 0).value,
+    lambda: monte_carlo_kl(Bernoulli(0.5), Bernoulli(1.0), 100, 0).value,
+    lambda: perplexity(Bernoulli(1.0), [0, 1]),
+])
+def test_infinite_is_a_value_not_an_error(value):
+    assert value() == np.inf
+
+
+def test_a_draw_that_proves_an_infinite_divergence_leaves_no_doubt():
+    assert monte_carlo_kl(Poisson(3.0), Bernoulli(0.5), 100, 0).standard_error == 0.0
+
+
+def test_truth_values_are_data_and_weights():
+    assert Bernoulli.fit([True, False, True, True]) == Bernoulli(0.75)
+    assert Bernoulli(0.25).log_prob(True) == np.log(0.25)
+    assert Poisson.fit([1, 2, 30], weights=[True, True, False]) == Poisson(1.5)
+
+
+def test_integers_and_lists_are_numbers():
+    assert Normal(0, 1) == Normal(0.0, 1.0) == Normal(np.int64(0), np.float32(1))
+    assert Poisson((1, 2)) == Poisson(np.array([1.0, 2.0]))
+    assert kl_divergence((1, 0), [0.5, 0.5]) == pytest.approx(np.log(2))
+
+
+def test_rounding_in_a_sum_is_no_error():
+    tenths = [0.1] * 10  # sums to 0.9999999999999999
+    assert sum(tenths) != 1
+    assert entropy(tenths) == pytest.approx(np.log(10), rel=1e-15, abs=0)

@@ -1,0 +1,83 @@
+"""The data sets against totals and moments printed in the literature, and the files against their checksums."""
+
+import hashlib
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from companion import datasets
+from companion.datasets import CountTable, horse_kicks, weldon_dice
+
+CHECKSUMS = {
+    "weldon_dice.csv": "2c24e32486c7f7f65c596ee42430a90684fc362a8bba458bb7e67268dff5ad62",
+    "horse_kicks.csv": "ad8f90a10ed276b10f6716075db4521154f2b628323b9e7874db0367f4715ce4",
+}
+
+
+def test_weldon_dice():
+    """26,306 throws of twelve dice, 315,672 dice, 106,602 fives or sixes."""
+    table = weldon_dice()
+    np.testing.assert_array_equal(table.values, np.arange(13))
+    assert table.n == 26_306 and 12 * table.n == 315_672
+    assert table.values @ table.frequencies == 106_602
+    assert table.mean == pytest.approx(106_602 / 26_306, rel=1e-15, abs=0)
+    assert table.frequencies[[0, 4, 11, 12]].tolist() == [185, 6114, 4, 0]
+    # fair dice would give a third of fives and sixes; the excess is 5.2 standard errors
+    assert (106_602 - 315_672 / 3) / np.sqrt(315_672 * 2 / 9) == pytest.approx(5.20, abs=0.01)
+    # chi-square of fair dice, ten or more in one cell
+    fair = 26_306 * stats.binom.pmf(table.values, 12, 1 / 3)
+    observed, expected = (np.append(counts[:10], counts[10:].sum()) for counts in (table.frequencies, fair))
+    assert np.sum((observed - expected) ** 2 / expected) == pytest.approx(35.49, abs=0.01)
+
+
+def test_horse_kicks():
+    """200 corps-years with 122 deaths."""
+    table = horse_kicks()
+    np.testing.assert_array_equal(table.values, np.arange(5))
+    np.testing.assert_array_equal(table.frequencies, [109, 65, 22, 3, 1])
+    assert table.n == 200 and table.values @ table.frequencies == 122 and table.mean == 0.61
+
+
+@pytest.mark.parametrize("load", [weldon_dice, horse_kicks])
+def test_a_table_is_consistent(load):
+    table = load()
+    assert np.all(table.frequencies >= 0) and np.all(np.diff(table.values) == 1)
+    assert table.probabilities.sum() == pytest.approx(1, abs=1e-15)
+    np.testing.assert_allclose(table.probabilities, table.frequencies / table.frequencies.sum(), rtol=1e-15)
+    x = table.observations()
+    assert x.shape == (table.n,) and x.dtype == float and np.all(np.diff(x) >= 0)
+    assert x.mean() == pytest.approx(table.mean, rel=1e-13, abs=0)
+    np.testing.assert_array_equal(np.bincount(x.astype(int), minlength=len(table.values)), table.frequencies)
+
+
+def test_each_call_gives_its_own_arrays():
+    weldon_dice().frequencies[:] = 0
+    assert weldon_dice().n == 26_306
+
+
+def test_a_table_made_by_hand():
+    table = CountTable(np.array([1, 5]), np.array([3, 1]))
+    assert table.n == 4 and table.mean == 2.0
+    assert table.probabilities.tolist() == [0.75, 0.25] and table.observations().tolist() == [1, 1, 1, 5]
+
+
+def test_every_file_is_package_data_and_unchanged():
+    """Found through importlib.resources, as in an installed wheel; none without a checksum."""
+    folder = resources.files("companion").joinpath("data")
+    files = {entry.name: entry for entry in folder.iterdir() if entry.name.endswith(".csv")}
+    assert set(files) == set(CHECKSUMS)
+    for name, entry in files.items():
+        assert hashlib.sha256(entry.read_bytes()).hexdigest() == CHECKSUMS[name], name
+
+
+def test_the_build_includes_the_data():
+    """The patterns of `package-data` cover every file of the folder."""
+    settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["companion"]
+    root = Path(datasets.__file__).parent
+    covered = {path for pattern in patterns for path in root.glob(pattern)}
+    assert {path for path in (root / "data").rglob("*") if path.suffix != ".py" and path.is_file()} <= covered

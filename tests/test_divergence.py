@@ -1,0 +1,421 @@
+"""Entropy, cross-entropy, KL divergence and the two normal fits, against known values and independent computations."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import integrate, optimize, stats
+
+import companion
+from companion.divergence import (
+    MonteCarlo, cross_entropy, entropy, forward_fit, kl_divergence, monte_carlo_kl, reverse_fit, total_variation, two_humps,
+)
+from companion.families import Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson
+
+LN2 = np.log(2)
+
+
+def random_vectors(rng, n, cells=5):
+    return rng.dirichlet(np.full(cells, 0.7), size=n)
+
+
+# --- values one can work out by hand -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("p, q, value", [
+    ([0.5, 0.5], [0.25, 0.75], 0.5 * np.log(4 / 3)),
+    ([1.0, 0.0], [0.5, 0.5], LN2),
+    ([0.5, 0.5], [1.0, 0.0], np.inf),
+    ([0.25, 0.25, 0.5], [0.5, 0.25, 0.25], 0.25 * LN2),
+    ([0.0, 1.0, 0.0], [0.0, 1.0, 0.0], 0.0),
+    ([1.0], [1.0], 0.0),
+])
+def test_kl_of_vectors(p, q, value):
+    assert kl_divergence(p, q) == pytest.approx(value, rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize("p, q, value", [
+    (Normal(0, 1), Normal(1, 1), 0.5),
+    (Normal(0, 1), Normal(0, 2), LN2 + 1 / 8 - 1 / 2),
+    (Normal(0, 2), Normal(0, 1), 2 - 1 / 2 - LN2),
+    (Poisson(1.0), Poisson(np.e), np.e - 2),
+    (Bernoulli(0.25), Bernoulli(0.5), 0.25 * np.log(0.5) + 0.75 * np.log(1.5)),
+    (Binomial(8, 0.25), Binomial(8, 0.5), 8 * (0.25 * np.log(0.5) + 0.75 * np.log(1.5))),
+    (MultivariateNormal([0, 0], np.eye(2)), MultivariateNormal([3, 4], np.eye(2)), 12.5),
+    (MultivariateNormal([0, 0], [[1, 0.6], [0.6, 1]]), MultivariateNormal([0, 0], np.eye(2)), -np.log(0.8)),
+    (stats.uniform(0, 1), stats.uniform(0, 2), LN2),
+    (stats.uniform(0, 2), stats.uniform(0, 1), np.inf),
+    (stats.expon(scale=1 / 3), stats.expon(), np.log(3) + 1 / 3 - 1),
+    (stats.laplace(), stats.laplace(1), np.exp(-1)),
+])
+def test_kl_of_distributions(p, q, value):
+    assert kl_divergence(p, q) == pytest.approx(value, rel=1e-9, abs=0)
+
+
+def test_a_singular_density_is_not_cut():
+    """KL(Beta(.1, .2) ‖ uniform) = −entropy, by the closed form with digamma functions 4.9773."""
+    from scipy.special import betaln, psi
+
+    a, b = 0.1, 0.2
+    closed = -betaln(a, b) + (a - 1) * (psi(a) - psi(a + b)) + (b - 1) * (psi(b) - psi(a + b))
+    assert round(closed, 4) == 4.9773
+    assert kl_divergence(stats.beta(a, b), stats.uniform()) == pytest.approx(closed, rel=1e-9, abs=0)
+    assert kl_divergence(stats.uniform(), stats.beta(a, b)) == pytest.approx(betaln(a, b) + (a - 1) + (b - 1), rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("p, value", [
+    ([0.5, 0.25, 0.25], 1.5 * LN2),
+    ([1.0, 0.0], 0.0),
+    (np.full(8, 1 / 8), 3 * LN2),
+    (stats.uniform(0, 0.1), np.log(0.1)),
+    (stats.expon(scale=2), 1 + LN2),
+    (Normal(3, 2), 0.5 * np.log(2 * np.pi * np.e * 4)),
+    (stats.bernoulli(0.5), LN2),
+    (stats.geom(0.5), 2 * LN2),
+])
+def test_entropy(p, value):
+    assert entropy(p) == pytest.approx(value, rel=1e-10, abs=1e-15)
+
+
+@pytest.mark.parametrize("p, q, value", [
+    ([0.5, 0.5], [0.25, 0.75], 0.5 * np.log(16 / 3)),
+    ([0.5, 0.5], [1.0, 0.0], np.inf),
+    ([1.0, 0.0], [1.0, 0.0], 0.0),
+    (Normal(0, 1), Normal(1, 1), 0.5 * np.log(2 * np.pi) + 1),
+    (Poisson(1.0), Poisson(np.e), entropy(Poisson(1.0)) + np.e - 2),
+])
+def test_cross_entropy(p, q, value):
+    assert cross_entropy(p, q) == pytest.approx(value, rel=1e-10, abs=1e-15)
+
+
+# --- every kind of input means the same distribution ------------------------------------------------------------------------
+P, Q = [0.7, 0.3], [0.4, 0.6]
+KINDS = {
+    "list": list,
+    "array": np.array,
+    "Categorical": Categorical,
+    "Categorical.from_logits": lambda v: Categorical.from_logits(np.log(v)),
+    "Bernoulli": lambda v: Bernoulli(v[1]),
+    "Bernoulli.from_logits": lambda v: Bernoulli.from_logits(np.log(v[1] / v[0])),
+    "Binomial of one trial": lambda v: Binomial(1, v[1]),
+    "scipy bernoulli": lambda v: stats.bernoulli(v[1]),
+    "scipy binom": lambda v: stats.binom(1, v[1]),
+    "scipy rv_discrete": lambda v: stats.rv_discrete(values=([0, 1], v))(),
+}
+
+
+@pytest.mark.parametrize("one", KINDS)
+@pytest.mark.parametrize("two", KINDS)
+def test_every_mix_of_discrete_inputs_agrees(one, two):
+    p, q = KINDS[one](P), KINDS[two](Q)
+    kl = 0.7 * np.log(0.7 / 0.4) + 0.3 * np.log(0.3 / 0.6)
+    cross = -0.7 * np.log(0.4) - 0.3 * np.log(0.6)
+    assert kl_divergence(p, q) == pytest.approx(kl, rel=1e-12, abs=0)
+    assert cross_entropy(p, q) == pytest.approx(cross, rel=1e-12, abs=0)
+    assert entropy(p) == pytest.approx(cross - kl, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("p", [Normal(0.3, 1.2), stats.norm(0.3, 1.2), stats.norm(loc=0.3, scale=1.2), Mixture([1.0], Normal([0.3], 1.2)),
+                               Mixture([0.5, 0.5], Normal([0.3, 0.3], 1.2))], ids=str)
+@pytest.mark.parametrize("q", [Normal(-1, 2), stats.norm(-1, 2), Mixture([1.0], Normal([-1.0], 2.0)), stats.t(np.inf, -1, 2)], ids=str)
+def test_every_mix_of_continuous_inputs_agrees(p, q):
+    expected = Normal(0.3, 1.2).kl_divergence(Normal(-1, 2))
+    assert kl_divergence(p, q) == pytest.approx(expected, rel=1e-9, abs=0)
+    assert cross_entropy(p, q) == pytest.approx(Normal(0.3, 1.2).entropy() + expected, rel=1e-9, abs=0)
+
+
+def test_scipy_multivariate_normals_have_the_closed_form():
+    p, q = stats.multivariate_normal([0, 1], [[2, 0.3], [0.3, 1]]), MultivariateNormal([0, 0], np.eye(2))
+    expected = 0.5 * (3 - 2 + 1 - np.log(2 - 0.09))
+    assert kl_divergence(p, q) == pytest.approx(expected, rel=1e-14, abs=0)
+    assert entropy(p) == pytest.approx(p.entropy(), rel=1e-14, abs=0)
+
+
+def test_different_families_are_summed():
+    x = np.arange(13)
+    b, r = stats.binom.pmf(x, 12, 0.25), stats.poisson.pmf(x, 3.0)
+    assert kl_divergence(Binomial(12, 0.25), Poisson(3.0)) == pytest.approx(np.sum(b * np.log(b / r)), rel=1e-12, abs=0)
+    assert kl_divergence(Poisson(3.0), Binomial(12, 0.25)) == np.inf
+    c = stats.binom.pmf(x, 10, 0.3)
+    assert kl_divergence(Binomial(12, 0.25), Binomial(10, 0.3)) == np.inf
+    assert kl_divergence(Binomial(10, 0.3), Binomial(12, 0.25)) == pytest.approx(np.sum(c[:11] * np.log(c[:11] / b[:11])), rel=1e-12, abs=0)
+    v = [0.2, 0.3, 0.5]
+    assert kl_divergence(v, Poisson(1.0)) == pytest.approx(np.sum(v * np.log(v / stats.poisson.pmf([0, 1, 2], 1))), rel=1e-12, abs=0)
+    assert kl_divergence(Categorical([0.5, 0.5]), Categorical([0.25, 0.5, 0.25])) == pytest.approx(0.5 * LN2, rel=1e-12, abs=0)
+
+
+def test_the_package_exports_the_three_measures():
+    assert (companion.entropy, companion.cross_entropy, companion.kl_divergence) == (entropy, cross_entropy, kl_divergence)
+
+
+# --- units of information, batches, error bounds ----------------------------------------------------------------------------
+@pytest.mark.parametrize("p, q", [(P, Q), (Normal(0, 1), Normal(1, 2)), (stats.beta(2, 3), stats.uniform()), (Binomial(4, 0.5), Poisson(2.0))])
+def test_bits_and_nats(p, q):
+    for function, arguments in ((kl_divergence, (p, q)), (cross_entropy, (p, q)), (entropy, (p,))):
+        nats = function(*arguments)
+        assert function(*arguments, base=2) == pytest.approx(nats / LN2, rel=1e-14, abs=0)
+        assert function(*arguments, base=10) == pytest.approx(nats / np.log(10), rel=1e-14, abs=0)
+        assert function(*arguments, base=np.e) == pytest.approx(nats, rel=1e-15, abs=0)
+
+
+def test_error_bounds_hold_and_scale():
+    exact = -stats.beta(0.1, 0.2).entropy()
+    value, error = kl_divergence(stats.beta(0.1, 0.2), stats.uniform(), return_error=True)
+    assert abs(value - exact) <= error + 1e-14 and 0 < error < 1e-7
+    bits, bits_error = kl_divergence(stats.beta(0.1, 0.2), stats.uniform(), return_error=True, base=2)
+    assert bits_error == pytest.approx(error / LN2, rel=1e-12, abs=0) and bits == pytest.approx(value / LN2)
+    value, error = kl_divergence(P, Q, return_error=True)
+    assert 0 < error < 1e-15
+    value, error = kl_divergence([0.5, 0.5], [1.0, 0.0], return_error=True)
+    assert value == np.inf and error == 0
+    for function in (entropy, lambda p, **k: cross_entropy(p, p, **k)):
+        value, error = function(Poisson([1.0, 2.0]), return_error=True)
+        assert value.shape == error.shape == (2,)
+
+
+def test_batches_of_vectors_broadcast():
+    rng = np.random.default_rng(0)
+    p, q = random_vectors(rng, 4), random_vectors(rng, 3)
+    for function in (kl_divergence, cross_entropy, total_variation):
+        table = function(p[:, None], q)
+        assert table.shape == (4, 3)
+        assert_allclose(table, [[function(a, b) for b in q] for a in p], rtol=1e-14)
+    assert_allclose(entropy(p), [entropy(a) for a in p], rtol=1e-14)
+    assert np.ndim(kl_divergence(p[0], q[0])) == 0
+
+
+def test_batches_of_distributions_broadcast():
+    p, q = stats.gamma([1.5, 2.0, 3.0]), stats.lognorm([[0.8], [1.0]])
+    table = kl_divergence(p, q)
+    assert table.shape == (2, 3)
+    assert table[1, 2] == pytest.approx(kl_divergence(stats.gamma(3.0), stats.lognorm(1.0)), rel=1e-12, abs=0)
+    assert table[0, 0] == pytest.approx(kl_divergence(stats.gamma(1.5), stats.lognorm(0.8)), rel=1e-12, abs=0)
+    mixed = kl_divergence(Binomial([5, 12], 0.25), Poisson([[1.0], [3.0]]))
+    assert mixed.shape == (2, 2)
+    assert mixed[1, 0] == pytest.approx(kl_divergence(Binomial(5, 0.25), Poisson(3.0)), rel=1e-12, abs=0)
+    frozen = kl_divergence(stats.norm([0.0, 1.0]), Normal([[1.0], [3.0]], 1.0))
+    assert_allclose(frozen, [[0.5, 0.0], [4.5, 2.0]])
+
+
+# --- theorems ---------------------------------------------------------------------------------------------------------------
+def test_gibbs_inequality():
+    """Thousands of pairs: never negative, zero only for equal vectors; also for pairs that rounding can hardly tell apart."""
+    rng = np.random.default_rng(1)
+    p, q = random_vectors(rng, 5000), random_vectors(rng, 5000)
+    assert np.all(kl_divergence(p, q) > 0)
+    moved = p * (1 + 1e-13 * rng.normal(size=p.shape))
+    near = kl_divergence(p, moved)
+    assert np.all(near >= 0) and np.all((near > 0) == np.any(p != moved, axis=-1))
+    assert np.all(kl_divergence(p, p) == 0)
+    assert np.all(cross_entropy(p, q) > entropy(p))
+    assert np.all(entropy(p) <= np.log(5) + 1e-15)
+
+
+def test_pinsker_inequality():
+    rng = np.random.default_rng(2)
+    p, q = random_vectors(rng, 5000), random_vectors(rng, 5000)
+    assert np.all(total_variation(p, q) ** 2 <= kl_divergence(p, q) / 2)
+    a, b = 0.5 + 1e-4, 0.5  # and 1/2 is the best constant
+    near = kl_divergence([a, 1 - a], [b, 1 - b]) / total_variation([a, 1 - a], [b, 1 - b]) ** 2
+    assert near == pytest.approx(2, rel=1e-6, abs=0)
+
+
+def test_total_variation_is_the_largest_difference_of_an_event():
+    rng = np.random.default_rng(3)
+    for p, q in zip(random_vectors(rng, 20), random_vectors(rng, 20)):
+        events = np.array([[(i >> k) & 1 for k in range(5)] for i in range(32)])
+        assert total_variation(p, q) == pytest.approx(np.max(events @ (p - q)), rel=1e-13, abs=0)
+    assert total_variation([1, 0], [0, 1]) == 1.0
+
+
+def test_independent_parts_add():
+    rng = np.random.default_rng(4)
+    (p, r), (q, s) = random_vectors(rng, 2), random_vectors(rng, 2)
+    joint_p, joint_q = np.outer(p, r).ravel(), np.outer(q, s).ravel()
+    assert_allclose(kl_divergence(joint_p / joint_p.sum(), joint_q / joint_q.sum()), kl_divergence(p, q) + kl_divergence(r, s), rtol=1e-12)
+
+
+def test_chain_rule():
+    """KL of joints = KL of marginals + expected KL of conditionals."""
+    rng = np.random.default_rng(5)
+    joint_p, joint_q = rng.dirichlet(np.ones(12)).reshape(3, 4), rng.dirichlet(np.ones(12)).reshape(3, 4)
+    p, q = joint_p.sum(1), joint_q.sum(1)
+    conditional = kl_divergence(joint_p / p[:, None], joint_q / q[:, None])
+    assert_allclose(kl_divergence(joint_p.ravel(), joint_q.ravel()), kl_divergence(p, q) + p @ conditional, rtol=1e-12)
+
+
+def test_merging_cells_loses_divergence():
+    rng = np.random.default_rng(6)
+    p, q = random_vectors(rng, 500, 6), random_vectors(rng, 500, 6)
+    merged = [np.concatenate([v[:, :4], v[:, 4:].sum(1, keepdims=True)], axis=1) for v in (p, q)]
+    assert np.all(kl_divergence(*merged) <= kl_divergence(p, q) + 1e-14)
+
+
+def test_symmetric_only_by_accident():
+    """Equal spread makes two normals symmetric, and a reflection two vectors; in general the directions differ."""
+    assert kl_divergence(Normal(0, 2), Normal(3, 2)) == kl_divergence(Normal(3, 2), Normal(0, 2)) == 9 / 8
+    assert kl_divergence([0.2, 0.8], [0.8, 0.2]) == pytest.approx(kl_divergence([0.8, 0.2], [0.2, 0.8]), rel=1e-15, abs=0)
+    rng = np.random.default_rng(7)
+    p, q = random_vectors(rng, 200), random_vectors(rng, 200)
+    assert np.all(np.abs(kl_divergence(p, q) - kl_divergence(q, p)) > 1e-9)
+    assert kl_divergence(Normal(0, 1), Normal(0, 2)) < kl_divergence(Normal(0, 2), Normal(0, 1))
+
+
+def test_the_triangle_inequality_fails():
+    a, b, c = Normal(0, 1), Normal(1, 1), Normal(2, 1)
+    assert kl_divergence(a, c) == 2.0
+    assert kl_divergence(a, b) + kl_divergence(b, c) == 1.0
+
+
+@pytest.mark.parametrize("factor", [1000.0, 0.01])
+def test_units_change_differential_entropy_but_not_kl(factor):
+    p, q = stats.gamma(2.0, scale=1.5), stats.lognorm(0.7)
+    p_unit, q_unit = stats.gamma(2.0, scale=1.5 * factor), stats.lognorm(0.7, scale=factor)
+    assert kl_divergence(p_unit, q_unit) == pytest.approx(kl_divergence(p, q), rel=1e-9, abs=0)
+    assert entropy(p_unit) == pytest.approx(entropy(p) + np.log(factor), rel=1e-9, abs=0)
+    assert cross_entropy(p_unit, q_unit) == pytest.approx(cross_entropy(p, q) + np.log(factor), rel=1e-9, abs=0)
+
+
+def test_nothing_is_renormalised_or_clipped():
+    """scipy's function divides weights by their sum; ours refuses them. A zero is a zero, however small its partner."""
+    assert stats.entropy([2, 1], [1, 1]) > 0
+    with pytest.raises(ValueError, match="sum of p = 3.0"):
+        kl_divergence([1.0, 1.0, 1.0], [0.2, 0.3, 0.5])
+    assert kl_divergence([1 - 1e-300, 1e-300], [1.0, 0.0]) == np.inf
+    assert kl_divergence([0.5, 0.5], [1 - 1e-300, 1e-300]) == pytest.approx(0.5 * 300 * np.log(10) - LN2, rel=1e-14, abs=0)
+
+
+# --- the sample average -------------------------------------------------------------------------------------------------------
+PAIRS = {
+    "normals": (Normal(0, 1), Normal(1, 1.5)),
+    "counts": (Poisson(2.0), Poisson(3.0)),
+    "vectors": (Categorical([0.2, 0.3, 0.5]), Categorical([0.4, 0.4, 0.2])),
+    "planes": (MultivariateNormal([0, 0], [[1, 0.5], [0.5, 1]]), MultivariateNormal([0.5, 0], np.eye(2))),
+    "a mixture": (two_humps(1.5), Normal(0.2, 2.0)),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_monte_carlo_kl_is_unbiased_with_the_stated_error(name):
+    p, q = PAIRS[name]
+    exact = kl_divergence(p, q)
+    runs = [monte_carlo_kl(p, q, n=500, rng=seed) for seed in range(300)]
+    z = np.array([(run.value - exact) / run.standard_error for run in runs])
+    assert np.max(np.abs(z)) < 4.5
+    assert 0.85 < np.std(z) < 1.2
+    values = np.array([run.value for run in runs])
+    assert abs(values.mean() - exact) < 4.5 * values.std(ddof=1) / np.sqrt(300)
+
+
+def test_monte_carlo_kl_by_hand():
+    p, q = Normal(0, 1), Normal(1, 2)
+    x = p.sample(10, rng=3)
+    ratio = stats.norm.logpdf(x) - stats.norm.logpdf(x, 1, 2)
+    estimate = monte_carlo_kl(p, q, 10, np.random.default_rng(3))
+    assert isinstance(estimate, MonteCarlo)
+    assert estimate.value == pytest.approx(ratio.mean(), rel=1e-13, abs=0)
+    assert estimate.standard_error == pytest.approx(stats.sem(ratio), rel=1e-13, abs=0)
+
+
+def test_monte_carlo_kl_may_be_negative():
+    assert min(monte_carlo_kl(Normal(0, 1), Normal(0.01, 1), 100, seed).value for seed in range(20)) < 0
+
+
+# --- one normal for two humps --------------------------------------------------------------------------------------------------
+def humps_log_density(m):
+    return lambda x: np.logaddexp(stats.norm.logpdf(x, -m, 1), stats.norm.logpdf(x, m, 1)) - LN2
+
+
+def quadrature_kl(log_p, log_q, low, high):
+    """∫ p log(p/q) by Simpson's rule on 1,601 points of an interval outside of which p is below 1e-30."""
+    x = np.linspace(low, high, 1601)
+    return integrate.simpson(np.exp(log_p(x)) * (log_p(x) - log_q(x)), x=x)
+
+
+def forward_objective(m):
+    log_p = humps_log_density(m)
+    return lambda v: quadrature_kl(log_p, lambda x: stats.norm.logpdf(x, v[0], np.exp(v[1])), -m - 12, m + 12)
+
+
+def reverse_objective(m):
+    log_p = humps_log_density(m)
+    return lambda v: quadrature_kl(lambda x: stats.norm.logpdf(x, v[0], np.exp(v[1])), log_p, v[0] - 14 * np.exp(v[1]), v[0] + 14 * np.exp(v[1]))
+
+
+def test_two_humps():
+    target = two_humps(2.5)
+    x = np.linspace(-6, 6, 25)
+    assert_allclose(target.log_prob(x), humps_log_density(2.5)(x), rtol=1e-13)
+    assert target.mean() == 0 and target.variance() == 1 + 2.5**2
+
+
+@pytest.mark.parametrize("m", [0.4, 1.5, 3.0])
+def test_forward_fit_is_the_minimum_that_an_optimiser_finds(m):
+    fit = forward_fit(two_humps(m))
+    found = optimize.minimize(forward_objective(m), [0.3, 0.2], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12})
+    assert_allclose([fit.mean(), np.log(fit.sd)], found.x, atol=2e-5)
+    assert kl_divergence(two_humps(m), fit) <= found.fun + 1e-9
+
+
+def test_forward_fit_of_an_uneven_mixture():
+    target = Mixture([0.2, 0.8], Normal([-1.0, 2.0], [0.5, 1.5]))
+    fit = forward_fit(target)
+    assert fit.mean() == pytest.approx(1.4) and fit.sd**2 == pytest.approx(0.2 * (0.25 + 2.4**2) + 0.8 * (2.25 + 0.6**2))
+
+
+@pytest.mark.parametrize("m, start", [(0.5, (0.3, 1.0)), (1.2, (0.8, 1.2)), (2.0, (1.5, 1.0)), (3.0, (2.0, 1.0)), (3.0, (-2.0, 1.5)), (6.0, (5.0, 0.7))])
+def test_reverse_fit_is_the_local_minimum_that_an_optimiser_finds(m, start):
+    fit = reverse_fit(two_humps(m), Normal(*start))
+    objective = reverse_objective(m)
+    found = optimize.minimize(objective, [start[0], np.log(start[1])], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12})
+    assert_allclose([fit.normal.mean(), np.log(fit.normal.sd)], found.x, atol=5e-5)
+    assert fit.kl == pytest.approx(objective([fit.normal.mean(), np.log(fit.normal.sd)]), rel=1e-9, abs=0)
+    assert fit.kl == pytest.approx(kl_divergence(fit.normal, two_humps(m)), rel=1e-8, abs=0)
+    assert fit.gradient < 1e-10 and fit.curvature > 0
+
+
+@pytest.mark.parametrize("m, start", [(1.5, (0.7, 1.0)), (3.0, (2.0, 1.0)), (3.0, (0.0, 3.0))])
+def test_certificate_of_reverse_fit_against_finite_differences(m, start):
+    """Derivatives in the mean, in units of the fitted sd, and in log sd; from (0, 3) the search ends at the covering fit."""
+    fit = reverse_fit(two_humps(m), Normal(*start))
+    mean, sd = float(fit.normal.mean()), float(fit.normal.sd)
+    objective = reverse_objective(m)
+
+    def f(a, b):
+        return objective([mean + a * sd, np.log(sd) + b])
+
+    h = 1e-3
+    gradient = [(f(h, 0) - f(-h, 0)) / (2 * h), (f(0, h) - f(0, -h)) / (2 * h)]
+    assert np.max(np.abs(gradient)) < 1e-5 and fit.gradient < 1e-10
+    mixed = (f(h, h) - f(h, -h) - f(-h, h) + f(-h, -h)) / (4 * h**2)
+    hessian = [[(f(h, 0) - 2 * f(0, 0) + f(-h, 0)) / h**2, mixed], [mixed, (f(0, h) - 2 * f(0, 0) + f(0, -h)) / h**2]]
+    assert fit.curvature == pytest.approx(np.linalg.eigvalsh(hessian)[0], rel=1e-3, abs=1e-5)
+
+
+def test_away_from_the_optimum_gradient_and_curvature_are_derivatives_too():
+    from companion.divergence import _reverse_kl
+
+    target, objective = two_humps(1.5), reverse_objective(1.5)
+    mean, log_sd, h = 0.6, 0.1, 1e-3
+    value, gradient, hessian = _reverse_kl(target, mean, log_sd)
+
+    def f(a, b):
+        return objective([mean + a * np.exp(log_sd), log_sd + b])
+
+    assert value == pytest.approx(f(0, 0), rel=1e-10, abs=0)
+    assert_allclose(gradient, [(f(h, 0) - f(-h, 0)) / (2 * h), (f(0, h) - f(0, -h)) / (2 * h)], rtol=1e-5)
+    mixed = (f(h, h) - f(h, -h) - f(-h, h) + f(-h, -h)) / (4 * h**2)
+    assert_allclose(hessian, [[(f(h, 0) - 2 * f(0, 0) + f(-h, 0)) / h**2, mixed], [mixed, (f(0, h) - 2 * f(0, 0) + f(0, -h)) / h**2]], rtol=1e-4)
+
+
+def test_reverse_fit_covers_close_humps_and_locks_on_far_ones():
+    """Far apart there are three local minima, and the covering one is the worst for reverse, by far the best for forward KL."""
+    close = [reverse_fit(two_humps(0.8), Normal(start, 1)) for start in (-1, 0, 1)]
+    assert np.max(np.abs([fit.normal.mean() for fit in close])) < 1e-6
+    left, covering, right = (reverse_fit(two_humps(3.0), Normal(*start)) for start in ((-2, 1), (0, 3), (2, 1)))
+    assert abs(covering.normal.mean()) < 1e-9 and left.normal.mean() == pytest.approx(-right.normal.mean(), rel=1e-9, abs=0)
+    assert left.kl == pytest.approx(right.kl, rel=1e-12, abs=0) and right.kl < LN2 < covering.kl
+    assert kl_divergence(two_humps(3.0), covering.normal) < kl_divergence(two_humps(3.0), right.normal) / 10
+
+
+def test_reverse_fit_of_a_normal_is_that_normal():
+    fit = reverse_fit(Normal(3.0, 0.5), Normal(0.0, 1.0))
+    assert fit.normal.mean() == pytest.approx(3.0, rel=1e-9) and fit.normal.sd == pytest.approx(0.5, rel=1e-9, abs=0)
+    assert fit.kl == pytest.approx(0, abs=1e-12)

@@ -1,0 +1,218 @@
+"""Likelihood and the derivations line by line, against scipy and against the relations between the lines."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from companion.datasets import horse_kicks, weldon_dice
+from companion.divergence import cross_entropy, entropy, kl_divergence
+from companion.families import Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson
+from companion.likelihood import (
+    empirical_probabilities, kl_lines, likelihood, likelihood_lines, log_likelihood, perplexity, sample_lines,
+)
+
+CASES = {
+    "normal": (Normal(0.5, 1.5), stats.norm(0.5, 1.5)),
+    "poisson": (Poisson(2.5), stats.poisson(2.5)),
+    "binomial": (Binomial(12, 0.3), stats.binom(12, 0.3)),
+    "bernoulli": (Bernoulli(0.3), stats.bernoulli(0.3)),
+    "plane": (MultivariateNormal([0, 1], [[1, 0.5], [0.5, 2]]), stats.multivariate_normal([0, 1], [[1, 0.5], [0.5, 2]])),
+}
+GRID = np.linspace(0.2, 1.4, 121)
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    """One of our distributions, its equal in scipy, data, and scipy's log-probabilities of the data."""
+    ours, theirs = CASES[request.param]
+    x = ours.sample(60, rng=1)
+    return ours, theirs, x, theirs.logpmf(x) if ours.discrete else theirs.logpdf(x)
+
+
+# --- one number -----------------------------------------------------------------------------------------------------------
+def test_log_likelihood_is_the_sum(case):
+    ours, theirs, x, terms = case
+    assert log_likelihood(ours, x) == pytest.approx(terms.sum(), rel=1e-12, abs=0)
+    assert log_likelihood(theirs, x) == pytest.approx(terms.sum(), rel=1e-12, abs=0)
+
+
+def test_weights_count_repetitions(case):
+    ours, _, x, terms = case
+    weights = np.arange(60) % 4
+    assert log_likelihood(ours, x, weights) == pytest.approx(weights @ terms, rel=1e-12, abs=0)
+    assert log_likelihood(ours, x, weights) == pytest.approx(log_likelihood(ours, np.repeat(x, weights, axis=0)), rel=1e-12, abs=0)
+    assert perplexity(ours, x, weights) == pytest.approx(perplexity(ours, np.repeat(x, weights, axis=0)), rel=1e-12, abs=0)
+
+
+def test_likelihood_is_the_product(case):
+    ours, _, x, terms = case
+    assert likelihood(ours, x[:5]) == pytest.approx(np.prod(np.exp(terms[:5])), rel=1e-12, abs=0)
+    assert np.log(likelihood(ours, x)) == pytest.approx(log_likelihood(ours, x), rel=1e-12, abs=0)
+
+
+def test_likelihood_underflows_to_zero_where_its_logarithm_stands(case):
+    """Two thousand observations (the scale 10 makes a density small enough too)."""
+    ours, _, _, _ = case
+    x = ours.sample(2000, rng=2)
+    if not ours.discrete:
+        assert likelihood(Normal(0, 10), x.ravel()[:2000]) == 0.0
+    if isinstance(ours, Bernoulli):
+        assert likelihood(ours, x) == 0.0
+    assert likelihood(ours, x) == 0.0
+    assert np.isfinite(log_likelihood(ours, x)) and log_likelihood(ours, x) < -745
+
+
+def test_perplexity(case):
+    ours, _, x, terms = case
+    assert perplexity(ours, x) == pytest.approx(np.exp(-terms.mean()), rel=1e-12, abs=0)
+
+
+def test_perplexity_counts_equally_likely_outcomes():
+    assert perplexity(Categorical([1 / 6] * 6), [0, 1, 5, 5]) == pytest.approx(6, rel=1e-14, abs=0)
+    assert perplexity(Bernoulli(1.0), [1, 1]) == 1.0
+
+
+def test_batches_give_one_value_for_each_member():
+    x = Poisson(2.0).sample(30, rng=3)
+    rates = np.array([[1.0, 2.0, 3.0], [0.5, 4.0, 8.0]])
+    for function in (log_likelihood, likelihood, perplexity):
+        table = function(Poisson(rates), x)
+        assert table.shape == (2, 3)
+        assert_allclose(table, [[function(Poisson(rate), x) for rate in row] for row in rates], rtol=1e-12)
+    points = MultivariateNormal([0, 0], np.eye(2)).sample(20, rng=4)
+    means = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]])
+    batch = log_likelihood(MultivariateNormal(means, np.eye(2)), points)
+    assert_allclose(batch, [stats.multivariate_normal(m, np.eye(2)).logpdf(points).sum() for m in means], rtol=1e-12)
+    assert np.ndim(log_likelihood(Poisson(2.0), x)) == 0
+
+
+def test_mixtures_and_impossible_observations():
+    mixture = Mixture([0.3, 0.7], Normal([0.0, 4.0], [1.0, 2.0]))
+    x = np.array([-1.0, 0.5, 7.0])
+    expected = np.log(0.3 * stats.norm.pdf(x) + 0.7 * stats.norm.pdf(x, 4, 2)).sum()
+    assert log_likelihood(mixture, x) == pytest.approx(expected, rel=1e-13, abs=0)
+    assert log_likelihood(Bernoulli(0.0), [0, 1]) == -np.inf
+    assert likelihood(Bernoulli(0.0), [0, 1]) == 0.0
+    assert perplexity(Bernoulli(0.0), [0, 1]) == np.inf
+    assert log_likelihood(Bernoulli(0.0), [0, 1], weights=[3, 0]) == 0.0
+
+
+# --- from KL to the expected log-likelihood, line by line ---------------------------------------------------------------------
+def check_the_six_lines(lines, p, outcomes, log_q):
+    """Each line against its own formula, then the relations between them."""
+    log_p = np.log(p)[:, None]
+    assert [line.goal for line in lines] == ["min"] * 5 + ["max"]
+    assert all(line.values.shape == log_q.shape[1:] for line in lines)
+    assert len({line.formula for line in lines}) == 6
+    expected = p @ (log_p - log_q)
+    for line in lines[:4]:  # the same number, written in four ways
+        assert_allclose(line.values, expected, rtol=1e-11, atol=1e-13)
+    assert_allclose(lines[4].values, expected + entropy(p), rtol=1e-11)
+    assert_allclose(lines[4].values, -(p @ log_q), rtol=1e-13)
+    assert_array_equal(lines[5].values, -lines[4].values)
+    assert len({line.best for line in lines}) == 1
+
+
+def test_kl_lines():
+    p, outcomes = np.array([0.5, 0.3, 0.15, 0.05]), np.array([0, 1, 2, 4])
+    lines = kl_lines(p, Poisson(GRID), outcomes)
+    check_the_six_lines(lines, p, outcomes, stats.poisson.logpmf(outcomes[:, None], GRID))
+    assert GRID[lines[0].best] == pytest.approx(p @ outcomes, abs=0.5 * (GRID[1] - GRID[0]) + 1e-12)
+
+
+def test_kl_lines_of_probabilities_that_the_model_can_reach():
+    """Where p_θ = p, KL is zero, and the minimum is there."""
+    outcomes = np.arange(6)
+    p = Binomial(5, 0.3)
+    lines = kl_lines(np.exp(p.log_prob(outcomes)), Binomial(5, np.linspace(0.1, 0.9, 9)), outcomes)
+    assert [line.best for line in lines] == [2] * 6
+    assert lines[0].values[2] == pytest.approx(0, abs=1e-15)
+    assert lines[4].values[2] == pytest.approx(p.entropy(), rel=1e-12, abs=0)
+
+
+def test_the_first_line_ignores_the_order_of_the_outcomes():
+    one = kl_lines([0.5, 0.3, 0.2], Poisson(GRID), [0, 1, 3])
+    two = kl_lines([0.2, 0.5, 0.3], Poisson(GRID), [3, 0, 1])
+    for a, b in zip(one, two):
+        assert_allclose(a.values, b.values, rtol=1e-12, atol=1e-15)
+
+
+def test_best_follows_the_goal():
+    """Line 6 is −line 5: its maximum is where the minimum of line 5 is, and nowhere else."""
+    lines = kl_lines([0.5, 0.3, 0.2], Poisson(GRID), [0, 1, 2])
+    assert lines[4].best == np.argmin(lines[4].values) == np.argmax(lines[5].values) == lines[5].best
+    assert lines[5].best != np.argmin(lines[5].values)
+
+
+def test_lines_where_a_model_excludes_an_outcome():
+    """KL is infinite there, in every line, and that model is never the best."""
+    lines = kl_lines([0.5, 0.5], Bernoulli([0.0, 0.4, 1.0]), [0, 1])
+    for line in lines[:5]:
+        assert_array_equal(line.values[[0, 2]], [np.inf, np.inf])
+    assert lines[5].values[0] == -np.inf and [line.best for line in lines] == [1] * 6
+
+
+@pytest.mark.parametrize("table, models", [
+    (horse_kicks(), Poisson(GRID)),
+    (weldon_dice(), Binomial(12, np.linspace(0.30, 0.38, 161))),
+], ids=["horse kicks", "Weldon's dice"])
+def test_sample_lines_on_real_data(table, models):
+    x = table.observations()
+    lines = sample_lines(x, models)
+    seen = table.frequencies > 0
+    p, outcomes = table.probabilities[seen], table.values[seen]
+    check_the_six_lines(lines, p, outcomes, np.stack([models.log_prob(k) for k in outcomes]))
+    assert_allclose(lines[5].values, log_likelihood(models, x) / table.n, rtol=1e-12)
+    mean = models.mean()[lines[0].best]
+    assert abs(mean - table.mean) <= np.diff(models.mean()).max()
+
+
+def test_average_surprise_is_entropy_plus_kl_exactly_at_finite_n():
+    """−ℓ/n = H(p_emp) + KL(p_emp ‖ p_θ) for every θ: no limit, no approximation."""
+    x = Poisson(3.0).sample(25, rng=5)
+    values, fractions = empirical_probabilities(x)
+    p = np.zeros(int(values.max()) + 1)
+    p[values.astype(int)] = fractions
+    for model in (Poisson(1.0), Poisson(2.7), Binomial(40, 0.05)):
+        surprise = -log_likelihood(model, x) / 25
+        assert surprise == pytest.approx(entropy(p) + kl_divergence(p, model), rel=1e-12, abs=0)
+        assert surprise == pytest.approx(cross_entropy(p, model), rel=1e-12, abs=0)
+    assert Poisson.fit(x).rate == pytest.approx(p @ np.arange(len(p)), rel=1e-14, abs=0)
+
+
+# --- from the joint probability to the log-likelihood -----------------------------------------------------------------------
+def test_likelihood_lines():
+    x = Bernoulli(0.3).sample(40, rng=6)
+    models = Bernoulli(np.linspace(0.05, 0.95, 19))
+    lines = likelihood_lines(x, models)
+    terms = stats.bernoulli.logpmf(x[:, None], np.linspace(0.05, 0.95, 19))
+    assert [line.goal for line in lines] == ["max"] * 4
+    assert_allclose(lines[0].values, np.exp(terms.sum(0)), rtol=1e-11)
+    assert_allclose(lines[1].values, lines[0].values, rtol=1e-11)
+    assert_allclose(lines[2].values, terms.sum(0), rtol=1e-11)
+    assert_allclose(lines[3].values, terms.sum(0), rtol=1e-12)
+    assert {line.best for line in lines} == {int(np.argmin(np.abs(np.linspace(0.05, 0.95, 19) - x.mean())))}
+
+
+def test_only_the_last_line_survives_a_long_sample():
+    x = Bernoulli(0.4).sample(2000, rng=7)
+    p = np.linspace(0.05, 0.95, 19)
+    lines = likelihood_lines(x, Bernoulli(p))
+    assert np.all(lines[0].values == 0) and np.all(lines[1].values == 0) and np.all(lines[2].values == -np.inf)
+    assert np.all(np.isfinite(lines[3].values))
+    assert lines[3].best == np.argmin(np.abs(p - x.mean()))
+
+
+# --- the empirical distribution ---------------------------------------------------------------------------------------------
+def test_empirical_probabilities():
+    values, fractions = empirical_probabilities([3, 1, 1, 7, 3, 1, 0.5, 0.5])
+    assert values.tolist() == [0.5, 1.0, 3.0, 7.0] and fractions.tolist() == [0.25, 0.375, 0.25, 0.125]
+
+
+def test_empirical_probabilities_of_a_table():
+    table = horse_kicks()
+    values, fractions = empirical_probabilities(table.observations())
+    assert_array_equal(values, table.values)
+    assert_array_equal(fractions, table.probabilities)
+    assert kl_divergence(fractions, table.probabilities) == 0.0
