@@ -22,7 +22,15 @@ def describe(value) -> str:
     'array of shape (1000,), from 0.0 to 999.0'
     >>> describe(-1)
     '-1'
+    >>> from scipy import stats
+    >>> describe(stats.norm(0, scale=2)), describe(stats.norm)
+    ('scipy.stats.norm(0, scale=2)', 'scipy.stats.norm')
     """
+    if hasattr(value, "dist") and hasattr(value, "kwds"):  # frozen
+        inside = [*map(str, value.args), *(f"{k}={v}" for k, v in value.kwds.items())]
+        return f"scipy.stats.{value.dist.name}({', '.join(inside)})"
+    if hasattr(value, "freeze") or hasattr(value, "_dist"):  # not frozen; frozen of several variables
+        return f"scipy.stats.{getattr(value, 'name', type(value).__name__.removesuffix('_frozen'))}{'(...)' if hasattr(value, '_dist') else ''}"
     if isinstance(value, np.ndarray) and value.size > 6:
         numeric = value.dtype.kind in "fiub" and np.all(np.isfinite(value))
         spread = f", from {value.min()} to {value.max()}" if numeric else ""
@@ -30,20 +38,27 @@ def describe(value) -> str:
     if isinstance(value, np.ndarray):
         return repr(value.tolist())
     text = repr(value.item() if isinstance(value, np.generic) else value)
+    if " at 0x" in text:
+        return f"an object of type {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def fail(where: str, argument: str, value, expected: str, fix: str, error=ValueError):
     """Raise `error` with the one message format of this package."""
-    raise error(f"{where}: {argument} = {describe(value)}; expected {expected}. {fix}")
+    raise error(f"{where}: {argument} = {describe(value)}; expected {expected}. {fix}") from None
 
 
-def real_array(where: str, argument: str, value, fix: str) -> np.ndarray:
-    """`value` as a float array without NaN, or an error that names the first offending entry."""
+def real_array(where: str, argument: str, value, fix: str, truths: bool = False) -> np.ndarray:
+    """`value` as a float array without NaN, or an error that names the first offending entry.
+
+    With `truths`, True and False count as 1 and 0: right for data and weights, a mistake for a parameter.
+    """
     try:
         raw = np.asarray(value)
     except ValueError:
         fail(where, argument, value, "numbers in a regular array", fix, TypeError)
+    if raw.dtype.kind == "b" and not truths:
+        fail(where, argument, value, "numbers, not truth values", fix, TypeError)
     if raw.dtype.kind not in "fiub":
         fail(where, argument, value, "real numbers", fix, TypeError)
     array = raw.astype(float)
@@ -55,39 +70,68 @@ def require(where: str, argument: str, array: np.ndarray, holds, expected: str, 
     """Fail with the first entry of `array` for which `holds` is False; the two broadcast."""
     if np.all(holds):
         return
+    shape = np.shape(array)
+    while len(shape) > 1 and shape[-1] == 1:  # axes that were added for broadcasting
+        shape = shape[:-1]
     array, holds = np.broadcast_arrays(array, holds)
-    if np.ndim(array) == 0:
-        fail(where, argument, float(array), expected, fix)
-    index = tuple(int(i) for i in np.argwhere(~holds)[0])
-    shown = index[0] if len(index) == 1 else index
-    label = f"{argument}[{shown}]" if not isinstance(shown, tuple) else f"{argument}{list(shown)}"
-    fail(where, label, float(array[index]), expected, fix)
+    first = tuple(int(i) for i in np.argwhere(~holds)[0])
+    index = list(first[: len(shape)])
+    fail(where, f"{argument}{index}" if index else argument, float(array[first]), expected, fix)
+
+
+def scalar(where, argument, value, fix):
+    """One finite number as a float."""
+    array = finite(where, argument, value, fix)
+    if array.ndim:
+        fail(where, argument, value, "one number", fix, TypeError)
+    return float(array)
+
+
+def parameter(where, argument, value, fix):
+    """Float array without NaN and with at least one entry."""
+    array = real_array(where, argument, value, fix)
+    if array.size == 0:
+        fail(where, argument, array, "at least one number", fix)
+    return array
+
+
+def broadcast(where, **shapes):
+    """The common shape of named shapes, or an error that shows them."""
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        names = " and ".join(shapes)
+        shown = " and ".join(map(str, shapes.values()))
+        raise ValueError(
+            f"{where}: shapes of {names} = {shown}; expected shapes that broadcast. Add an axis of length 1 where one is "
+            "to meet all of the other, e.g. x[:, None]."
+        ) from None
 
 
 def positive(where, argument, value, fix):
     """Positive finite float array."""
-    array = real_array(where, argument, value, fix)
+    array = parameter(where, argument, value, fix)
     require(where, argument, array, (array > 0) & np.isfinite(array), "a positive finite number", fix)
     return array
 
 
 def finite(where, argument, value, fix):
     """Finite float array."""
-    array = real_array(where, argument, value, fix)
+    array = parameter(where, argument, value, fix)
     require(where, argument, array, np.isfinite(array), "a finite number", fix)
     return array
 
 
 def probability(where, argument, value, fix):
     """Float array with entries in [0, 1]."""
-    array = real_array(where, argument, value, fix)
+    array = parameter(where, argument, value, fix)
     require(where, argument, array, (array >= 0) & (array <= 1), "a probability in [0, 1]", fix)
     return array
 
 
 def whole(where, argument, value, low, fix):
     """Float array of whole numbers that are at least `low`."""
-    array = real_array(where, argument, value, fix)
+    array = parameter(where, argument, value, fix)
     good = np.isfinite(array) & (array == np.floor(array)) & (array >= low)
     require(where, argument, array, good, f"a whole number, at least {low}", fix)
     return array
@@ -103,7 +147,7 @@ def probability_vector(where, argument, value):
     """
     fix = "Pass probabilities such as [0.2, 0.3, 0.5] along the last axis."
     array = probability(where, argument, value, fix)
-    if array.ndim == 0 or array.shape[-1] == 0:
+    if array.ndim == 0:
         fail(where, argument, value, "a vector with at least one probability", fix)
     total = array.sum(axis=-1)
     require(
@@ -115,7 +159,7 @@ def probability_vector(where, argument, value):
 
 def sample(where, x, weights, event_ndim: int, fix: str):
     """Data `x` (n, ...) and weights (n,) or None, both checked; empty data and bad weights are errors."""
-    array = real_array(where, "x", x, fix)
+    array = real_array(where, "x", x, fix, truths=True)
     if array.ndim != 1 + event_ndim:
         fail(where, "shape of x", array.shape, "(n,)" if event_ndim == 0 else "(n, d)", fix)
     if array.shape[0] == 0:
@@ -123,10 +167,10 @@ def sample(where, x, weights, event_ndim: int, fix: str):
     if weights is None:
         return array, None
     weight_fix = "Pass one non-negative weight for each observation, not all zero."
-    w = finite(where, "weights", weights, weight_fix)
+    w = real_array(where, "weights", weights, weight_fix, truths=True)
     if w.shape != array.shape[:1]:
         fail(where, "shape of weights", w.shape, f"{array.shape[:1]}, one for each observation", weight_fix)
-    require(where, "weights", w, w >= 0, "a non-negative weight", weight_fix)
+    require(where, "weights", w, (w >= 0) & np.isfinite(w), "a non-negative finite weight", weight_fix)
     if w.sum() == 0:
         fail(where, "sum of weights", 0.0, "a positive total", weight_fix)
     return array, w
@@ -139,7 +183,7 @@ def generator(where, rng) -> np.random.Generator:
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return np.random.default_rng(int(rng))
     fail(where, "rng", rng, "a numpy.random.Generator or a non-negative integer seed",
-         "Pass rng=0, or rng=np.random.default_rng(0).", TypeError)
+         "Pass rng=0, or rng=np.random.default_rng(0).", ValueError if isinstance(rng, (int, float)) else TypeError)
 
 
 def sample_size(where, n) -> int:

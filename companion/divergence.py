@@ -154,12 +154,14 @@ def _distribution(where, name, value):
     if isinstance(value, Distribution):
         return value
     if isinstance(value, FROZEN):
-        return from_scipy(value) or value
+        try:
+            return from_scipy(value) or value
+        except ValueError as error:
+            checks.fail(where, name, value, "parameters in its domain", str(error))
     if isinstance(value, (list, tuple, np.ndarray)):
         return checks.probability_vector(where, name, value)
     if isinstance(value, (stats.rv_continuous, stats.rv_discrete)):
-        checks.fail(where, name, f"scipy.stats.{value.name}", "a frozen distribution, with its parameters",
-                    f"Call it first, e.g. stats.{value.name}(...).", TypeError)
+        checks.fail(where, name, value, "a frozen distribution, with its parameters", f"Call it first, e.g. stats.{value.name}(...).", TypeError)
     checks.fail(where, name, value, "a probability vector, a frozen scipy.stats distribution or a member of companion.families",
                 "Pass e.g. [0.2, 0.8], stats.norm(0, 1) or Normal(0, 1).", TypeError)
 
@@ -171,44 +173,29 @@ def _pair(where, p, q):
         if p.shape[-1] != q.shape[-1]:
             checks.fail(where, "length of q", q.shape[-1], f"{p.shape[-1]}, the length of p",
                         "Give both the same cells, with probability 0 where one has none.")
-        _broadcast(where, p.shape[:-1], q.shape[:-1])
+        checks.broadcast(where, p=p.shape[:-1], q=q.shape[:-1])
         return p, q
     p, q = (Categorical(d) if isinstance(d, np.ndarray) else d for d in (p, q))
     kinds = [_kind(d) for d in (p, q)]
     if kinds[0] != kinds[1]:
+        measure = "KL divergence" if "kl" in where else "cross-entropy"
         raise TypeError(
-            f"{where}: there is no KL divergence between p = {_name(p)} ({kinds[0]}) and q = {_name(q)} ({kinds[1]}); "
+            f"{where}: there is no {measure} between p = {checks.describe(p)} ({kinds[0]}) and q = {checks.describe(q)} ({kinds[1]}); "
             "expected two distributions on the same outcomes. Compare probabilities of bins with probabilities of the same bins."
         )
-    _broadcast(where, *(_batch_shape(d) for d in (p, q)))
+    checks.broadcast(where, p=_batch_shape(p), q=_batch_shape(q))
     return p, q
 
 
-def _broadcast(where, one, two):
-    try:
-        np.broadcast_shapes(one, two)
-    except ValueError:
-        checks.fail(where, "shapes of the batches", (one, two), "shapes that broadcast", "Add an axis, e.g. p[:, None].")
-
-
 def _kind(d):
-    """'discrete', 'a density on the line' or 'a density in d dimensions'."""
+    """'discrete', 'a density on the line' or 'a density of vectors with d coordinates'."""
     if isinstance(d, FROZEN[1]):
-        return f"a density in {d.dim} dimensions"
+        return f"a density of vectors with {d.dim} coordinates"
     if isinstance(d, FROZEN[0]):
         return "discrete" if isinstance(d.dist, stats.rv_discrete) else "a density on the line"
     if d.discrete:
         return "discrete"
-    return f"a density in {d.dimension} dimensions" if d.event_ndim else "a density on the line"
-
-
-def _name(d):
-    if not isinstance(d, FROZEN):
-        return repr(d)
-    if isinstance(d, FROZEN[1]):
-        return "scipy.stats.multivariate_normal(...)"
-    inside = [*map(str, d.args), *(f"{k}={v}" for k, v in d.kwds.items())]
-    return f"scipy.stats.{d.dist.name}({', '.join(inside)})"
+    return f"a density of vectors with {d.dimension} coordinates" if d.event_ndim else "a density on the line"
 
 
 def _same_family(p, q):
@@ -232,19 +219,20 @@ def _batch_shape(d):
 
 def _numeric(where, rule, distributions, base, return_error):
     """`rule` for every member of the broadcast batch."""
+    for name, d in zip("pq", distributions):
+        if isinstance(d, FROZEN[1]) or getattr(d, "event_ndim", 0):
+            checks.fail(where, name, d, "a distribution on the line, or two members of one family",
+                        "For vectors there are closed forms only, and they need positive definite covariances.", TypeError)
     shape = np.broadcast_shapes(*(_batch_shape(d) for d in distributions))
     value, error = np.empty(shape), np.empty(shape)
     for index in np.ndindex(*shape):
-        estimate = rule(*(_member(where, d, index) for d in distributions))
+        estimate = rule(*(_member(d, index) for d in distributions))
         value[index], error[index] = estimate.value, estimate.error
     return _finish(where, value, base, return_error, error)
 
 
-def _member(where, d, index):
+def _member(d, index):
     if isinstance(d, Distribution):
-        if d.event_ndim:
-            checks.fail(where, "p and q", d, "two distributions with a closed form, or univariate ones",
-                        "In several dimensions only members of one family are supported.", TypeError)
         return d._member(index)
     shape = _batch_shape(d)
     if shape == ():
@@ -258,9 +246,10 @@ def _finish(where, value, base, return_error, error=None):
     """Change of base, and the error bound if it is wanted."""
     scale = 1.0
     if base is not None:
-        base = float(checks.positive(where, "base", base, "Leave it out for nats, or pass 2 for bits."))
-        if base == 1:
-            checks.fail(where, "base", base, "a base other than 1", "Leave it out for nats, or pass 2 for bits.")
+        fix = "Leave it out for nats, or pass 2 for bits."
+        base = checks.scalar(where, "base", base, fix)
+        if base <= 0 or base == 1:
+            checks.fail(where, "base", base, "a positive number other than 1", fix)
         scale = np.log(base)
     value = np.asarray(value, dtype=float) / scale
     if not return_error:
@@ -292,7 +281,8 @@ def monte_carlo_kl(p, q, n, rng):
     Returns
     -------
     MonteCarlo
-        ``value`` is unbiased, and may be negative although KL is not; ``standard_error`` is :math:`s/\sqrt n`.
+        ``value`` is unbiased, and may be negative although KL is not; ``standard_error`` is :math:`s/\sqrt n`. A draw
+        to which q gives probability zero proves that KL is infinite: `inf`, with standard error 0.
 
     Examples
     --------
@@ -301,14 +291,24 @@ def monte_carlo_kl(p, q, n, rng):
     >>> abs(estimate.value - 0.5) < 4 * estimate.standard_error
     True
     """
+    where = "monte_carlo_kl"
     for name, d in (("p", p), ("q", q)):
         if not isinstance(d, Distribution):
-            checks.fail("monte_carlo_kl", name, d, "a member of companion.families", "Pass e.g. Normal(0, 1) or Categorical([0.2, 0.8]).", TypeError)
-    if checks.sample_size("monte_carlo_kl", n) < 2:
-        checks.fail("monte_carlo_kl", "n", n, "at least 2 draws", "One draw has no standard error.")
-    x = p.sample(n, rng)
-    ratio = p.log_prob(x) - q.log_prob(x)
+            checks.fail(where, name, d, "a member of companion.families", "Pass e.g. Normal(0, 1) or Categorical([0.2, 0.8]).", TypeError)
+        _require_single(where, name, d)
+    _pair(where, p, q)
+    if checks.sample_size(where, n) < 2:
+        checks.fail(where, "n", n, "at least 2 draws", "One draw has no standard error.")
+    x = p.sample(n, checks.generator(where, rng))
+    if not np.all(q._inside(x)) or np.any(np.isneginf(log_q := q.log_prob(x))):
+        return MonteCarlo(np.inf, 0.0)
+    ratio = p.log_prob(x) - log_q
     return MonteCarlo(float(np.mean(ratio)), float(np.std(ratio, ddof=1) / np.sqrt(n)))
+
+
+def _require_single(where, name, d):
+    if d.batch_shape:
+        checks.fail(where, f"shape of the batch {name}", d.batch_shape, "one distribution, shape ()", "Call it for each member.")
 
 
 def total_variation(p, q):
@@ -325,6 +325,7 @@ def total_variation(p, q):
     p, q = (checks.probability_vector("total_variation", name, d) for name, d in (("p", p), ("q", q)))
     if p.shape[-1] != q.shape[-1]:
         checks.fail("total_variation", "length of q", q.shape[-1], f"{p.shape[-1]}, the length of p", "Give both the same cells.")
+    checks.broadcast("total_variation", p=p.shape[:-1], q=q.shape[:-1])
     return (0.5 * np.sum(np.abs(p - q), axis=-1))[()]
 
 
@@ -335,7 +336,7 @@ def two_humps(half_distance):
     >>> two_humps(2.0).variance()
     5.0
     """
-    m = float(checks.finite("two_humps", "half_distance", half_distance, "Pass half the distance between the humps."))
+    m = checks.scalar("two_humps", "half_distance", half_distance, "Pass half the distance between the humps.")
     return Mixture([0.5, 0.5], Normal([-m, m], 1.0))
 
 
@@ -348,14 +349,23 @@ def forward_fit(target):
     >>> float(fit.mean()), round(float(fit.sd), 6)
     (0.0, 2.236068)
     """
+    _require_density("forward_fit", target)
     return Normal(target.mean(), np.sqrt(target.variance()))
+
+
+def _require_density(where, target):
+    if not isinstance(target, Distribution) or target.discrete or target.event_ndim:
+        checks.fail(where, "target", target, "a density on the line: a Mixture or a member of companion.families",
+                    "Pass e.g. two_humps(2.0) or Normal(0, 1).", TypeError)
+    _require_single(where, "target", target)
 
 
 class ReverseFit(NamedTuple):
     """A stationary point of the reverse KL with its certificate.
 
-    ``gradient`` is the largest absolute derivative in (mean / sd, log sd) and ``curvature`` the smallest eigenvalue of
-    the matrix of second derivatives in the same coordinates: a local minimum has gradient 0 and curvature > 0.
+    Derivatives are taken in the mean, in units of the fitted sd, and in log sd. ``gradient`` is the largest of the two
+    in absolute value and ``curvature`` the smallest eigenvalue of the matrix of second derivatives: a local minimum has
+    gradient 0 and curvature > 0.
     """
 
     normal: Normal
@@ -372,7 +382,7 @@ _HERMITE = np.stack([np.ones_like(_Z), _Z, _Z**2 - 1, _Z**3 - 3 * _Z, _Z**4 - 4 
 
 
 def _reverse_kl(target, mean, log_sd):
-    """KL(N(mean, sd²)‖target) with gradient and Hessian in (mean / sd, log sd)."""
+    """KL(N(mean, sd²)‖target) with gradient and Hessian in the mean, in units of this sd, and in log sd."""
     sd = np.exp(log_sd)
     one, first, second, third, fourth = _HERMITE @ (_W * target.log_prob(mean + sd * _Z))
     value = -0.5 * np.log(2 * np.pi * np.e) - log_sd - one
@@ -384,7 +394,7 @@ def _reverse_kl(target, mean, log_sd):
 def reverse_fit(target, start):
     r"""The local minimum of :math:`\mathrm{KL}(q\|\text{target})` over normals q downhill from `start`, certified.
 
-    Newton steps in (mean / sd, log sd) with step halving; where the function is not convex the Hessian's eigenvalues
+    Newton steps in the mean (in units of the current sd) and log sd, with step halving; where the function is not convex the Hessian's eigenvalues
     are replaced by their absolute values, so that every step goes down.
 
     Parameters
@@ -410,6 +420,10 @@ def reverse_fit(target, start):
     >>> round(float(fit.normal.mean()), 4), round(float(fit.normal.sd), 4), fit.gradient < 1e-10, fit.curvature > 0
     (2.9843, 1.0234, True, True)
     """
+    _require_density("reverse_fit", target)
+    if not isinstance(start, Normal):
+        checks.fail("reverse_fit", "start", start, "a Normal", "Pass where to begin, e.g. Normal(0, 1).", TypeError)
+    _require_single("reverse_fit", "start", start)
     mean, log_sd = float(start.mean()), float(np.log(start.sd))
     value, gradient, hessian = _reverse_kl(target, mean, log_sd)
     for _ in range(200):

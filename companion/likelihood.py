@@ -22,9 +22,10 @@ def _log_probs(where, model, x, weights=None):
     or None."""
     if not isinstance(model, Distribution):
         model = (from_scipy(model) if isinstance(model, FROZEN) else None) or checks.fail(
-            where, "model", model, "a member of companion.families or a frozen scipy.stats distribution with an equal in it",
+            where, "model", model, "a member of companion.families or a frozen scipy.stats distribution that equals one",
             "Pass e.g. Poisson(0.6) or Normal([0, 1], 1).", TypeError)
-    x, weights = checks.sample(where, x, weights, model.event_ndim, "Pass observations as an array of shape (n,).")
+    shape = "(n, d)" if model.event_ndim else "(n,)"
+    x, weights = checks.sample(where, x, weights, model.event_ndim, f"Pass observations as an array of shape {shape}.")
     event = x.shape[1:]
     terms = model.log_prob(x.reshape(len(x), *(1,) * len(model.batch_shape), *event))
     if weights is None:
@@ -138,11 +139,14 @@ def kl_lines(p, models, outcomes):
     >>> [line.best for line in lines]
     [6, 6, 6, 6, 6, 6]
     """
+    _require_grid("kl_lines", models)
     p = checks.probability_vector("kl_lines", "p", p)
     checks.require("kl_lines", "p", p, p > 0, "positive probabilities", "Leave out outcomes of probability zero: they do not enter an expectation under p.")
-    outcomes = checks.finite("kl_lines", "outcomes", outcomes, "Pass the values that p can take.")
+    outcomes = checks.whole("kl_lines", "outcomes", outcomes, 0, "Pass the counts that p can take.")
     if outcomes.shape != p.shape or p.ndim != 1:
         checks.fail("kl_lines", "shape of outcomes", outcomes.shape, f"{p.shape}, one value for each probability", "Pass two vectors of equal length.")
+    if len(np.unique(outcomes)) < len(outcomes):
+        checks.fail("kl_lines", "outcomes", outcomes, "different values", "Add up the probabilities of equal outcomes.")
     log_q = models.log_prob(outcomes[:, None])
     log_p = np.log(p)[:, None]
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
@@ -157,9 +161,17 @@ def kl_lines(p, models, outcomes):
     ]
 
 
+def _require_grid(where, models):
+    """A batch of shape (g,) of discrete distributions."""
+    if not isinstance(models, Distribution) or not models.discrete:
+        checks.fail(where, "models", models, "a batch of a discrete family of companion.families",
+                    "Pass p_θ on a grid of θ, e.g. Poisson(np.linspace(0.2, 1.2, 101)).", TypeError)
+    if len(models.batch_shape) != 1:
+        checks.fail(where, "shape of the batch models", models.batch_shape, "(g,)", "Pass p_θ on a grid of θ, e.g. Poisson(np.linspace(0.2, 1.2, 101)).")
+
+
 def _on_integers(p, outcomes):
     """Probability vector on {0, …, max(outcomes)}."""
-    checks.whole("kl_lines", "outcomes", outcomes, 0, "Pass outcomes that are counts.")
     vector = np.zeros(int(outcomes.max()) + 1)
     vector[outcomes.astype(int)] = p
     return vector
@@ -178,7 +190,9 @@ def sample_lines(x, models):
     >>> [line.best for line in lines]
     [6, 6, 6, 6, 6, 6]
     """
+    _require_grid("sample_lines", models)
     x, _ = checks.sample("sample_lines", x, None, 0, "Pass counts as an array of shape (n,).")
+    checks.whole("sample_lines", "x", x, 0, "The empirical distribution of a sample from a density has no KL to that density.")
     outcomes, counts = np.unique(x, return_counts=True)
     return kl_lines(counts / len(x), models, outcomes)
 

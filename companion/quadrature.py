@@ -17,7 +17,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from companion.densities import as_distribution
 from companion.remainders import expm1_remainder

@@ -16,7 +16,7 @@ import numpy as np
 _SMALL = 0.3  # inside, the series; outside, subtraction costs at most three bits
 
 
-def phi(t, ratio=None):
+def phi(t, ratio=None, log_ratio=None):
     r""":math:`\varphi(t) = t - \log(1+t) \ge 0`, to full relative accuracy for every :math:`t > -1`.
 
     Near zero the series in :math:`z = t/(2+t)` is used,
@@ -26,8 +26,8 @@ def phi(t, ratio=None):
     ----------
     t : array_like
         Relative difference. It may be infinite; it must be at least -1.
-    ratio : array_like, optional
-        The value of 1 + t where the caller has it more accurately than the sum (close to t = -1).
+    ratio, log_ratio : array_like, optional
+        The value of 1 + t, or its logarithm, where the caller has one more accurately than the sum (close to t = -1).
 
     Returns
     -------
@@ -42,7 +42,6 @@ def phi(t, ratio=None):
     0.0
     """
     t = np.asarray(t, dtype=float)
-    ratio = 1.0 + t if ratio is None else np.asarray(ratio, dtype=float)
     small = np.abs(t) < _SMALL
     s = np.where(small, t, 0.0)
     z = s / (2.0 + s)
@@ -52,7 +51,9 @@ def phi(t, ratio=None):
         series = series * z2 + 1.0 / k
     near = z * (s - 2.0 * z2 * series)
     with np.errstate(divide="ignore", invalid="ignore"):
-        far = np.where(np.isposinf(t), np.inf, t - np.log(np.where(small, 1.0, ratio)))
+        if log_ratio is None:
+            log_ratio = np.log(np.where(small, 1.0, 1.0 + t if ratio is None else ratio))
+        far = np.where(np.isposinf(t), np.inf, t - log_ratio)
     return np.where(small, near, far)[()]
 
 

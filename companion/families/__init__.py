@@ -11,6 +11,7 @@ from typing import Callable, NamedTuple
 import numpy as np
 from scipy import stats
 
+from companion import checks
 from companion.families.bernoulli import Bernoulli
 from companion.families.binomial import Binomial
 from companion.families.categorical import Categorical
@@ -74,6 +75,8 @@ def from_scipy(frozen):
     """
     if isinstance(frozen, type(stats.multivariate_normal(0, 1))):
         return MultivariateNormal(frozen.mean, frozen.cov) if frozen.cov_object.rank == frozen.dim else None
+    if not isinstance(frozen, stats.distributions.rv_frozen):
+        checks.fail("from_scipy", "frozen", frozen, "a frozen scipy.stats distribution", "Pass e.g. stats.norm(0, 1), with its parameters.", TypeError)
     row = _BY_SCIPY_NAME.get(frozen.dist.name)
     if row is None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from scipy.special import entr, expit, log_expit, xlog1py, xlogy
+from scipy.special import expit, log_expit, xlog1py, xlogy
 
 from companion import checks
 from companion.families.core import ExponentialFamily
@@ -60,7 +60,9 @@ class Bernoulli(ExponentialFamily):
         >>> float(Bernoulli.from_logits(700.0).complement) > 0
         True
         """
-        logits = checks.finite("Bernoulli.from_logits", "logits", logits, "Pass finite log-odds; for p = 0 or 1 use Bernoulli(p).")
+        fix = "Pass finite log-odds; for p = 0 or 1 use Bernoulli(p)."
+        logits = checks.finite("Bernoulli.from_logits", "logits", logits, fix)
+        checks.require("Bernoulli.from_logits", "logits", logits, np.abs(logits) < 1e300, "log-odds below 1e300 in size", fix)
         new = cls(expit(logits))
         new._store(logits.shape, complement=expit(-logits), _logits=logits, parameter_names=("logits",), _constructor="from_logits")
         return new
@@ -78,7 +80,9 @@ class Bernoulli(ExponentialFamily):
 
     @classmethod
     def from_mean_parameters(cls, mu):
-        return cls(cls._mean_column(mu)[..., 0])
+        mu = cls._mean_column(mu)[..., 0]
+        checks.require("Bernoulli.from_mean_parameters", "mu", mu, (mu >= 0) & (mu <= 1), "a mean in [0, 1]", "E[x] is the probability of 1.")
+        return cls(mu)
 
     # --- statistics
     def _statistic(self, x):
@@ -107,13 +111,13 @@ class Bernoulli(ExponentialFamily):
         return (self.p * self.complement)[()]
 
     def entropy(self):
-        return (entr(self.p) + entr(self.complement))[()]
+        return self.cross_entropy(self)
 
     def cross_entropy(self, other):
-        self._check_same_family(other)
+        self._check_same_family(other, "cross_entropy")
         if other._logits is not None:
             return -(self.p * log_expit(other._logits) + self.complement * log_expit(-other._logits))[()]
-        return -(xlogy(self.p, other.p) + xlogy(self.complement, other.complement))[()]
+        return -(xlogy(self.p, other.p) + xlog1py(self.complement, -other.p))[()]
 
     def kl_divergence(self, other):
         self._check_same_family(other)
@@ -135,7 +139,7 @@ class Bernoulli(ExponentialFamily):
     # --- fit
     @classmethod
     def _fit(cls, x, weights):
-        cls(0.5)._check_data(x)
+        cls(0.5)._check_data(x, "fit")
         return cls(cls._weighted_mean(x, weights))
 
 

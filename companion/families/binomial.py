@@ -54,6 +54,7 @@ class Binomial(ExponentialFamily):
     def __init__(self, n, p):
         n = checks.whole("Binomial", "n", n, 1, "Pass the number of trials, e.g. Binomial(12, 1/3).")
         p = checks.probability("Binomial", "p", p, "Pass the probability of success of one trial, e.g. Binomial(12, 1/3).")
+        checks.broadcast("Binomial", n=n.shape, p=p.shape)
         n, p = np.broadcast_arrays(n, p)
         self._store(p.shape, n=n, p=p, _trial=Bernoulli(p))
 
@@ -66,14 +67,18 @@ class Binomial(ExponentialFamily):
 
     @classmethod
     def from_natural(cls, eta, n):
-        trial = Bernoulli.from_natural(eta)
+        trial = Bernoulli.from_logits(cls._natural_column(eta)[..., 0])
         new = cls(n, trial.p)
         new._store(new.batch_shape, _trial=trial)
         return new
 
     @classmethod
     def from_mean_parameters(cls, mu, n):
-        return cls(n, cls._mean_column(mu)[..., 0] / n)
+        where, fix = "Binomial.from_mean_parameters", "E[x] = n p, between 0 and the number of trials."
+        mu, n = cls._mean_column(mu)[..., 0], checks.whole(where, "n", n, 1, "Pass the number of trials.")
+        checks.broadcast(where, mu=mu.shape, n=n.shape)
+        checks.require(where, "mu", mu, (mu >= 0) & (mu <= n), "a mean in [0, n]", fix)
+        return cls(n, mu / n)
 
     # --- statistics
     def _statistic(self, x):
@@ -109,7 +114,7 @@ class Binomial(ExponentialFamily):
         return self.cross_entropy(self)
 
     def cross_entropy(self, other):
-        self._check_same_family(other)
+        self._check_same_family(other, "cross_entropy")
         return (self.n * self._trial.cross_entropy(other._trial) - self._mean_log_base_measure())[()]
 
     def kl_divergence(self, other):
@@ -127,5 +132,7 @@ class Binomial(ExponentialFamily):
     # --- fit
     @classmethod
     def _fit(cls, x, weights, n):
-        cls(n, 0.5)._check_data(x)
+        if np.ndim(n):
+            checks.fail("Binomial.fit", "n", n, "one number of trials for all observations", "Group the observations by n, and fit each group.")
+        cls(n, 0.5)._check_data(x, "fit")
         return cls(n, cls._weighted_mean(x, weights) / n)

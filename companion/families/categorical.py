@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from scipy.special import entr, log_softmax, softmax, xlogy
+from scipy.special import log_softmax, softmax
 
 from companion import checks
 from companion.families.core import ExponentialFamily
@@ -48,6 +48,7 @@ class Categorical(ExponentialFamily):
     """
 
     parameter_names = ("probs",)
+    fit_options = ("classes",)
     discrete = True
 
     # --- parameters
@@ -64,8 +65,9 @@ class Categorical(ExponentialFamily):
         """
         fix = "Pass finite scores, one for each class, along the last axis."
         logits = checks.finite("Categorical.from_logits", "logits", logits, fix)
-        if logits.ndim == 0 or logits.shape[-1] == 0:
+        if logits.ndim == 0:
             checks.fail("Categorical.from_logits", "logits", logits, "a vector with at least one score", fix)
+        checks.require("Categorical.from_logits", "logits", logits, np.abs(logits) < 1e300, "a score below 1e300 in size", fix)
         new = cls.__new__(cls)
         new._store(logits.shape[:-1], probs=softmax(logits, axis=-1), _logits=logits, parameter_names=("logits",),
                    _constructor="from_logits")
@@ -102,15 +104,17 @@ class Categorical(ExponentialFamily):
 
     @classmethod
     def from_natural(cls, eta):
-        eta = np.asarray(eta, dtype=float)
-        eta = cls._natural_column(eta, eta.shape[-1] if eta.ndim else 1)
+        eta = cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "K − 1")
         return cls.from_logits(np.concatenate([np.zeros(eta.shape[:-1] + (1,)), eta], axis=-1))
 
     @classmethod
     def from_mean_parameters(cls, mu):
-        mu = np.asarray(mu, dtype=float)
-        mu = cls._mean_column(mu, mu.shape[-1] if mu.ndim else 1)
-        return cls(np.concatenate([1 - mu.sum(-1, keepdims=True), mu], axis=-1))
+        where, fix = "Categorical.from_mean_parameters", "They are the probabilities of the classes 1, …, K − 1; class 0 gets what is left."
+        mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "K − 1")
+        checks.require(where, "mu", mu, mu >= 0, "a probability in [0, 1]", fix)
+        rest = 1 - mu.sum(-1, keepdims=True)
+        checks.require(where, "sum of mu", 1 - rest[..., 0], rest[..., 0] >= 0, "at most 1", fix)
+        return cls(np.concatenate([rest, mu], axis=-1))
 
     # --- statistics
     def _statistic(self, x):
@@ -125,7 +129,9 @@ class Categorical(ExponentialFamily):
 
     def fisher_information(self):
         mu = self.mean_parameters()
-        return mu[..., None] * np.eye(mu.shape[-1]) - mu[..., :, None] * mu[..., None, :]
+        rest = (self.probs @ (1.0 - np.eye(self.classes)))[..., 1:]  # 1 − p_k, also where p_k is almost 1
+        off = mu[..., :, None] * mu[..., None, :]
+        return np.where(np.eye(mu.shape[-1]) == 1, (mu * rest)[..., None], -off)
 
     # --- evaluation
     def log_prob(self, x):
@@ -144,10 +150,10 @@ class Categorical(ExponentialFamily):
         return np.sum(self.probs * away**2, axis=-1)[()]
 
     def entropy(self):
-        return np.sum(entr(self.probs), axis=-1)[()]
+        return self.cross_entropy(self)
 
     def cross_entropy(self, other):
-        self._check_same_family(other)
+        self._check_same_family(other, "cross_entropy")
         logs = other._log_probs()
         return -np.sum(np.where(self.probs > 0, self.probs * np.where(self.probs > 0, logs, 0.0), 0.0), axis=-1)[()]
 
@@ -158,13 +164,11 @@ class Categorical(ExponentialFamily):
         log_q = None if other._logits is None else other._log_probs()
         return np.sum(kl_term(self.probs, other.probs, log_q=log_q), axis=-1)[()]
 
-    def _check_same_family(self, other):
-        super()._check_same_family(other)
+    def _check_same_family(self, other, method="kl_divergence"):
+        super()._check_same_family(other, method)
         if self.classes != other.classes:
-            raise ValueError(
-                f"Categorical.kl_divergence: other has {other.classes} classes; expected {self.classes}, as many as the "
-                "first distribution. Give both the same classes, with probability 0 where one does not occur."
-            )
+            checks.fail(f"Categorical.{method}", "classes of other", other.classes, f"{self.classes}, as many as the first distribution",
+                        "Give both the same classes, with probability 0 where one does not occur.")
 
     # --- sampling and conversion
     def sample(self, n, rng):
@@ -174,7 +178,7 @@ class Categorical(ExponentialFamily):
 
     def to_scipy(self):
         if self.batch_shape:
-            raise ValueError(f"Categorical.to_scipy: shape of the batch = {self.batch_shape}; expected one distribution. Convert the members one by one.")
+            checks.fail("Categorical.to_scipy", "shape of the batch", self.batch_shape, "one distribution, shape ()", "Convert the members one by one.")
         return stats.rv_discrete(name="categorical", values=(np.arange(self.classes), self.probs))()
 
     # --- fit
@@ -184,6 +188,7 @@ class Categorical(ExponentialFamily):
         x = checks.whole(where, "x", x, 0, "Code the classes 0, 1, …, K−1.").astype(int)
         if classes is None:
             classes = int(x.max()) + 1
+        classes = int(checks.scalar(where, "classes", checks.whole(where, "classes", classes, 1, "Pass the number K of classes."), "Pass one number."))
         checks.require(where, "x", x, x < classes, f"a class number below classes = {classes}", "Pass a larger `classes`, or recode.")
         counts = np.bincount(x, weights=weights, minlength=classes)
         return cls(counts / counts.sum())

@@ -32,6 +32,8 @@ class Distribution:
     #: Parameters that are part of the family and not estimated, e.g. the n of a binomial.
     fixed_names: ClassVar[tuple[str, ...]] = ()
     discrete: ClassVar[bool] = False
+    #: Optional keyword arguments of `fit`.
+    fit_options: ClassVar[tuple[str, ...]] = ()
     #: 0 for numbers, 1 for vectors.
     event_ndim: ClassVar[int] = 0
 
@@ -76,16 +78,19 @@ class Distribution:
                             "Index parameters yourself for other shapes.")
         return (self._member((k,)) for k in range(self.batch_shape[0]))
 
-    def _check_data(self, x):
-        """`x` as a float array of numbers inside the support, or an error that names the first one outside."""
-        where = f"{type(self).__name__}.log_prob"
-        x = checks.real_array(where, "x", x, "Drop or mark missing values before.")
+    def _inside(self, x):
+        """Where the numbers `x` lie in the support."""
         low, high = self.support
-        inside = (x >= low) & (x <= high)
-        if self.discrete:
-            inside = inside & (x == np.floor(x))
+        inside = (x >= low) & (x <= high) & np.isfinite(x)
+        return inside & (x == np.floor(x)) if self.discrete else inside
+
+    def _check_data(self, x, method="log_prob"):
+        """`x` as a float array of numbers inside the support, or an error that names the first one outside."""
+        where = f"{type(self).__name__}.{method}"
+        x = checks.real_array(where, "x", x, "Pass numbers, without missing values.", truths=True)
+        checks.broadcast(where, x=x.shape, batch=self.batch_shape)
         expected = f"a value in the support {self.describe_support()}"
-        checks.require(where, "x", x, inside, expected, "Data outside the support have likelihood zero; check units and coding.")
+        checks.require(where, "x", x, self._inside(x), expected, "Data outside the support have likelihood zero: check units and coding.")
         return x
 
     def describe_support(self):
@@ -93,7 +98,9 @@ class Distribution:
         low, high = np.min(low), np.max(high)
         if not self.discrete:
             return f"({low:g}, {high:g})"
-        return f"{{{low:g}, …, {high:g}}}" if np.isfinite(high) else f"{{{low:g}, {low + 1:g}, …}}"
+        if not np.isfinite(high):
+            return f"{{{low:g}, {low + 1:g}, …}}"
+        return f"{{{low:g}, {high:g}}}" if high == low + 1 else f"{{{low:g}, …, {high:g}}}"
 
     def _numeric(self, function, *others):
         """`function(self, *others).value` of `companion.quadrature` for every member of the batch."""
@@ -155,7 +162,7 @@ class ExponentialFamily(Distribution):
     # --- derived once for all ---------------------------------------------------------------------------------
     def sufficient_statistics(self, x):
         """u(x) for data of shape (n, ...): array of shape (n, ..., k)."""
-        return self._statistic(self._check_data(x))
+        return self._statistic(self._check_data(x, "sufficient_statistics"))
 
     def log_partition(self):
         r"""Log-partition function :math:`A(\eta)`, in nats, shape of the batch."""
@@ -222,7 +229,7 @@ class ExponentialFamily(Distribution):
     def cross_entropy(self, other):
         r"""Cross-entropy :math:`-\mathrm{E}_p[\log q]` = :math:`A(\eta_q) - \eta_q^\top\mathrm{E}_p[u] - \mathrm{E}_p[\log h]`,
         in nats, shape of the batch."""
-        self._check_same_family(other)
+        self._check_same_family(other, "cross_entropy")
         inner = np.sum(other.natural_parameters() * self.mean_parameters(), axis=-1)
         return (other.log_partition() - inner - self._mean_log_base_measure())[()]
 
@@ -230,21 +237,17 @@ class ExponentialFamily(Distribution):
         r"""Entropy :math:`-\mathrm{E}[\log p]` in nats (for a density: differential entropy, which may be negative)."""
         return self.cross_entropy(self)
 
-    def _check_same_family(self, other):
+    def _check_same_family(self, other, method="kl_divergence"):
         name = type(self).__name__
+        where = f"{name}.{method}"
         if type(other) is not type(self):
-            raise TypeError(
-                f"{name}.kl_divergence: other = {checks.describe(other)}; expected another {name}. "
-                "For two different families call companion.kl_divergence(p, q)."
-            )
+            checks.fail(where, "other", other, f"another {name}", f"For two different families call companion.{method}(p, q).", TypeError)
+        checks.broadcast(where, **{"the first batch": self.batch_shape, "the second": other.batch_shape})
         for fixed in self.fixed_names:
-            mine, theirs = getattr(self, fixed), getattr(other, fixed)
+            mine, theirs = self._parameter(fixed), other._parameter(fixed)
             if not np.all(mine == theirs):
-                raise ValueError(
-                    f"{name}.kl_divergence: {fixed} = {checks.describe(theirs)}; expected {checks.describe(mine)}, the "
-                    f"same {fixed} as the first distribution: with another {fixed} it is another family. "
-                    "Call companion.kl_divergence(p, q), which sums or integrates."
-                )
+                checks.fail(where, f"{fixed} of other", theirs, f"{checks.describe(mine)}, the {fixed} of the first distribution",
+                            f"With another {fixed} it is another family: call companion.{method}(p, q), which sums or integrates.")
 
     @classmethod
     def fit(cls, x, weights=None, **fixed):
@@ -253,11 +256,15 @@ class ExponentialFamily(Distribution):
         The likelihood equations of an exponential family say: match the mean of u. Raises `ValueError` where no
         maximum exists.
         """
-        x, weights = checks.sample(f"{cls.__name__}.fit", x, weights, cls.event_ndim, "Pass observations as an array of shape (n,).")
+        shape = "(n, d)" if cls.event_ndim else "(n,)"
+        x, weights = checks.sample(f"{cls.__name__}.fit", x, weights, cls.event_ndim, f"Pass observations as an array of shape {shape}.")
+        call = f"Call {cls.__name__}.fit({', '.join(['x', 'weights=None', *(f'{name}=...' for name in (*cls.fixed_names, *cls.fit_options))])})."
         for name in cls.fixed_names:
             if name not in fixed:
-                raise TypeError(f"{cls.__name__}.fit: {name} = missing; expected the value of {name}, which is not estimated. "
-                                f"Call {cls.__name__}.fit(x, {name}=...).")
+                raise TypeError(f"{cls.__name__}.fit: {name} = missing; expected the value of {name}, which is not estimated. {call}")
+        for name in fixed:
+            if name not in (*cls.fixed_names, *cls.fit_options):
+                checks.fail(f"{cls.__name__}.fit", name, fixed[name], f"no argument {name}", call, TypeError)
         return cls._fit(x, weights, **fixed)
 
     @classmethod
@@ -272,7 +279,7 @@ class ExponentialFamily(Distribution):
     @classmethod
     def _natural_column(cls, eta, k=1):
         """`eta` checked to be finite with last axis k."""
-        where, fix = f"{cls.__name__}.from_natural", f"Pass an array whose last axis holds the {k} natural parameter(s)."
+        where, fix = f"{cls.__name__}.from_natural", f"The last axis holds the natural parameters, {k} of them."
         eta = checks.finite(where, "eta", eta, fix)
         if eta.ndim == 0 or eta.shape[-1] != k:
             checks.fail(where, "shape of eta", eta.shape, f"(..., {k})", fix)
@@ -281,7 +288,7 @@ class ExponentialFamily(Distribution):
     @classmethod
     def _mean_column(cls, mu, k=1):
         """`mu` checked to be finite with last axis k."""
-        where, fix = f"{cls.__name__}.from_mean_parameters", f"Pass an array whose last axis holds the {k} mean(s) of u(x)."
+        where, fix = f"{cls.__name__}.from_mean_parameters", f"The last axis holds the means of u(x), {k} of them."
         mu = checks.finite(where, "mu", mu, fix)
         if mu.ndim == 0 or mu.shape[-1] != k:
             checks.fail(where, "shape of mu", mu.shape, f"(..., {k})", fix)

@@ -61,8 +61,13 @@ class Mixture(Distribution):
     def _log_joint(self, x):
         """log w_k p_k(x), shape x.shape + (K,)."""
         x = self._check_data(x)
+        x = x[..., None]
+        inside = self.components._inside(x)  # one component may end before another does
+        if not np.all(inside):
+            low, _ = self.components.support
+            x = np.where(inside, x, low if self.discrete else self.components.mean())
         with np.errstate(divide="ignore"):
-            return np.log(self.weights) + self.components.log_prob(x[..., None])
+            return np.where(inside, np.log(self.weights) + self.components.log_prob(x), -np.inf)
 
     def log_prob(self, x):
         r"""Log-density :math:`\log\sum_k w_k p_k(x)` in nats; same shape as `x`."""

@@ -72,9 +72,10 @@ class MultivariateNormal(ExponentialFamily):
         mean = checks.finite(where, "mean", mean, "Pass the mean as a vector of length d.")
         cov = checks.finite(where, "cov", cov, "Pass a (d, d) covariance matrix.")
         self._check_shapes(where, "cov", mean, cov)
-        asymmetry = np.max(np.abs(cov - np.swapaxes(cov, -1, -2)), initial=0.0)
-        if asymmetry > 1e-12 * np.max(np.abs(cov), initial=0.0):
-            checks.fail(where, "cov", cov, "a symmetric matrix", f"It differs from its transpose by {asymmetry:.3g}; average the two if that is rounding.")
+        asymmetry = np.abs(cov - np.swapaxes(cov, -1, -2))
+        scale = np.sqrt(np.abs(np.diagonal(cov, axis1=-2, axis2=-1)))
+        if np.any(asymmetry > 1e-12 * scale[..., :, None] * scale[..., None, :]):
+            checks.fail(where, "cov", cov, "a symmetric matrix", f"It differs from its transpose by {asymmetry.max():.3g}; average the two if that is rounding.")
         try:
             tril = np.linalg.cholesky(cov)
         except np.linalg.LinAlgError:
@@ -97,7 +98,8 @@ class MultivariateNormal(ExponentialFamily):
         if np.any(np.triu(tril, 1) != 0):
             checks.fail(where, "tril", tril, "a lower triangular matrix", "Pass np.linalg.cholesky(cov), or the transpose if yours is upper.")
         diagonal = np.diagonal(tril, axis1=-2, axis2=-1)
-        checks.require(where, "diagonal of tril", diagonal, diagonal > 0, "a positive number", "Flip the sign of the column.")
+        checks.require(where, "diagonal of tril", diagonal, diagonal > 0, "a positive number",
+                       "A zero means a singular covariance: drop a coordinate. If it is negative, flip the sign of its column.")
         new = cls.__new__(cls)
         new._set(mean, tril, None)
         new._store(new.batch_shape, parameter_names=("mean", "tril"), _constructor="from_cholesky")
@@ -113,7 +115,7 @@ class MultivariateNormal(ExponentialFamily):
             checks.fail(where, f"shape of {name}", matrix.shape, f"(..., {d}, {d})", fix)
 
     def _set(self, mean, tril, cov):
-        batch = np.broadcast_shapes(mean.shape[:-1], tril.shape[:-2])
+        batch = checks.broadcast("MultivariateNormal", mean=mean.shape[:-1], matrix=tril.shape[:-2])
         d = mean.shape[-1]
         given = cov is not None
         cov = cov if given else tril @ np.swapaxes(tril, -1, -2)
@@ -154,6 +156,9 @@ class MultivariateNormal(ExponentialFamily):
     def from_natural(cls, eta):
         eta = cls._sized(eta, "from_natural", "eta")
         first, precision = cls._precision_from(eta)
+        smallest = np.linalg.eigvalsh(precision)[..., 0]
+        checks.require("MultivariateNormal.from_natural", "smallest eigenvalue of the precision in eta", smallest, smallest > 0, "a positive number",
+                       "The second-order entries are −Λ_ii/2 and −Λ_ij, with Λ the inverse of the covariance.")
         cov = np.linalg.inv(precision)
         cov = (cov + np.swapaxes(cov, -1, -2)) / 2
         return cls(np.squeeze(cov @ first[..., None], -1), cov)
@@ -161,7 +166,11 @@ class MultivariateNormal(ExponentialFamily):
     @classmethod
     def from_mean_parameters(cls, mu):
         first, second = cls._split(cls._sized(mu, "from_mean_parameters", "mu"))
-        return cls(first, second - first[..., :, None] * first[..., None, :])
+        cov = second - first[..., :, None] * first[..., None, :]
+        smallest = np.linalg.eigvalsh(cov)[..., 0]
+        checks.require("MultivariateNormal.from_mean_parameters", "smallest eigenvalue of E[x xᵀ] − E[x] E[x]ᵀ in mu", smallest, smallest > 0,
+                       "a positive number", "The second-order entries are E[x_i x_j], row by row of the lower triangle.")
+        return cls(first, cov)
 
     @classmethod
     def _sized(cls, vector, method, name):
@@ -203,11 +212,16 @@ class MultivariateNormal(ExponentialFamily):
         return np.concatenate([top, bottom], axis=-2)
 
     # --- evaluation
-    def _check_data(self, x):
-        where = "MultivariateNormal.log_prob"
-        x = checks.finite(where, "x", x, "Drop or mark missing values before.")
+    def _inside(self, x):
+        return np.all(np.isfinite(x), axis=-1)
+
+    def _check_data(self, x, method="log_prob"):
+        where = f"MultivariateNormal.{method}"
+        x = checks.real_array(where, "x", x, "Pass numbers, without missing values.")
         if x.ndim == 0 or x.shape[-1] != self.dimension:
             checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates.")
+        checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
+        checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop infinite values before.")
         return x
 
     def _half_log_det(self):
@@ -232,7 +246,7 @@ class MultivariateNormal(ExponentialFamily):
         return (0.5 * self.dimension * (1 + _LOG_2PI) + self._half_log_det())[()]
 
     def cross_entropy(self, other):
-        self._check_same_family(other)
+        self._check_same_family(other, "cross_entropy")
         matrix, z = self._relative_to(other)
         spread = np.sum((matrix + np.eye(self.dimension)) ** 2, axis=(-1, -2)) + np.sum(z**2, -1)
         return (0.5 * (spread + self.dimension * _LOG_2PI) + other._half_log_det())[()]
@@ -250,7 +264,7 @@ class MultivariateNormal(ExponentialFamily):
         diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
         below = np.sum(np.tril(matrix, -1) ** 2, axis=(-1, -2))
         scale = np.diagonal(self.tril, axis1=-2, axis2=-1) / np.diagonal(other.tril, axis1=-2, axis2=-1)
-        total = np.sum(phi(diagonal * (scale + 1), scale**2), axis=-1) + below
+        total = np.sum(phi(diagonal * (scale + 1), log_ratio=2 * np.log(scale)), axis=-1) + below
         if self._cov_given and other._cov_given:
             total = self._near_covariances(other, total)
         return 0.5 * (total + mean_part)
@@ -264,13 +278,11 @@ class MultivariateNormal(ExponentialFamily):
         near = np.max(np.abs(eigenvalues), axis=-1) < 0.3
         return np.where(near, np.sum(phi(np.where(near[..., None], eigenvalues, 0.0)), axis=-1), total)[()]
 
-    def _check_same_family(self, other):
-        super()._check_same_family(other)
+    def _check_same_family(self, other, method="kl_divergence"):
+        super()._check_same_family(other, method)
         if self.dimension != other.dimension:
-            raise ValueError(
-                f"MultivariateNormal.kl_divergence: other has {other.dimension} coordinates; expected {self.dimension}, as "
-                "many as the first distribution. Compare distributions of the same vector."
-            )
+            checks.fail(f"MultivariateNormal.{method}", "coordinates of other", other.dimension,
+                        f"{self.dimension}, as many as the first distribution", "Compare distributions of the same vector.")
 
     # --- sampling and conversion
     def sample(self, n, rng):
@@ -280,19 +292,21 @@ class MultivariateNormal(ExponentialFamily):
 
     def to_scipy(self):
         if self.batch_shape:
-            raise ValueError(f"MultivariateNormal.to_scipy: shape of the batch = {self.batch_shape}; expected one distribution. Convert the members one by one.")
+            checks.fail("MultivariateNormal.to_scipy", "shape of the batch", self.batch_shape, "one distribution, shape ()", "Convert the members one by one.")
         return stats.multivariate_normal(self._mean, self.cov)
 
     # --- fit
     @classmethod
     def _fit(cls, x, weights):
         where = "MultivariateNormal.fit"
-        checks.finite(where, "x", x, "Drop or mark missing values before.")
+        checks.finite(where, "x", x, "Drop infinite values before.")
         centre = cls._weighted_mean(x, weights)
         away = x - centre
         cov = np.einsum("ni,nj,n->ij", away, away, np.ones(len(x)) if weights is None else weights)
         cov = cov / (len(x) if weights is None else weights.sum())
-        if np.linalg.matrix_rank(away if weights is None else away[weights > 0]) < x.shape[1]:
+        spread = np.sqrt(np.diagonal(cov))
+        counted = away if weights is None else away[weights > 0]
+        if not np.all(spread > 0) or np.linalg.matrix_rank(counted / spread) < x.shape[1]:
             checks.fail(where, "x", x, f"observations that span {x.shape[1]} dimensions",
                         "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or add data.")
         return cls(centre, (cov + cov.T) / 2)

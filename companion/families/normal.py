@@ -58,6 +58,7 @@ class Normal(ExponentialFamily):
     def __init__(self, mean, sd):
         mean = checks.finite("Normal", "mean", mean, "Pass a finite mean, e.g. Normal(0, 1).")
         sd = checks.positive("Normal", "sd", sd, "Pass the standard deviation (not the variance), e.g. Normal(0, 1).")
+        checks.broadcast("Normal", mean=mean.shape, sd=sd.shape)
         mean, sd = np.broadcast_arrays(mean, sd)
         self._store(sd.shape, _mean=mean, sd=sd)
 
@@ -67,7 +68,7 @@ class Normal(ExponentialFamily):
     @classmethod
     def from_natural(cls, eta):
         eta = cls._natural_column(eta, 2)
-        checks.require("Normal.from_natural", "eta[..., 1]", eta[..., 1], eta[..., 1] < 0, "a negative number, −1/(2σ²)",
+        checks.require("Normal.from_natural", "second entry of eta", eta[..., 1], eta[..., 1] < 0, "a negative number",
                        "The order is (μ/σ², −1/(2σ²)).")
         return cls(-0.5 * eta[..., 0] / eta[..., 1], np.sqrt(-0.5 / eta[..., 1]))
 
@@ -108,7 +109,7 @@ class Normal(ExponentialFamily):
         return (0.5 * (1 + _LOG_2PI) + np.log(self.sd))[()]
 
     def cross_entropy(self, other):
-        self._check_same_family(other)
+        self._check_same_family(other, "cross_entropy")
         spread = (self.sd / other.sd) ** 2 + ((self._mean - other._mean) / other.sd) ** 2
         return (0.5 * (spread + _LOG_2PI) + np.log(other.sd))[()]
 
@@ -116,7 +117,7 @@ class Normal(ExponentialFamily):
         self._check_same_family(other)
         ratio = self.sd / other.sd
         t = (self.sd - other.sd) / other.sd * (ratio + 1)
-        return 0.5 * (phi(t, ratio**2) + ((self._mean - other._mean) / other.sd) ** 2)
+        return 0.5 * (phi(t, log_ratio=2 * np.log(ratio)) + ((self._mean - other._mean) / other.sd) ** 2)
 
     # --- sampling and conversion
     def sample(self, n, rng):
@@ -129,7 +130,7 @@ class Normal(ExponentialFamily):
     # --- fit
     @classmethod
     def _fit(cls, x, weights):
-        checks.finite("Normal.fit", "x", x, "Drop or mark infinite values before.")
+        checks.finite("Normal.fit", "x", x, "Drop infinite values before.")
         centre = x[0] + cls._weighted_mean(x - x[0], weights)
         centre = centre + cls._weighted_mean(x - centre, weights)
         variance = cls._weighted_mean((x - centre) ** 2, weights)

@@ -58,11 +58,17 @@ class Poisson(ExponentialFamily):
 
     @classmethod
     def from_natural(cls, eta):
-        return cls(np.exp(cls._natural_column(eta)[..., 0]))
+        eta = cls._natural_column(eta)[..., 0]
+        with np.errstate(over="ignore", under="ignore"):
+            rate = np.exp(eta)
+        checks.require("Poisson.from_natural", "eta", eta, (rate > 0) & np.isfinite(rate), "log of a positive double, −745 … 709", "η = log(rate).")
+        return cls(rate)
 
     @classmethod
     def from_mean_parameters(cls, mu):
-        return cls(cls._mean_column(mu)[..., 0])
+        mu = cls._mean_column(mu)[..., 0]
+        checks.require("Poisson.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x] is the rate.")
+        return cls(mu)
 
     # --- statistics
     def _statistic(self, x):
@@ -94,9 +100,19 @@ class Poisson(ExponentialFamily):
     def variance(self):
         return self.rate[()]
 
+    def entropy(self):
+        """From E[log x!] by an exact sum; from a rate of 1000 on by the expansion in 1/rate (next term below 1e-12)."""
+        r = self.rate
+        large = r >= 1000.0
+        if np.all(large):
+            return _entropy_of_large_rate(r)[()]
+        small = Poisson(np.where(large, 1.0, r))
+        exact = small.rate - xlogy(small.rate, small.rate) - small._mean_log_base_measure()
+        return np.where(large, _entropy_of_large_rate(np.where(large, r, 1e3)), exact)[()]
+
     def cross_entropy(self, other):
-        self._check_same_family(other)
-        return (other.rate - self.rate * np.log(other.rate) - self._mean_log_base_measure())[()]
+        self._check_same_family(other, "cross_entropy")
+        return (self.entropy() + self.kl_divergence(other))[()]
 
     def kl_divergence(self, other):
         self._check_same_family(other)
@@ -113,8 +129,13 @@ class Poisson(ExponentialFamily):
     # --- fit
     @classmethod
     def _fit(cls, x, weights):
-        cls(1.0)._check_data(x)
+        cls(1.0)._check_data(x, "fit")
         rate = cls._weighted_mean(x, weights)
         checks.require("Poisson.fit", "mean of x", rate, rate > 0, "a positive mean",
                        "With only zero counts the likelihood rises as the rate falls to 0 and no maximum exists.")
         return cls(rate)
+
+
+def _entropy_of_large_rate(r):
+    s = 1 / r
+    return 0.5 * np.log(2 * np.pi * np.e * r) - s * (1 / 12 + s * (1 / 24 + s * 19 / 360))
