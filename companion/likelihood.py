@@ -20,17 +20,31 @@ from companion.families import Distribution, from_scipy
 def _log_probs(where, model, x, weights=None):
     """log p(x_i) of every observation of positive weight under every member of a batch: (n,) + batch, and the weights
     or None."""
-    if not isinstance(model, Distribution):
-        model = (from_scipy(model) if isinstance(model, FROZEN) else None) or checks.fail(
-            where, "model", model, "a member of companion.families or a frozen scipy.stats distribution that equals one",
-            "Pass e.g. Poisson(0.6) or Normal([0, 1], 1).", TypeError)
-    shape = "(n, d)" if model.event_ndim else "(n,)"
-    x, weights = checks.sample(where, x, weights, model.event_ndim, f"Pass observations as an array of shape {shape}.")
-    event = x.shape[1:]
-    terms = model.log_prob(x.reshape(len(x), *(1,) * len(model.batch_shape), *event))
+    if isinstance(model, FROZEN):
+        model = from_scipy(model) or model
+    elif not isinstance(model, Distribution):
+        checks.fail(where, "model", model, "a member of companion.families or a frozen scipy.stats distribution",
+                    "Pass e.g. Poisson(0.6), Normal([0, 1], 1) or stats.t(4).", TypeError)
+    event_ndim = getattr(model, "event_ndim", 0)
+    shape = "(n, d)" if event_ndim else "(n,)"
+    x, weights = checks.sample(where, x, weights, event_ndim, f"Pass observations as an array of shape {shape}.")
+    if isinstance(model, Distribution):
+        terms = model.log_prob(x.reshape(len(x), *(1,) * len(model.batch_shape), *x.shape[1:]))
+    else:
+        terms = _frozen_log_probs(where, model, x)
     if weights is None:
         return terms, None
     return terms[weights > 0], weights[weights > 0]  # 0 · log 0 = 0
+
+
+def _frozen_log_probs(where, model, x):
+    """log p(x_i) under a frozen scipy distribution that is in none of our families."""
+    log_prob = model.logpmf if hasattr(model.dist, "pmf") else model.logpdf
+    batch = np.broadcast_shapes(*(np.shape(a) for a in (*model.args, *model.kwds.values())))
+    terms = log_prob(x.reshape(len(x), *(1,) * len(batch)))
+    checks.require(where, "x", x.reshape(len(x), *(1,) * len(batch)), terms > -np.inf, "a value in the support of the model",
+                   "Data outside the support have likelihood zero; check units and coding.")
+    return terms
 
 
 def log_likelihood(model, x, weights=None):

@@ -216,3 +216,14 @@ def test_empirical_probabilities_of_a_table():
     assert_array_equal(values, table.values)
     assert_array_equal(fractions, table.probabilities)
     assert kl_divergence(fractions, table.probabilities) == 0.0
+
+
+@pytest.mark.parametrize("frozen, x", [
+    (stats.t(4, loc=1), [0.3, -2.0, 8.0]), (stats.zipf(2.5), [1.0, 4.0, 1.0]), (stats.t([3, 5]), [0.3, -2.0, 8.0]),
+], ids=["t", "zipf", "batch"])
+def test_frozen_distributions_without_a_family(frozen, x):
+    log_prob = frozen.logpmf if hasattr(frozen.dist, "pmf") else frozen.logpdf
+    expected = sum(log_prob(value) for value in x)
+    np.testing.assert_allclose(log_likelihood(frozen, x), expected, rtol=1e-13)
+    with pytest.raises(ValueError, match=r"x.*= .*expected.*support"):
+        log_likelihood(stats.zipf(2.5), [1.0, 0.0])
