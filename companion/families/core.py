@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from companion import checks, quadrature
+from companion import checks
 
 
 def _shown(parameter):
