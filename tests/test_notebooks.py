@@ -83,7 +83,7 @@ def test_code_and_output_fit_the_page(path):
     for cell in code_cells(notebook):
         assert max(map(len, source(cell).splitlines())) <= 80, cell["id"]
         assert ("plt.show()" in source(cell)) <= ("hide-input" in tags(cell)), f"{cell['id']}: fold the code of figures"
-    assert max(map(len, printed(notebook).splitlines())) <= 82
+    assert max(map(len, printed(notebook).splitlines())) <= 80
 
 
 @each_notebook
