@@ -16,25 +16,27 @@ def equal(label, left, right, rtol=1e-10, atol=0.0, digits=6):
     ✓ 2 log 2 and log 4: 1.38629 = 1.38629
     >>> equal("doubling", [2.0, 4.0], 2 * np.arange(1, 3))
     ✓ doubling: 2 values agree to 1e-10
+    >>> equal("a sample mean and its expectation", 0.52, 0.5, rtol=0, atol=0.05)
+    ✓ a sample mean and its expectation: 0.52 ≈ 0.5 (atol = 0.05)
     >>> equal("a false claim", 1.0, 1.1)
     Traceback (most recent call last):
     ...
     AssertionError: a false claim: 1.0 and 1.1 differ by more than rtol = 1e-10
     """
     left, right = np.broadcast_arrays(np.asarray(left, dtype=float), np.asarray(right, dtype=float))
-    tolerance = f"rtol = {rtol:g}" + (f", atol = {atol:g}" if atol else "")
+    tolerance = ", ".join(f"{name} = {value:g}" for name, value in (("rtol", rtol), ("atol", atol)) if value)
     if not np.allclose(left, right, rtol=rtol, atol=atol):
         worst = np.unravel_index(np.nanargmax(np.abs(left - right)), left.shape)
         raise AssertionError(f"{label}: {left[worst]} and {right[worst]} differ by more than {tolerance}")
     if left.size == 1:
         one, two = (f"{float(side.reshape(-1)[0]):.{digits}g}" for side in (left, right))
-        print(f"✓ {label}: {one} = {two}")
+        print(f"✓ {label}: {one} = {two}" if one == two else f"✓ {label}: {one} ≈ {two} ({tolerance})")
     else:
         print(f"✓ {label}: {left.size:,} values agree to {atol if atol else rtol:g}")
 
 
 def below(label, left, right, digits=6):
-    """Assert that every `left` is at most `right` (strictly below nowhere needed) and print the tightest pair.
+    """Assert that every `left` is at most `right` and print the tightest pair.
 
     >>> below("log t ≤ t − 1", np.log([0.5, 2.0]), [-0.5, 1.0])
     ✓ log t ≤ t − 1: 2 times, closest -0.693147 ≤ -0.5

@@ -26,6 +26,11 @@ def reference(label):
     return f"{{{ROLES[label.split('-')[0]]}}}`{label}`"
 
 
+def function(name):
+    """A link to a function of the package."""
+    return f"{{py:obj}}`{name.removeprefix('companion.')} <{name}>`"
+
+
 def checks(entries):
     """Claim cells by chapter, then tests by name."""
     chapters = {}
@@ -45,7 +50,7 @@ def lines_of(row):
         yield ": *Open.*"
         return
     yield (
-        f": *Paid.* Derived in {many('derivation', reference)}; computed by {many('computed', lambda n: f'{{py:obj}}`~{n}`')}; "
+        f": *Paid.* Derived in {many('derivation', reference)}; computed by {many('computed', function)}; "
         f"checked by {checks(row['checked'])}; seen in {many('figure', reference)}; practised in {many('exercise', reference)}."
     )
 
