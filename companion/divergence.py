@@ -23,7 +23,7 @@ from companion import checks, quadrature
 from companion.families import Categorical, Distribution, Mixture, Normal, from_scipy
 from companion.remainders import kl_term
 
-FROZEN = (stats.distributions.rv_frozen, type(stats.multivariate_normal(0, 1)))
+FROZEN = (stats.distributions.rv_frozen, type(stats.multivariate_normal(0, 1)), type(stats.dirichlet([1, 1])))
 
 
 # --- the three measures -------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def _same_family(p, q):
         return False
     if getattr(p, "dimension", None) != getattr(q, "dimension", None):
         return False
-    return all(np.all(p._parameter(name) == q._parameter(name)) for name in p.fixed_names)
+    return all(np.all(p._parameter(name) == q._parameter(name)) for name in p.fixed_names if name not in p.kl_across)
 
 
 def _batch_shape(d):

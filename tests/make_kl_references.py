@@ -54,6 +54,10 @@ def a_vector(rng, extreme, classes=4):
     return (weights / weights.sum()).tolist()
 
 
+def angle(rng):
+    return float(rng.uniform(-np.pi, np.pi))
+
+
 def scores(rng, extreme, size):
     return rng.uniform(-700, 700, size) if extreme else rng.normal(0, 1.5, size)
 
@@ -83,6 +87,15 @@ def relative(rng, arguments):
         return [(np.asarray(a) * (1 + offset(rng, np.shape(a)))).tolist() for a in arguments]
     size = offset(rng)
     return [(np.asarray(a) * (1 + size * rng.uniform(-1, 1, np.shape(a)))).tolist() for a in arguments]
+
+
+def relative_first(rng, arguments):
+    """Only the first argument moves; the others stay what they are in the family."""
+    return [*relative(rng, arguments[:1]), *arguments[1:]]
+
+
+def relative_last(rng, arguments):
+    return [*arguments[:-1], *relative(rng, arguments[-1:])]
 
 
 def relative_probability(rng, arguments):
@@ -172,6 +185,45 @@ def from_factor(lower):
     return lower * lower.T
 
 
+def kl_geometric(p, q):
+    return mp.log(p / q) + (1 - p) / p * mp.log((1 - p) / (1 - q))
+
+
+def kl_exponential(p, q):
+    return mp.log(p / q) + q / p - 1
+
+
+def kl_gamma(p, q):
+    (a, b), (c, d) = p, q
+    return (a - c) * mp.psi(0, a) - mp.loggamma(a) + mp.loggamma(c) + c * mp.log(b / d) + a * (d - b) / b
+
+
+def kl_dirichlet(p, q):
+    log_normaliser = [mp.fsum(map(mp.loggamma, a)) - mp.loggamma(mp.fsum(a)) for a in (p, q)]
+    total = mp.psi(0, mp.fsum(p))
+    return log_normaliser[1] - log_normaliser[0] + mp.fsum((a - b) * (mp.psi(0, a) - total) for a, b in zip(p, q))
+
+
+def kl_laplace(p, q):
+    (m, b), (n, c) = p, q
+    return mp.log(c / b) + (abs(m - n) + b * mp.exp(-abs(m - n) / b)) / c - 1
+
+
+def kl_von_mises(p, q):
+    (m, k), (n, l) = p, q
+    return mp.log(mp.besseli(0, l) / mp.besseli(0, k)) + mp.besseli(1, k) / mp.besseli(0, k) * (k - l * mp.cos(m - n))
+
+
+def kl_inverse_gaussian(p, q):
+    (m, a), (n, b) = p, q
+    return (mp.log(a / b) - 1 + b * (m / n**2 - 2 / n + 1 / m + 1 / a)) / 2
+
+
+def kl_weibull(p, q):
+    (k, a), (_, b) = p, q
+    return (a / b) ** k - 1 - k * mp.log(a / b)
+
+
 class Row(NamedTuple):
     """One way to construct a family: see the module's docstring."""
 
@@ -200,6 +252,19 @@ ROWS = {
             lambda p, q: kl_multivariate((p[0], symmetric(p[1])), (q[0], symmetric(q[1]))), 250),
         Row("MultivariateNormal.from_cholesky", lambda rng, x: [signed(rng, x, 3).tolist(), a_factor(rng, x, 3)], relative_factor,
             lambda p, q: kl_multivariate((p[0], from_factor(p[1])), (q[0], from_factor(q[1]))), 250),
+        Row("Geometric", lambda rng, x: [a_probability(rng, x)], relative_probability, lambda p, q: kl_geometric(*p, *q)),
+        Row("NegativeBinomial", lambda rng, x: [2.5 if not x else 1e-3, a_probability(rng, x)], relative_probability,
+            lambda p, q: p[0] * kl_geometric(p[1], q[1])),
+        Row("LogNormal", lambda rng, x: [float(signed(rng, x)), float(positive(rng, x))], relative_location, kl_normal),
+        Row("Exponential", lambda rng, x: [float(positive(rng, x))], relative, lambda p, q: kl_exponential(*p, *q)),
+        Row("Gamma", lambda rng, x: positive(rng, x, 2).tolist(), relative, kl_gamma),
+        Row("Beta", lambda rng, x: positive(rng, x, 2).tolist(), relative, kl_dirichlet),
+        Row("Dirichlet", lambda rng, x: [positive(rng, x, 4).tolist()], relative, lambda p, q: kl_dirichlet(*p, *q)),
+        Row("Laplace", lambda rng, x: [float(signed(rng, x)), float(positive(rng, x))], relative_location, kl_laplace),
+        Row("VonMises", lambda rng, x: [angle(rng), float(positive(rng, x))], relative, kl_von_mises),
+        Row("InverseGaussian", lambda rng, x: positive(rng, x, 2).tolist(), relative, kl_inverse_gaussian),
+        Row("Pareto", lambda rng, x: [float(positive(rng, x)), 1.5], relative_first, lambda p, q: kl_exponential(p[0], q[0])),
+        Row("Weibull", lambda rng, x: [1.7 if not x else 6.5, float(positive(rng, x))], relative_last, kl_weibull),
     )
 }
 

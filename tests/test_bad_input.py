@@ -13,7 +13,8 @@ from companion.divergence import (
     cross_entropy, entropy, forward_fit, kl_divergence, monte_carlo_kl, reverse_fit, total_variation, two_humps,
 )
 from companion.families import (
-    FAMILIES, Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson, from_scipy,
+    FAMILIES, Bernoulli, Beta, Binomial, Categorical, Dirichlet, Gamma, Geometric, Laplace, Mixture, MultivariateNormal,
+    NegativeBinomial, Normal, Pareto, Poisson, VonMises, Weibull, from_scipy,
 )
 from companion.likelihood import (
     empirical_probabilities, kl_lines, likelihood, likelihood_lines, log_likelihood, perplexity, sample_lines,
@@ -53,6 +54,22 @@ ROWS = {
     "infinite mean": (lambda: Normal(-np.inf, 1), V, "mean", "-inf", "a finite number", "Normal(0, 1)"),
     "shapes that do not broadcast": (lambda: Normal([0, 1], [1, 2, 3]), V, "mean and sd", "(2,) and (3,)", "shapes that broadcast", "an axis of length 1"),
     "n and p that do not broadcast": (lambda: Binomial([1, 2], [0.1, 0.2, 0.3]), V, "n and p", "(2,) and (3,)", "shapes that broadcast", "an axis of length 1"),
+    "success never": (lambda: Geometric(0.0), V, "p", "0.0", "a probability in (0, 1]", "Geometric(0.3)"),
+    "no successes to wait for": (lambda: NegativeBinomial(0, 0.5), V, "r", "0.0", "a positive finite number", "successes to wait for"),
+    "a scale of zero": (lambda: Laplace(0, 0), V, "scale", "0.0", "a positive finite number", "mean distance from loc"),
+    "a negative rate": (lambda: Gamma(2, [1, -1]), V, "rate[1]", "-1.0", "a positive finite number", "one over the scale"),
+    "a beta of zero": (lambda: Beta(0, 1), V, "a", "0.0", "a positive finite number", "Beta(2, 3)"),
+    "a single concentration": (lambda: Dirichlet([2.0]), V, "shape of alpha", "(1,)", "d at least 2", "along the last axis"),
+    "a negative concentration": (lambda: VonMises(0, -1), V, "kappa", "-1.0", "not negative", "VonMises(0, 1)"),
+    "a minimum of zero": (lambda: Pareto(2, 0), V, "xm", "0.0", "a positive finite number", "smallest possible value"),
+    "proportions that do not sum to one": (lambda: Dirichlet([1, 1]).log_prob([0.5, 0.6]), V, "sum of x", "1.1", "1 to within", "nothing is renormalised"),
+    "proportions of another length": (lambda: Dirichlet([1, 1]).log_prob([0.5, 0.25, 0.25]), V, "shape of x", "(3,)", "(..., 2)", "vector of probabilities"),
+    "Dirichlets of different length": (lambda: Dirichlet([1, 1]).kl_divergence(Dirichlet([1, 1, 1])), V, "coordinates of other", "3", "2, as many", "same vector"),
+    "Weibulls of different shape": (lambda: Weibull(2, 1).kl_divergence(Weibull(3, 1)), V, "k of other", "3.0", "2.0, the k of the first", "which sums or integrates"),
+    "below the minimum": (lambda: Pareto(2, 1.5).log_prob(1.0), V, "x", "1.0", "the support", "check units"),
+    "resultant of one": (lambda: VonMises.from_mean_parameters([1.0, 0.0]), V, "length of mu", "1.0", "less than 1", "(E[cos x], E[sin x])"),
+    "mean below the mean of the log": (lambda: Gamma.from_mean_parameters([1.0, 1.0]), V, "log E[x] − E[log x]", "-1.0", "a positive number", "(E[log x], E[x])"),
+    "natural parameter of a certain geometric": (lambda: Geometric.from_natural([-40.0]), V, "eta", "-40.0", "above −37", "log(1 − p)"),
     # --- parameters of the wrong kind
     "a string": (lambda: Bernoulli("0.5"), T, "p", "'0.5'", "real numbers", "Bernoulli(0.3)"),
     "nothing at all": (lambda: Poisson(None), T, "rate", "None", "real numbers", "Poisson(0.61)"),
@@ -160,7 +177,7 @@ ROWS = {
     "a scipy distribution that is not frozen": (lambda: kl_divergence(stats.norm, stats.norm(0, 1)), T, "p", "scipy.stats.norm", "a frozen distribution, with its parameters", "stats.norm(...)"),
     "a scipy distribution with bad parameters": (lambda: entropy(stats.norm(0, -1)), V, "p", "scipy.stats.norm(0, -1)", "parameters in its domain", "not the variance"),
     "a discrete and a continuous one": (lambda: kl_divergence(stats.norm(0, 1), Poisson(1.0)), T, "p = Normal(mean=0.0, sd=1.0) (a density on the line)", "Poisson(rate=1.0) (discrete)", "two distributions on the same outcomes", "the same bins"),
-    "a vector and a density": (lambda: cross_entropy(HALF, stats.expon()), T, "no cross-entropy between p", "scipy.stats.expon() (a density on the line)", "two distributions on the same outcomes", "the same bins"),
+    "a vector and a density": (lambda: cross_entropy(HALF, stats.expon()), T, "no cross-entropy between p", "Exponential(rate=1.0) (a density on the line)", "two distributions on the same outcomes", "the same bins"),
     "a number and a vector": (lambda: kl_divergence(Normal(0, 1), PLANE), T, "no KL divergence between p = Normal", "vectors with 2 coordinates", "the same outcomes", "the same bins"),
     "vectors without a closed form": (lambda: kl_divergence(stats.multivariate_normal([0, 0], np.ones((2, 2)), allow_singular=True), PLANE), T, "p", "scipy.stats.multivariate_normal(...)", "two members of one family", "positive definite"),
     "samples instead of distributions": (lambda: kl_divergence(np.array([1.8, 0.4]), stats.norm()), V, "p[0]", "1.8", "a probability in [0, 1]", "[0.2, 0.3, 0.5]"),

@@ -31,6 +31,8 @@ class Distribution:
     parameter_names: ClassVar[tuple[str, ...]] = ()
     #: Parameters that are part of the family and not estimated, e.g. the n of a binomial.
     fixed_names: ClassVar[tuple[str, ...]] = ()
+    #: Those of them in which the two distributions of a closed-form KL divergence may differ.
+    kl_across: ClassVar[tuple[str, ...]] = ()
     discrete: ClassVar[bool] = False
     #: Optional keyword arguments of `fit`.
     fit_options: ClassVar[tuple[str, ...]] = ()
@@ -245,7 +247,7 @@ class ExponentialFamily(Distribution):
         checks.broadcast(where, **{"the first batch": self.batch_shape, "the second": other.batch_shape})
         for fixed in self.fixed_names:
             mine, theirs = self._parameter(fixed), other._parameter(fixed)
-            if not np.all(mine == theirs):
+            if fixed not in self.kl_across and not np.all(mine == theirs):
                 checks.fail(where, f"{fixed} of other", theirs, f"{checks.describe(mine)}, the {fixed} of the first distribution",
                             f"With another {fixed} it is another family: call companion.{method}(p, q), which sums or integrates.")
 
@@ -258,13 +260,16 @@ class ExponentialFamily(Distribution):
         """
         shape = "(n, d)" if cls.event_ndim else "(n,)"
         x, weights = checks.sample(f"{cls.__name__}.fit", x, weights, cls.event_ndim, f"Pass observations as an array of shape {shape}.")
-        call = f"Call {cls.__name__}.fit({', '.join(['x', 'weights=None', *(f'{name}=...' for name in (*cls.fixed_names, *cls.fit_options))])})."
+        options = dict.fromkeys((*cls.fixed_names, *cls.fit_options))
+        call = f"Call {cls.__name__}.fit({', '.join(['x', 'weights=None', *(f'{name}=...' for name in options)])})."
         for name in cls.fixed_names:
-            if name not in fixed:
+            if name not in fixed and name not in cls.fit_options:
                 raise TypeError(f"{cls.__name__}.fit: {name} = missing; expected the value of {name}, which is not estimated. {call}")
         for name in fixed:
-            if name not in (*cls.fixed_names, *cls.fit_options):
+            if name not in options:
                 checks.fail(f"{cls.__name__}.fit", name, fixed[name], f"no argument {name}", call, TypeError)
+        if weights is not None and not weights.all():  # 0 · log 0 = 0
+            x, weights = x[weights > 0], weights[weights > 0]
         return cls._fit(x, weights, **fixed)
 
     @classmethod

@@ -1,0 +1,146 @@
+"""Beta distribution: a random probability."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from scipy.special import betaln, xlog1py, xlogy
+
+from companion import checks
+from companion.families import gamma_function
+from companion.families.core import ExponentialFamily
+from companion.families.dirichlet import Dirichlet
+from companion.remainders import phi
+
+
+class Beta(ExponentialFamily):
+    r"""Beta distribution on (0, 1): the Dirichlet distribution of (x, 1 − x).
+
+    .. math::
+
+       p(x) = \frac{\Gamma(a+b)}{\Gamma(a)\Gamma(b)} x^{a-1}(1-x)^{b-1}, \qquad u(x) = (\log x, \log(1-x)), \qquad
+       \eta = (a, b), \qquad h(x) = \frac{1}{x(1-x)}
+
+       A(\eta) = \log\Gamma(\eta_1) + \log\Gamma(\eta_2) - \log\Gamma(\eta_1+\eta_2), \qquad
+       \mathrm{E}[u] = \big(\psi(a) - \psi(a+b),\ \psi(b) - \psi(a+b)\big)
+
+       \mathrm{KL}(p\|q) = \mathrm{KL}\big(\mathrm{Dir}(a_p,b_p)\,\|\,\mathrm{Dir}(a_q,b_q)\big)
+
+    Parameters
+    ----------
+    a, b : array_like
+        Positive. The two broadcast to the shape of the batch.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not a positive finite number; from `fit`, if an observation is 0 or 1 or all are equal (no
+        maximum exists).
+
+    References
+    ----------
+    Wainwright and Jordan (2008), section 3.
+
+    Examples
+    --------
+    >>> round(float(Beta(2.0, 1.0).kl_divergence(Beta(1.0, 1.0))), 6)
+    0.193147
+    >>> round(float(Beta.fit([0.2, 0.5, 0.8]).mean()), 12)
+    0.5
+    """
+
+    parameter_names = ("a", "b")
+    support = (0, 1)
+
+    # --- parameters
+    def __init__(self, a, b):
+        fix = "Pass two positive numbers, e.g. Beta(2, 3)."
+        a, b = checks.positive("Beta", "a", a, fix), checks.positive("Beta", "b", b, fix)
+        checks.broadcast("Beta", a=a.shape, b=b.shape)
+        a, b = np.broadcast_arrays(a, b)
+        self._store(a.shape, a=a, b=b, _pair=Dirichlet(np.stack([a, b], axis=-1)))
+
+    def natural_parameters(self):
+        return self._pair.natural_parameters()
+
+    @classmethod
+    def from_natural(cls, eta):
+        eta = cls._natural_column(eta, 2)
+        checks.require("Beta.from_natural", "eta", eta, eta > 0, "two positive numbers", "The order is (a, b).")
+        return cls(eta[..., 0], eta[..., 1])
+
+    @classmethod
+    def from_mean_parameters(cls, mu):
+        alpha = Dirichlet.from_mean_parameters(cls._mean_column(mu, 2)).alpha
+        return cls(alpha[..., 0], alpha[..., 1])
+
+    # --- statistics
+    def _statistic(self, x):
+        with np.errstate(divide="ignore"):
+            return np.stack([np.log(x), np.log1p(-x)], axis=-1)
+
+    def _log_partition_at(self, eta):
+        return self._pair._log_partition_at(eta)
+
+    def _log_base_measure(self, x):
+        return -np.sum(self._statistic(x), axis=-1)
+
+    def _mean_log_base_measure(self):
+        return self._pair._mean_log_base_measure()
+
+    def mean_parameters(self):
+        return self._pair.mean_parameters()
+
+    def fisher_information(self):
+        return self._pair.fisher_information()
+
+    # --- evaluation
+    def log_prob(self, x):
+        x = self._check_data(x)
+        a, b, total = self.a, self.b, self.a + self.b
+        z = np.where((x > 0) & (x < 1), x, 0.5)
+        away = total * z - a
+        inside = (
+            gamma_function.log_peak(a) + gamma_function.log_peak(b) - gamma_function.log_peak(total) - np.log(z) - np.log1p(-z)
+            - a * phi(away / a, total * z / a) - b * phi(-away / b, total * (1 - z) / b)
+        )
+        end = xlogy(a - 1, x) + xlog1py(b - 1, -x) - betaln(a, b)
+        return np.where(z == x, inside, end)[()]
+
+    def mean(self):
+        return (self.a / (self.a + self.b))[()]
+
+    def variance(self):
+        total = self.a + self.b
+        return (self.a / total * (self.b / total) / (total + 1))[()]
+
+    def entropy(self):
+        return self._pair.entropy()
+
+    def cross_entropy(self, other):
+        self._check_same_family(other, "cross_entropy")
+        return self._pair.cross_entropy(other._pair)
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        return self._pair.kl_divergence(other._pair)
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        return rng.beta(self.a, self.b, size)
+
+    def to_scipy(self):
+        return stats.beta(self.a, self.b)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights):
+        where = "Beta.fit"
+        cls(1.0, 1.0)._check_data(x, "fit")
+        checks.require(where, "x", x, (x > 0) & (x < 1), "observations strictly between 0 and 1",
+                       "The density at 0 and 1 is zero or unbounded: no maximum exists. Drop them, or model them apart.")
+        if x.min() == x.max():
+            checks.fail(where, "x", x, "observations that differ",
+                        "With all observations equal the likelihood grows without bound as a and b rise: no maximum exists.")
+        return cls.from_mean_parameters(np.stack([cls._weighted_mean(np.log(x), weights), cls._weighted_mean(np.log1p(-x), weights)]))

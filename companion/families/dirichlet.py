@@ -1,0 +1,225 @@
+"""Dirichlet distribution: random probability vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
+
+from companion import checks
+from companion.families import gamma_function
+from companion.families.core import ExponentialFamily
+from companion.families.newton import positive_root
+from companion.remainders import phi
+
+
+class Dirichlet(ExponentialFamily):
+    r"""Dirichlet distribution on the vectors of d positive numbers that sum to one.
+
+    .. math::
+
+       p(x) = \frac{\Gamma(A)}{\prod_i\Gamma(\alpha_i)}\prod_i x_i^{\alpha_i-1}, \quad A = \sum_i\alpha_i, \qquad
+       u(x) = (\log x_1, \dots, \log x_d), \qquad \eta = \alpha, \qquad h(x) = \prod_i \tfrac1{x_i}
+
+       A(\eta) = \sum_i\log\Gamma(\eta_i) - \log\Gamma\Big(\sum_i\eta_i\Big), \qquad
+       \mathrm{E}[u]_i = \psi(\alpha_i) - \psi(A)
+
+       \mathrm{KL}(p\|q) = \sum_i q_i\,\varphi\Big(\frac{p_iQ}{q_iP}-1\Big)
+       + \tfrac12\Big[\sum_i\varphi(s_i) - \varphi(S)\Big] + \sum_i B_R(q_i, p_i) - B_R(Q, P)
+
+    where p, q are the two α with sums P, Q, :math:`s_i = (q_i-p_i)/p_i`, :math:`S = (Q-P)/P`, and B_R is the Bregman
+    divergence of Stirling's remainder (`companion.families.gamma_function`).
+
+    Parameters
+    ----------
+    alpha : array_like, shape (..., d)
+        Concentrations, positive, along the last axis; leading axes are the batch.
+
+    Raises
+    ------
+    ValueError
+        If a concentration is not a positive finite number, or data do not sum to one; from `fit`, if an observation has
+        a zero or all are equal (no maximum exists).
+
+    References
+    ----------
+    Wainwright and Jordan (2008), section 3.
+
+    Examples
+    --------
+    >>> round(float(Dirichlet([1.0, 1.0, 1.0]).kl_divergence(Dirichlet([2.0, 1.0, 1.0]))), 6)
+    0.401388
+    >>> Dirichlet([1.0, 2.0, 5.0]).mean().tolist()
+    [0.125, 0.25, 0.625]
+    """
+
+    parameter_names = ("alpha",)
+    event_ndim = 1
+    support = (0, 1)
+
+    # --- parameters
+    def __init__(self, alpha):
+        fix = "Pass one positive concentration for each coordinate, along the last axis."
+        alpha = checks.positive("Dirichlet", "alpha", alpha, fix)
+        if alpha.ndim == 0 or alpha.shape[-1] < 2:
+            checks.fail("Dirichlet", "shape of alpha", alpha.shape, "(..., d) with d at least 2", fix)
+        self._store(alpha.shape[:-1], alpha=alpha)
+
+    @property
+    def dimension(self):
+        """Number of coordinates d."""
+        return self.alpha.shape[-1]
+
+    def natural_parameters(self):
+        return self.alpha
+
+    @classmethod
+    def from_natural(cls, eta):
+        return cls(cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "d"))
+
+    @classmethod
+    def from_mean_parameters(cls, mu):
+        where, fix = "Dirichlet.from_mean_parameters", "E[log x_i], for every coordinate."
+        mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "d")
+        gap = -np.log(np.sum(np.exp(mu), axis=-1))
+        checks.require(where, "sum of exp(mu)", np.exp(-gap), gap > 0, "less than 1", fix)
+        return cls(_inverse_mean_map(mu, gap))
+
+    # --- statistics
+    def _statistic(self, x):
+        with np.errstate(divide="ignore"):
+            return np.log(x)
+
+    def _log_partition_at(self, eta):
+        return np.sum(loggamma(eta), axis=-1) - loggamma(np.sum(eta, axis=-1))
+
+    def _log_base_measure(self, x):
+        with np.errstate(divide="ignore"):
+            return -np.sum(np.log(x), axis=-1)
+
+    def _mean_log_base_measure(self):
+        return -np.sum(self.mean_parameters(), axis=-1)[()]
+
+    def mean_parameters(self):
+        return psi(self.alpha) - psi(self._total())
+
+    def fisher_information(self):
+        return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self._total())[..., None]
+
+    def _total(self):
+        return np.sum(self.alpha, axis=-1, keepdims=True)
+
+    # --- evaluation
+    def _check_data(self, x, method="log_prob"):
+        where, fix = f"Dirichlet.{method}", "Each observation is a vector of probabilities along the last axis."
+        x = checks.probability_vector(where, "x", x)
+        if x.shape[-1] != self.dimension:
+            checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", fix)
+        checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
+        return x
+
+    def log_prob(self, x):
+        x = self._check_data(x)
+        a, total, z = self.alpha, self._total(), np.where(x > 0, x, 1.0)
+        inside = gamma_function.log_peak(a) - np.log(z) - a * phi((total * z - a) / a, total * z / a)
+        inside = np.sum(inside, axis=-1) - gamma_function.log_peak(total)[..., 0]
+        with np.errstate(invalid="ignore"):
+            face = np.sum(xlogy(a - 1, x) - gammaln(a), axis=-1) + gammaln(total)[..., 0]
+        checks.require("Dirichlet.log_prob", "smallest entry of x", np.min(x, axis=-1), ~np.isnan(face), "a point where the density has a limit",
+                       "Zeros at concentrations below and above 1 together have none.")
+        return np.where(np.all(x > 0, axis=-1), inside, face)[()]
+
+    def mean(self):
+        return self.alpha / self._total()
+
+    def variance(self):
+        """Variances of the coordinates, (..., d)."""
+        total = self._total()
+        return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
+
+    def entropy(self):
+        a, total = self.alpha, self._total()
+        cells = np.log(a / total) - gamma_function.log_peak(a) + (a - 1) * gamma_function.excess(a)
+        whole = gamma_function.log_peak(total) + (self.dimension - total) * gamma_function.excess(total)
+        return (np.sum(cells, axis=-1) + whole[..., 0])[()]
+
+    def cross_entropy(self, other):
+        self._check_same_family(other, "cross_entropy")
+        return (self.entropy() + self.kl_divergence(other))[()]
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        return divergence(self.alpha, other.alpha)
+
+    def _check_same_family(self, other, method="kl_divergence"):
+        super()._check_same_family(other, method)
+        if self.dimension != other.dimension:
+            checks.fail(f"Dirichlet.{method}", "coordinates of other", other.dimension, f"{self.dimension}, as many as the first distribution",
+                        "Compare distributions of the same vector.")
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        size = size + (self.dimension,)
+        # logarithms of gammas, G(α) = G(α + 1) U^(1/α), since for small α they underflow, all of them together
+        return softmax(np.log(rng.standard_gamma(self.alpha + 1, size)) - rng.standard_exponential(size) / self.alpha, axis=-1)
+
+    def to_scipy(self):
+        if self.batch_shape:
+            checks.fail("Dirichlet.to_scipy", "shape of the batch", self.batch_shape, "one distribution, shape ()", "Convert the members one by one.")
+        return stats.dirichlet(self.alpha)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights):
+        where = "Dirichlet.fit"
+        if x.shape[1] < 2:
+            checks.fail(where, "shape of x", x.shape, "(n, d) with d at least 2", "Pass one vector of probabilities in each row.")
+        checks.require(where, "x", x, x > 0, "positive proportions", "The density at a zero is zero or unbounded: no maximum exists. Merge or drop rare cells.")
+        cls(np.ones(x.shape[1]))._check_data(x, "fit")
+        if np.all(x == x[0]):
+            checks.fail(where, "x", x, "observations that differ",
+                        "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.")
+        return cls.from_mean_parameters(cls._weighted_mean(np.log(x), weights))
+
+
+def divergence(p, q):
+    """KL divergence of concentrations (..., d): the form of the class docstring, arranged so that nothing cancels.
+
+    With w = p/P and x_i = (s_i − S)/(1 + S), Σ w_i φ(s_i) − φ(S) = Σ w_i φ(x_i). The largest cell, which may be all but
+    the total, comes last: s_i − S is measured from it, and its B_R joins that of the total.
+    """
+    p, q = np.broadcast_arrays(p, q)
+    order = np.argsort(p, axis=-1)
+    p, q = np.take_along_axis(p, order, -1), np.take_along_axis(q, order, -1)
+    rest, rest_after, step = (np.sum(v[..., :-1], axis=-1) for v in (p, q, q - p))
+    before, after = np.sum(p, axis=-1, keepdims=True), np.sum(q, axis=-1, keepdims=True)
+    w = p / before
+    others = np.concatenate([1 - w[..., :-1], rest[..., None] / before], axis=-1)  # 1 − w
+    s = (q - p) / p
+    away = s - s[..., -1:]
+    away = away - np.sum(w * away, axis=-1, keepdims=True)  # s_i − S
+    near = np.all(np.abs(s) < 0.5, axis=-1, keepdims=True)
+    ratio = (q / p) * (before / after)
+    x = np.where(near, away * (before / after), ratio - 1)
+    y = np.where(near, -away * (p / q), 1 / ratio - 1)
+    phi_y, phi_s, phi_x = phi(np.stack([y, s, x]), np.stack([1 / ratio, q / p, ratio]))
+    cells = q * phi_y + 0.5 * (others * phi_s + w * phi_x)
+    stirling = np.sum(gamma_function.bregman(p[..., :-1], q[..., :-1]), axis=-1)
+    stirling = stirling + gamma_function.bregman_drop(p[..., -1], q[..., -1], rest, rest_after, step)
+    return np.maximum(np.sum(cells, axis=-1) + stirling, 0.0)
+
+
+def _inverse_mean_map(mu, gap):
+    """α with ψ(α_i) − ψ(A) = mu_i: for a given A each α_i is an inverse digamma; the A wanted is the one that they add up
+    to. `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A)."""
+
+    def concentrations(total):
+        return gamma_function.inverse_digamma(mu + psi(total)[..., None])
+
+    def log_ratio(total):
+        a = concentrations(total)
+        found, change = np.sum(a, axis=-1), zeta(2, total) * np.sum(1 / zeta(2, a), axis=-1)
+        return np.log(total / found), 1 / total - change / found
+
+    return concentrations(positive_root(log_ratio, (mu.shape[-1] - 1) / (2 * gap)))

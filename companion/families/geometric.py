@@ -1,0 +1,123 @@
+"""Geometric distribution: trials up to and including the first success."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from scipy.special import xlog1py
+
+from companion import checks
+from companion.families.bernoulli import Bernoulli
+from companion.families.core import ExponentialFamily
+
+
+class Geometric(ExponentialFamily):
+    r"""Geometric distribution on {1, 2, …}: the number of the first trial that succeeds.
+
+    .. math::
+
+       p(x) = p\,(1-p)^{x-1}, \qquad u(x) = x, \qquad \eta = \log(1-p), \qquad A(\eta) = \eta - \log(1-e^\eta)
+
+       \mathrm{E}[u] = \frac1p, \qquad
+       \mathrm{KL}(p\|q) = \frac1p\,\mathrm{KL}\big(\mathrm{Ber}(p)\|\mathrm{Ber}(q)\big)
+
+    Parameters
+    ----------
+    p : array_like
+        Probability of success of one trial, in (0, 1]; its shape is the shape of the batch.
+
+    Raises
+    ------
+    ValueError
+        If a p is outside (0, 1] or NaN; in `natural_parameters`, if p is 1.
+
+    References
+    ----------
+    Cover and Thomas (2006), chapter 2.
+
+    Examples
+    --------
+    >>> Geometric.fit([1, 3, 2, 2])
+    Geometric(p=0.5)
+    >>> round(float(Geometric(0.5).kl_divergence(Geometric(0.25))), 6)
+    0.287682
+    """
+
+    parameter_names = ("p",)
+    discrete = True
+    support = (1, np.inf)
+
+    # --- parameters
+    def __init__(self, p):
+        fix = "Pass the probability of success of one trial, e.g. Geometric(0.3)."
+        p = checks.probability("Geometric", "p", p, fix)
+        checks.require("Geometric", "p", p, p > 0, "a probability in (0, 1]", fix)
+        self._store(p.shape, p=p, _trial=Bernoulli(p))
+
+    def natural_parameters(self):
+        checks.require("Geometric.natural_parameters", "p", self.p, self.p < 1, "a probability below 1",
+                       "At 1 the natural parameter is −inf: the point lies on the boundary of the family.")
+        return np.log1p(-self.p)[..., None]
+
+    @classmethod
+    def from_natural(cls, eta):
+        eta = cls._natural_column(eta)[..., 0]
+        p = -np.expm1(eta)
+        checks.require("Geometric.from_natural", "eta", eta, (p > 0) & (p < 1), "a negative number above −37",
+                       "η = log(1 − p); below −37 the double next to p is 1.")
+        return cls(p)
+
+    @classmethod
+    def from_mean_parameters(cls, mu):
+        mu = cls._mean_column(mu)[..., 0]
+        checks.require("Geometric.from_mean_parameters", "mu", mu, mu >= 1, "a mean of at least 1", "E[x] is one over p.")
+        return cls(1 / mu)
+
+    # --- statistics
+    def _statistic(self, x):
+        return x[..., None]
+
+    def _log_partition_at(self, eta):
+        return (eta - np.log(-np.expm1(eta)))[..., 0]
+
+    def mean_parameters(self):
+        return 1 / self.p[..., None]
+
+    def fisher_information(self):
+        return np.asarray(self.variance())[..., None, None]
+
+    # --- evaluation
+    def log_prob(self, x):
+        x = self._check_data(x)
+        return (np.log(self.p) + xlog1py(x - 1, -self.p))[()]
+
+    def mean(self):
+        return (1 / self.p)[()]
+
+    def variance(self):
+        return ((1 - self.p) / self.p**2)[()]
+
+    def entropy(self):
+        return (self._trial.entropy() / self.p)[()]
+
+    def cross_entropy(self, other):
+        self._check_same_family(other, "cross_entropy")
+        return (self._trial.cross_entropy(other._trial) / self.p)[()]
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        return (self._trial.kl_divergence(other._trial) / self.p)[()]
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        return rng.geometric(self.p, size).astype(float)
+
+    def to_scipy(self):
+        return stats.geom(self.p)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights):
+        cls(0.5)._check_data(x, "fit")
+        return cls(1 / cls._weighted_mean(x, weights))

@@ -1,0 +1,136 @@
+"""Negative binomial distribution: failures before the r-th success."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from scipy.special import betaln, xlog1py
+
+from companion import checks, quadrature
+from companion.families.bernoulli import Bernoulli
+from companion.families.core import ExponentialFamily
+
+
+class NegativeBinomial(ExponentialFamily):
+    r"""Negative binomial distribution on {0, 1, 2, …}; an exponential family with r held fixed.
+
+    .. math::
+
+       p(x) = \frac{\Gamma(x+r)}{\Gamma(r)\,x!}\,p^r(1-p)^x, \qquad u(x) = x, \qquad \eta = \log(1-p), \qquad
+       A(\eta) = -r\log(1-e^\eta)
+
+       \mathrm{E}[u] = \frac{r(1-p)}{p}, \qquad
+       \mathrm{KL}(p\|q) = \frac rp\,\mathrm{KL}\big(\mathrm{Ber}(p)\|\mathrm{Ber}(q)\big)
+
+    Parameters
+    ----------
+    r : array_like
+        Number of successes to wait for, positive; it need not be whole.
+    p : array_like
+        Probability of success of one trial, in (0, 1]. r and p broadcast to the shape of the batch.
+
+    Raises
+    ------
+    ValueError
+        If r is not positive or p is outside (0, 1]; in `natural_parameters`, if p is 1; from `kl_divergence`, if the
+        two r differ (`companion.kl_divergence` sums then).
+
+    References
+    ----------
+    Cox and Hinkley (1974), chapter 2.
+
+    Examples
+    --------
+    >>> NegativeBinomial.fit([4, 0, 3, 1], r=2)
+    NegativeBinomial(r=2.0, p=0.5)
+    >>> round(float(NegativeBinomial(2, 0.5).kl_divergence(NegativeBinomial(2, 0.25))), 6)
+    0.575364
+    """
+
+    parameter_names = ("r", "p")
+    fixed_names = ("r",)
+    discrete = True
+    support = (0, np.inf)
+
+    # --- parameters
+    def __init__(self, r, p):
+        fix = "Pass the probability of success of one trial, e.g. NegativeBinomial(2, 0.3)."
+        r = checks.positive("NegativeBinomial", "r", r, "Pass the number of successes to wait for, e.g. NegativeBinomial(2, 0.3).")
+        p = checks.probability("NegativeBinomial", "p", p, fix)
+        checks.require("NegativeBinomial", "p", p, p > 0, "a probability in (0, 1]", fix)
+        checks.broadcast("NegativeBinomial", r=r.shape, p=p.shape)
+        r, p = np.broadcast_arrays(r, p)
+        self._store(p.shape, r=r, p=p, _trial=Bernoulli(p))
+
+    def natural_parameters(self):
+        checks.require("NegativeBinomial.natural_parameters", "p", self.p, self.p < 1, "a probability below 1",
+                       "At 1 the natural parameter is −inf: the point lies on the boundary of the family.")
+        return np.log1p(-self.p)[..., None]
+
+    @classmethod
+    def from_natural(cls, eta, r):
+        eta = cls._natural_column(eta)[..., 0]
+        p = -np.expm1(eta)
+        checks.require("NegativeBinomial.from_natural", "eta", eta, (p > 0) & (p < 1), "a negative number above −37",
+                       "η = log(1 − p); below −37 the double next to p is 1.")
+        return cls(r, p)
+
+    @classmethod
+    def from_mean_parameters(cls, mu, r):
+        where = "NegativeBinomial.from_mean_parameters"
+        mu, r = cls._mean_column(mu)[..., 0], checks.positive(where, "r", r, "Pass the r that is held fixed.")
+        checks.require(where, "mu", mu, mu >= 0, "a mean of at least 0", "E[x] = r (1 − p)/p.")
+        return cls(r, r / (r + mu))
+
+    # --- statistics
+    def _statistic(self, x):
+        return x[..., None]
+
+    def _log_partition_at(self, eta):
+        return -self.r * np.log(-np.expm1(eta))[..., 0]
+
+    def _log_base_measure(self, x):
+        return -betaln(self.r, x + 1) - np.log(x + self.r)
+
+    def _mean_log_base_measure(self):
+        return self._numeric(lambda d: quadrature.expectation(d, d._log_base_measure))
+
+    def mean_parameters(self):
+        return np.asarray(self.mean())[..., None]
+
+    def fisher_information(self):
+        return np.asarray(self.variance())[..., None, None]
+
+    # --- evaluation
+    def log_prob(self, x):
+        x = self._check_data(x)
+        return (self._log_base_measure(x) + self.r * np.log(self.p) + xlog1py(x, -self.p))[()]
+
+    def mean(self):
+        return (self.r * (1 - self.p) / self.p)[()]
+
+    def variance(self):
+        return (self.r * (1 - self.p) / self.p**2)[()]
+
+    def cross_entropy(self, other):
+        self._check_same_family(other, "cross_entropy")
+        return (self.r / self.p * self._trial.cross_entropy(other._trial) - self._mean_log_base_measure())[()]
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        return (self.r / self.p * self._trial.kl_divergence(other._trial))[()]
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        return rng.negative_binomial(self.r, self.p, size).astype(float)
+
+    def to_scipy(self):
+        return stats.nbinom(self.r, self.p)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights, r):
+        r = checks.scalar("NegativeBinomial.fit", "r", r, "Pass one r for all observations.")
+        cls(r, 0.5)._check_data(x, "fit")
+        return cls.from_mean_parameters(cls._weighted_mean(x, weights)[..., None], r)

@@ -1,0 +1,148 @@
+"""Pareto distribution: a power law above a minimum."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from companion import checks
+from companion.families.core import ExponentialFamily
+from companion.remainders import phi
+
+
+class Pareto(ExponentialFamily):
+    r"""Pareto distribution on [x_m, ∞); an exponential family with the minimum x_m held fixed.
+
+    .. math::
+
+       p(x) = \frac{\alpha\,x_m^\alpha}{x^{\alpha+1}}, \qquad u(x) = \log\frac{x}{x_m}, \qquad \eta = -\alpha, \qquad
+       A(\eta) = -\log(-\eta), \qquad h(x) = \tfrac1x
+
+       \mathrm{E}[u] = \frac1\alpha, \qquad
+       \mathrm{KL}(p\|q) = \varphi\Big(\frac{\alpha_q-\alpha_p}{\alpha_p}\Big) + \alpha_q\log\frac{x_{m,p}}{x_{m,q}}
+       \quad\text{if } x_{m,p} \ge x_{m,q}, \text{ else } \infty
+
+    The KL divergence, the cross-entropy and the fit also vary the minimum; natural and mean parameters do not.
+
+    Parameters
+    ----------
+    alpha : array_like
+        Tail index α, positive.
+    xm : array_like
+        Minimum, positive. The two broadcast to the shape of the batch.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not a positive finite number; from `fit`, if an observation is below xm, or all equal it (no
+        maximum exists).
+
+    References
+    ----------
+    Cover and Thomas (2006), chapter 8.
+
+    Examples
+    --------
+    >>> round(float(Pareto(2.0, 1.0).kl_divergence(Pareto(1.0, 0.5))), 6)
+    0.886294
+    >>> float(Pareto(1.0, 0.5).kl_divergence(Pareto(2.0, 1.0)))
+    inf
+    >>> Pareto.fit([1.0, np.e, np.e**2])     # minimum: the smallest observation
+    Pareto(alpha=1.0, xm=1.0)
+    """
+
+    parameter_names = ("alpha", "xm")
+    fixed_names = kl_across = fit_options = ("xm",)
+
+    # --- parameters
+    def __init__(self, alpha, xm):
+        alpha = checks.positive("Pareto", "alpha", alpha, "Pass a positive tail index, e.g. Pareto(2, 1).")
+        xm = checks.positive("Pareto", "xm", xm, "Pass the smallest possible value, e.g. Pareto(2, 1).")
+        checks.broadcast("Pareto", alpha=alpha.shape, xm=xm.shape)
+        alpha, xm = np.broadcast_arrays(alpha, xm)
+        self._store(alpha.shape, alpha=alpha, xm=xm)
+
+    @property
+    def support(self):
+        return (self.xm[()], np.inf)
+
+    def natural_parameters(self):
+        return -self.alpha[..., None]
+
+    @classmethod
+    def from_natural(cls, eta, xm):
+        eta = cls._natural_column(eta)[..., 0]
+        checks.require("Pareto.from_natural", "eta", eta, eta < 0, "a negative number", "η = −alpha.")
+        return cls(-eta, xm)
+
+    @classmethod
+    def from_mean_parameters(cls, mu, xm):
+        mu = cls._mean_column(mu)[..., 0]
+        checks.require("Pareto.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[log(x/xm)] is one over alpha.")
+        return cls(1 / mu, xm)
+
+    # --- statistics
+    def _statistic(self, x):
+        return np.log(x / self.xm)[..., None]
+
+    def _log_partition_at(self, eta):
+        return -np.log(-eta)[..., 0]
+
+    def _log_base_measure(self, x):
+        return -np.log(x)
+
+    def _mean_log_base_measure(self):
+        return -(np.log(self.xm) + 1 / self.alpha)[()]
+
+    def mean_parameters(self):
+        return 1 / self.alpha[..., None]
+
+    def fisher_information(self):
+        return 1 / self.alpha[..., None, None] ** 2
+
+    # --- evaluation
+    def log_prob(self, x):
+        x = self._check_data(x)
+        return (np.log(self.alpha / x) - self.alpha * np.log(x / self.xm))[()]
+
+    def mean(self):
+        """Infinite for α ≤ 1."""
+        above = np.where(self.alpha > 1, self.alpha - 1, 1.0)
+        return np.where(self.alpha > 1, self.alpha * self.xm / above, np.inf)[()]
+
+    def variance(self):
+        """Infinite for α ≤ 2."""
+        above = np.where(self.alpha > 2, self.alpha, 3.0)
+        return np.where(self.alpha > 2, self.xm**2 * above / ((above - 1) ** 2 * (above - 2)), np.inf)[()]
+
+    def entropy(self):
+        return (1 + 1 / self.alpha + np.log(self.xm / self.alpha))[()]
+
+    def cross_entropy(self, other):
+        self._check_same_family(other, "cross_entropy")
+        return (self.entropy() + self.kl_divergence(other))[()]
+
+    def kl_divergence(self, other):
+        self._check_same_family(other)
+        tails = phi((other.alpha - self.alpha) / self.alpha, other.alpha / self.alpha)
+        above = np.maximum((self.xm - other.xm) / other.xm, 0.0)
+        return np.where(self.xm >= other.xm, tails + other.alpha * np.log1p(above), np.inf)[()]
+
+    # --- sampling and conversion
+    def sample(self, n, rng):
+        size, rng = self._draw_shape(n, rng)
+        return self.xm * np.exp(rng.standard_exponential(size) / self.alpha)
+
+    def to_scipy(self):
+        return stats.pareto(self.alpha, scale=self.xm)
+
+    # --- fit
+    @classmethod
+    def _fit(cls, x, weights, xm=None):
+        where = "Pareto.fit"
+        checks.require(where, "x", x, (x > 0) & np.isfinite(x), "positive finite observations", "A Pareto distribution has a positive minimum.")
+        xm = x.min() if xm is None else checks.scalar(where, "xm", xm, "Pass one minimum for all observations.")
+        u = cls._weighted_mean(cls(1.0, xm)._statistic(cls(1.0, xm)._check_data(x, "fit")), weights)[0]
+        checks.require(where, "mean of log(x/xm)", u, u > 0, "a positive number",
+                       "With all observations at xm the likelihood grows without bound as alpha rises: no maximum exists.")
+        return cls(1 / u, xm)
