@@ -16,7 +16,7 @@ import numpy as np
 from scipy import integrate, stats
 
 import companion
-from companion.datasets import horse_kicks
+from companion.datasets import horse_kicks, old_faithful
 from companion.divergence import two_humps
 from companion.families import Normal, Poisson
 
@@ -25,6 +25,7 @@ DISTANCES, MEANS, SDS = (0, 1, 2.5, 4.9, 6, 8), (-6, -2.7, 0, 0.35, 3, 6), (0.4,
 RATES = (0.1, 0.25, 0.5, 0.61, 0.8, 1.2, 1.55, 2.0)
 SEEDS = (1, 2, 99)
 COUNTS = (109, 65, 22, 3, 1)
+FIRST, SECOND = (-1, -0.45, 0, 0.05, 0.5, 1), (-1, -0.6, -0.2715, -0.2, -0.1)
 
 
 def draws(m, seed, n=200):
@@ -104,13 +105,72 @@ def gap_by_sums(rate):
     }
 
 
-def rounded(numbers):
+def standardised():
+    """The waits of Old Faithful as the third explorer measures them: x = (minutes − 70)/10, shape (272,)."""
+    return (old_faithful().waiting - 70) / 10
+
+
+def waits():
+    """All the third explorer knows of its data: number of waits, sums of x and x², and counts from 40 minutes in fives."""
+    x = standardised()
+    counts, _ = np.histogram(old_faithful().waiting, bins=np.arange(40, 101, 5))
+    return {"n": len(x), "sum": float(x.sum()), "squares": float(x @ x), "counts": counts.tolist()}
+
+
+def residual(eta1, eta2):
+    """Companion's numbers for the third explorer, at one state."""
+    x, q = standardised(), Normal.from_natural([eta1, eta2])
+    means, data = q.mean_parameters(), q.sufficient_statistics(x).mean(axis=0)
+    return {
+        "mean": float(q.mean()),
+        "sd": float(q.sd),
+        "model": means.tolist(),
+        "data": data.tolist(),
+        "residual": (data - means).tolist(),
+        "loglik": float(companion.log_likelihood(q, x)) / len(x),
+        "kl": float(Normal.fit(x).kl_divergence(q)),
+    }
+
+
+def residual_by_quadrature(eta1, eta2):
+    """The same by SciPy alone, from the density exp(η₁x + η₂x²) without its normaliser."""
+    x, centre = standardised(), -eta1 / (2 * eta2)
+
+    def integral(f):
+        ends = np.array([-40, -10, -3, 0, 3, 10, 40]) / np.sqrt(-2 * eta2) + centre
+        return sum(integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-13, limit=200)[0] for a, b in itertools.pairwise(ends))
+
+    log_h = lambda t: eta1 * t + eta2 * t**2
+    log_z = np.log(integral(lambda t: np.exp(log_h(t))))
+    first, second = (integral(lambda t, k=k: t**k * np.exp(log_h(t) - log_z)) for k in (1, 2))
+    best = stats.norm(*stats.norm.fit(x))
+    kl = sum(
+        integrate.quad(lambda t: best.pdf(t) * (best.logpdf(t) - log_h(t) + log_z), a, b, epsabs=1e-14, epsrel=1e-13)[0]
+        for a, b in itertools.pairwise(best.mean() + best.std() * np.array([-12, -3, 0, 3, 12]))
+    )
+    data = [np.mean(x), np.mean(x**2)]
+    return {
+        "mean": first,
+        "sd": np.sqrt(second - first**2),
+        "model": [first, second],
+        "data": data,
+        "residual": [data[0] - first, data[1] - second],
+        "loglik": np.mean(log_h(x)) - log_z,
+        "kl": kl,
+    }
+
+
+def rounded(value):
     """To 13 digits, so that the file does not depend on the machine."""
-    return {key: float(f"{value:.13g}") for key, value in numbers.items()}
+    if isinstance(value, dict):
+        return {key: rounded(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [rounded(v) for v in value]
+    return value if isinstance(value, int) else float(f"{value:.13g}")
 
 
 def build():
-    reference = {"two-humps": [], "constant-gap": []}
+    reference = {"two-humps": [], "constant-gap": [], "residual": [], "old-faithful": [rounded(waits())]}
     for number, (d, mu, sigma) in enumerate(itertools.product(DISTANCES, MEANS, SDS)):
         seed = SEEDS[number % len(SEEDS)]
         ours, theirs = humps(d, mu, sigma), humps_by_quadrature(d, mu, sigma)
@@ -123,6 +183,11 @@ def build():
         for key, value in ours.items():
             np.testing.assert_allclose(value, theirs[key], rtol=1e-10, atol=1e-12, err_msg=f"{key} at {rate}")
         reference["constant-gap"].append({"state": {"lambda": rate}, "numbers": rounded(ours)})
+    for eta1, eta2 in itertools.product(FIRST, SECOND):
+        ours, theirs = residual(eta1, eta2), residual_by_quadrature(eta1, eta2)
+        for key, value in ours.items():
+            np.testing.assert_allclose(value, theirs[key], rtol=1e-10, atol=1e-11, err_msg=f"{key} at {eta1, eta2}")
+        reference["residual"].append({"state": {"eta1": eta1, "eta2": eta2}, "numbers": rounded(ours)})
     return reference
 
 

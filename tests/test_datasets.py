@@ -10,11 +10,12 @@ import pytest
 from scipy import stats
 
 from companion import datasets
-from companion.datasets import CountTable, horse_kicks, weldon_dice
+from companion.datasets import CountTable, horse_kicks, old_faithful, weldon_dice
 
 CHECKSUMS = {
     "weldon_dice.csv": "2c24e32486c7f7f65c596ee42430a90684fc362a8bba458bb7e67268dff5ad62",
     "horse_kicks.csv": "ad8f90a10ed276b10f6716075db4521154f2b628323b9e7874db0367f4715ce4",
+    "old_faithful.csv": "5dbea6e52da0a5dd92e46834a664237aee3b52e4347ed8f0c49b6f21e7703402",
 }
 
 
@@ -42,6 +43,17 @@ def test_horse_kicks():
     assert table.n == 200 and table.values @ table.frequencies == 122 and table.mean == 0.61
 
 
+def test_old_faithful():
+    """272 pairs with the summary usually printed: quartiles, means, correlation."""
+    data = old_faithful()
+    assert data.eruption.shape == data.waiting.shape == (272,) and data.eruption.dtype == data.waiting.dtype == float
+    assert np.percentile(data.eruption, [0, 50, 100]).tolist() == [1.6, 4.0, 5.1]
+    assert np.percentile(data.waiting, [0, 25, 50, 75, 100]).tolist() == [43, 58, 76, 82, 96]
+    assert data.eruption.mean() == pytest.approx(3.487783, abs=5e-7) and data.waiting.mean() == pytest.approx(70.89706, abs=5e-6)
+    assert data.eruption.std(ddof=1) == pytest.approx(1.141371, abs=5e-7) and data.waiting.std(ddof=1) == pytest.approx(13.59497, abs=5e-6)
+    assert np.corrcoef(data.eruption, data.waiting)[0, 1] == pytest.approx(0.9008112, abs=5e-8)
+
+
 @pytest.mark.parametrize("load", [weldon_dice, horse_kicks])
 def test_a_table_is_consistent(load):
     table = load()
@@ -57,6 +69,8 @@ def test_a_table_is_consistent(load):
 def test_each_call_gives_its_own_arrays():
     weldon_dice().frequencies[:] = 0
     assert weldon_dice().n == 26_306
+    old_faithful().waiting[:] = 0
+    assert old_faithful().waiting.sum() == 19_284
 
 
 def test_a_table_made_by_hand():

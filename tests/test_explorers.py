@@ -18,6 +18,7 @@ import pytest
 from scipy import integrate, optimize, stats
 
 import companion
+from companion import residuals
 from companion.divergence import reverse_fit, reverse_transitions, two_humps
 from companion.families import Normal
 
@@ -31,6 +32,12 @@ from conftest import QuietHandler  # noqa: E402
 REFERENCE = json.loads(maker.TARGET.read_text(encoding="utf-8"))
 NAMES = explorer.names()
 MINUS = "−"
+SPOKEN = {"two-humps": ["forward", "reverse", "loglik"], "constant-gap": ["cross", "kl", "gap"], "residual": ["loglik", "kl"]}
+SHOWN = {  # the numbers of the readout with the decimals of each
+    "two-humps": {"forward": 4, "reverse": 4, "loglik": 4, "expected": 4},
+    "constant-gap": {"cross": 4, "kl": 4, "gap": 4, "slope": 3, "loglik": 2},
+    "residual": {"eta": 3, "model": 3, "data": 3, "residual": 3, "loglik": 4, "kl": 4},
+}
 
 
 def model(name, state):
@@ -69,11 +76,13 @@ def test_reference_is_what_companion_computes_today():
         assert fresh.keys() == row["numbers"].keys()
         for key, value in fresh.items():
             np.testing.assert_allclose(row["numbers"][key], value, rtol=1e-9, atol=1e-10, err_msg=f"{key} at {row['state']}")
-    for row in REFERENCE["constant-gap"]:
-        fresh = maker.gap(row["state"]["lambda"])
-        assert fresh.keys() == row["numbers"].keys()
-        for key, value in fresh.items():
-            np.testing.assert_allclose(row["numbers"][key], value, rtol=1e-10, atol=1e-12)
+    for name, fresh_numbers in (("constant-gap", lambda state: maker.gap(state["lambda"])), ("residual", lambda state: maker.residual(**state))):
+        for row in REFERENCE[name]:
+            fresh = fresh_numbers(row["state"])
+            assert fresh.keys() == row["numbers"].keys()
+            for key, value in fresh.items():
+                np.testing.assert_allclose(row["numbers"][key], value, rtol=1e-10, atol=1e-12, err_msg=f"{key} at {row['state']}")
+    assert REFERENCE["old-faithful"] == [maker.rounded(maker.waits())]
 
 
 def test_the_sample_is_the_documented_one():
@@ -100,6 +109,127 @@ def test_kl_is_never_negative_and_zero_where_the_two_are_equal():
         d, mu, sigma = rng.uniform([0, -6, 0.4], [8, 6, 6])
         numbers = model("two-humps", {"d": d, "mu": mu, "sigma": sigma, "seed": 1})
         assert numbers["forward"] > -1e-13 and numbers["reverse"] > -1e-13
+
+
+# --- the residual -------------------------------------------------------------------------------------------------
+ETAS = [(0.5, -0.2), (-0.9, -0.95), (1, -0.1), (0.05, -0.2715), (-0.3, -0.15), (0.8, -0.6)]
+EDGES = np.linspace(-1, 1, 21), np.linspace(-1, -0.1, 22)
+
+
+def at(eta1, eta2):
+    return {"eta1": float(eta1), "eta2": float(eta2), "trail": []}
+
+
+def residual_model(eta1, eta2):
+    return model("residual", at(eta1, eta2))
+
+
+def test_the_explorer_knows_the_sums_and_the_counts_of_the_data():
+    waiting = companion.datasets.old_faithful().waiting
+    data = explorer.run('Explorer.get("residual").data')
+    assert data == REFERENCE["old-faithful"][0]
+    assert data["n"] == len(waiting) == sum(data["counts"])
+    assert 10 * data["sum"] == pytest.approx(np.sum(waiting - 70)) and 100 * data["squares"] == pytest.approx(np.sum((waiting - 70) ** 2))
+    assert data["counts"] == [int(np.sum((waiting >= low) & (waiting < low + 5))) for low in range(40, 100, 5)]
+
+
+@pytest.mark.parametrize(("eta1", "eta2"), ETAS)
+def test_residual_is_the_gradient_of_the_log_likelihood(eta1, eta2):
+    slope = gradient(lambda a, b: residual_model(a, b)["loglik"], eta1, eta2)
+    np.testing.assert_allclose(residual_model(eta1, eta2)["residual"], slope, rtol=1e-6, atol=1e-8)
+    # and the gradient step goes that way, by its documented rate
+    after, note = act("residual", "gradient", at(eta1, eta2))
+    rate = explorer.run('Explorer.get("residual").rate')
+    np.testing.assert_allclose([after["eta1"] - eta1, after["eta2"] - eta2], rate * np.array(slope), rtol=1e-6, atol=1e-9)
+    assert after["trail"] == [[eta1, eta2]] and note.startswith(f"Gradient step: η moved by {rate} times the residual.")
+    assert f"The KL was {residual_model(eta1, eta2)['kl']:.4f}." in note
+
+
+@pytest.mark.parametrize(("eta1", "eta2"), ETAS)
+def test_natural_gradient_step_halves_the_residual(eta1, eta2):
+    before = residual_model(eta1, eta2)
+    after, note = act("residual", "natural", at(eta1, eta2))
+    np.testing.assert_allclose(residual_model(after["eta1"], after["eta2"])["residual"], np.array(before["residual"]) / 2, rtol=1e-9, atol=1e-12)
+    theirs = residuals.natural_gradient_step(Normal.from_natural([eta1, eta2]), maker.standardised(), length=0.5)
+    np.testing.assert_allclose([after["eta1"], after["eta2"]], theirs.natural_parameters(), rtol=1e-9)
+    assert after["trail"] == [[eta1, eta2]] and "halved" in note
+
+
+def test_every_gradient_step_within_reach_climbs_and_all_end_at_the_best():
+    best = explorer.run('Explorer.get("residual").best')
+    walk = """(s => { const e = Explorer.get("residual"), out = [e.model(s).loglik];
+        for (let k = 0; k < 120; k++) { s = e.steps.gradient(s); out.push(e.model(s).loglik); }
+        return { path: out, end: s }; })(%s)"""
+    for eta1 in EDGES[0]:
+        for eta2 in EDGES[1]:
+            result = explorer.run(walk % json.dumps(at(eta1, eta2)))
+            assert np.all(np.diff(result["path"]) > -1e-14), (eta1, eta2)
+            assert [result["end"]["eta1"], result["end"]["eta2"]] == pytest.approx([best["eta1"], best["eta2"]], abs=1e-4)
+
+
+def test_one_gradient_step_from_the_plane_stays_within_reach():
+    for eta1 in EDGES[0]:
+        for eta2 in EDGES[1]:
+            if residual_model(eta1, eta2)["model"][1] <= 6.5:
+                after, _ = act("residual", "gradient", at(eta1, eta2))
+                assert -1 <= after["eta1"] <= 1 and -1 <= after["eta2"] <= -0.1
+
+
+@pytest.mark.parametrize(("eta1", "eta2"), ETAS)
+def test_best_of_the_residual(eta1, eta2):
+    x = maker.standardised()
+    state, note = act("residual", "best", at(eta1, eta2))
+    assert note.startswith("Moment matching")
+    numbers = residual_model(state["eta1"], state["eta2"])
+    np.testing.assert_allclose(numbers["residual"], 0, atol=1e-14)
+    assert numbers["kl"] == pytest.approx(0, abs=1e-15)
+    loss = lambda t: -np.mean(stats.norm.logpdf(x, -t[0] / (2 * t[1]), np.sqrt(-1 / (2 * t[1]))))
+    found = optimize.minimize(loss, [0, -0.4], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14, "maxiter": 2000})
+    assert numbers["loglik"] == pytest.approx(-found.fun, abs=1e-12)
+    assert [state["eta1"], state["eta2"]] == pytest.approx(found.x, abs=1e-6)
+    # KL to any other member is what its log-likelihood lacks
+    here = residual_model(eta1, eta2)
+    assert here["kl"] == pytest.approx(numbers["loglik"] - here["loglik"], abs=1e-13) and here["kl"] >= 0
+    # from there no step leads anywhere
+    for key in ("gradient", "natural", "best"):
+        again, note = act("residual", key, state)
+        assert again == state and "zero" in note
+
+
+def test_trail_keeps_the_last_sixty_steps():
+    state = at(1, -1)
+    for _ in range(70):
+        state, _ = act("residual", "gradient", state)
+    assert len(state["trail"]) == 60
+    view = explorer.run(f'(e => e.view({json.dumps(state)}, e.model({json.dumps(state)}), 640))(Explorer.get("residual"))')
+    assert view["panels"][0].count('class="step"') == 60
+
+
+def moved(x, y, width=640, state=None):
+    """State after the point was dragged to (x, y) of its panel."""
+    code = "(s => (e => e.handles(s, e.model(s), %d)[0].move(%r, %r))(Explorer.get('residual')))(%s)"
+    return explorer.run(code % (width, x, y, json.dumps(state or at(0.5, -0.2))))
+
+
+@pytest.mark.parametrize("width", [280, 640, 900])
+def test_drag_goes_through_the_inverse_mean_map(width):
+    """To where the pointer is, or else to the last point within reach on the way there from the data."""
+    point = lambda s: explorer.run("(s => (e => e.handles(s, e.model(s), %d)[0])(Explorer.get('residual')))(%s)" % (width, json.dumps(s)))
+    for eta1, eta2 in ETAS:
+        here = point(at(eta1, eta2))
+        if residual_model(eta1, eta2)["model"][1] <= 6.5:
+            back = moved(here["x"], here["y"], width)
+            assert [back["eta1"], back["eta2"]] == pytest.approx([eta1, eta2], abs=1e-9)
+    rng = np.random.default_rng(5)
+    for x, y in rng.uniform(-200, 900, (200, 2)):
+        s = moved(float(x), float(y), width)
+        a, b = residual_model(s["eta1"], s["eta2"])["model"]
+        assert b - a * a >= 0.5 - 1e-9 and b <= 6.5 + 1e-9 and abs(a) <= 2.5 + 1e-9
+        assert -1 - 1e-9 <= s["eta1"] <= 1 + 1e-9 and -1 - 1e-9 <= s["eta2"] <= -0.1 + 1e-9
+        there, best = point(s), point(explorer.run('Explorer.get("residual").best'))
+        way, got = np.array([x - best["x"], y - best["y"]]), np.array([there["x"] - best["x"], there["y"] - best["y"]])
+        assert abs(np.cross(np.append(way, 0), np.append(got, 0))[2]) < 1e-6 * (1 + way @ way) and got @ way >= 0
+        assert got @ got <= way @ way + 1e-6
 
 
 # --- the buttons that go to the best ------------------------------------------------------------------------------
@@ -197,13 +327,14 @@ def test_static_markup(name):
     status = root.find("p[@aria-live='polite']")
     numbers = model(name, start(name))
     shown = "".join(root.itertext())
-    for key in ("forward", "reverse", "loglik") if name == "two-humps" else ("cross", "kl", "gap"):
+    for key in SPOKEN[name]:
         text = f"{abs(numbers[key]):.4f}"
         assert text in status.text and text in shown
     assert root.find("fieldset").get("disabled") is not None, "without scripts the controls must not pretend to work"
     assert root.find("fieldset/legend").text
     for slider, control in zip(root.iter("input"), controls(name), strict=True):
-        assert (slider.get("type"), slider.get("aria-valuetext")) == ("range", f"{start(name)[control['key']]:.{control['digits']}f}")
+        said = f"{start(name)[control['key']]:.{control['digits']}f}".replace("-", MINUS)
+        assert (slider.get("type"), slider.get("aria-valuetext")) == ("range", said)
     for parent in root.iter("label"):
         assert parent.find("span").text and parent.find("input") is not None
     assert all(button.text for button in root.iter("button"))
@@ -302,7 +433,7 @@ def test_directive_without_html(tmp_path, builder):
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(("directive", "message"), [
-    ("```{explorer} three-humps\n```", 'no explorer is called "three-humps"; there are: constant-gap, two-humps'),
+    ("```{explorer} three-humps\n```", 'no explorer is called "three-humps"; there are: constant-gap, residual, two-humps'),
     ('```{explorer} two-humps\n:state: {"width": 2}\n```', 'no number "width" in its state (d, mu, sigma, seed)'),
     ("```{explorer} two-humps\n:state: d = 3\n```", "the state does not work"),
 ])
@@ -314,7 +445,7 @@ def test_directive_errors(tmp_path, directive, message):
 # --- in the browser ---------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def playground(tmp_path_factory):
-    """A page with both explorers and the colours of the theme, served locally."""
+    """A page with all explorers and the colours of the theme, served locally."""
     folder = tmp_path_factory.mktemp("explorers")
     shutil.copytree(explorer.FOLDER, folder / "explorers")
     import pydata_sphinx_theme
@@ -348,7 +479,7 @@ def opened(browser, playground, width=900, height=1000, **options):
     page.on("request", lambda request: said.append(request.url) if not request.url.startswith(("http://127.0.0.1", "data:")) else None)
     page.goto(playground)
     if options.get("java_script_enabled", True):
-        page.wait_for_function("document.querySelectorAll('.explorer.ready').length === 2")
+        page.wait_for_function("document.querySelectorAll('.explorer.ready').length === %d" % len(NAMES))
         settle(page)
     yield page
     context.close()
@@ -365,18 +496,23 @@ def state_of(page, name):
 
 
 def readout(page, name):
-    """The numbers on the page, as numbers."""
+    """The numbers on the page, as numbers; a pair gives two."""
     texts = page.locator(f"explorer-{name} dd").all_inner_texts()
-    return [float(text.replace(MINUS, "-")) for text in texts]
+    return [float(number) for text in texts for number in text.replace(MINUS, "-").strip("()").split(", ")]
 
 
 def check_numbers(page, name):
     """What the page shows is what the model computes at the page's state, in this engine and in Python's."""
-    numbers = model(name, state_of(page, name))
-    keys = {"two-humps": ["forward", "reverse", "loglik", "expected"], "constant-gap": ["cross", "kl", "gap", "slope", "loglik"]}[name]
-    assert readout(page, name) == pytest.approx([numbers[k] for k in keys], abs=0.0051 if name == "constant-gap" else 5.1e-5)
+    state = state_of(page, name)
+    numbers = model(name, state)
+    wanted = numbers | {"eta": [state["eta1"], state["eta2"]]} if name == "residual" else numbers
+    shown = iter(readout(page, name))
+    for key, digits in SHOWN[name].items():
+        for value in np.atleast_1d(wanted[key]):
+            assert next(shown) == pytest.approx(value, abs=0.51 * 10**-digits)
+    assert next(shown, None) is None
     status = page.locator(f"explorer-{name} [role=status]").inner_text()
-    for key in keys[:3]:
+    for key in SPOKEN[name]:
         assert f"{abs(numbers[key]):.4f}" in status
     return numbers
 
@@ -397,12 +533,12 @@ def test_browser_draws_what_the_build_drew(browser, playground, name):
 def test_keyboard_alone(browser, playground):
     with opened(browser, playground) as page:
         seen = []
-        for _ in range(20):
+        for _ in range(30):
             page.keyboard.press("Tab")
             seen.append(page.evaluate("(e => e.dataset.key || e.dataset.action || '')(document.activeElement)"))
-        assert [key for key in seen if key][:11] == [
-            "lambda", "best", "reset", "mu", "sigma", "d", "forward", "likelihood", "reverse", "sample", "reset"]
-        for name, key in (("constant-gap", "lambda"), ("two-humps", "mu"), ("two-humps", "sigma"), ("two-humps", "d")):
+        assert [key for key in seen if key][:17] == [
+            "lambda", "best", "reset", "eta1", "eta2", "gradient", "natural", "best", "reset", "mu", "sigma", "d", "forward", "likelihood", "reverse", "sample", "reset"]
+        for name, key in ((name, c["key"]) for name in NAMES for c in controls(name)):
             slider = page.locator(f"explorer-{name} input[data-key={key}]")
             slider.focus()
             assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
@@ -479,6 +615,62 @@ def test_drag_by_touch(browser, playground, name, index, key):
         check_numbers(page, name)
 
 
+def mean_point(page):
+    """Where the model's point is drawn, in CSS pixels of the window."""
+    box = page.locator("explorer-residual .dot.model").first.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_drag_over_the_plane_by_mouse(browser, playground):
+    with opened(browser, playground) as page:
+        page.locator("explorer-residual [data-action=gradient]").click()
+        page.locator("explorer-residual [data-action=reset]").click()
+        page.locator("explorer-residual [data-action=natural]").click()
+        settle(page)
+        assert page.locator("explorer-residual .trail").count() == 1
+        x, y = handle_at(page, "residual", 0)
+        page.mouse.move(x + 3, y - 3)
+        page.mouse.down()
+        page.mouse.move(x - 37, y - 63, steps=6)
+        page.mouse.up()
+        settle(page)
+        assert handle_at(page, "residual", 0) == pytest.approx((x - 40, y - 60), abs=1.5), "the handle follows the pointer"
+        assert mean_point(page) == pytest.approx((x - 40, y - 60), abs=1.5)
+        assert page.locator("explorer-residual .trail").count() == 0, "a drag begins afresh"
+        check_numbers(page, "residual")
+        # down into the impossible: the point stops above the parabola
+        page.mouse.move(x - 40, y - 60)
+        page.mouse.down()
+        page.mouse.move(x + 60, y + 400, steps=5)
+        page.mouse.up()
+        settle(page)
+        numbers = check_numbers(page, "residual")
+        assert numbers["model"][1] - numbers["model"][0] ** 2 == pytest.approx(0.5, abs=1e-6)
+
+
+def test_drag_over_the_plane_by_touch(browser, playground):
+    with opened(browser, playground, width=390, height=700, has_touch=True, is_mobile=True, device_scale_factor=2) as page:
+        x, y = handle_at(page, "residual", 0)
+        touch = page.context.new_cdp_session(page)
+
+        def swipe(x, y, dx, dy):
+            touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+            for k in range(1, 13):
+                touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x + k * dx / 12, "y": y + k * dy / 12}]})
+            touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            settle(page)
+
+        scrolled = page.evaluate("scrollY")
+        swipe(x + 6, y + 6, -30, -45)
+        assert page.evaluate("scrollY") == scrolled, "a finger on the handle moves the handle"
+        assert handle_at(page, "residual", 0) == pytest.approx((x - 30, y - 45), abs=1.5)
+        check_numbers(page, "residual")
+        before = state_of(page, "residual")
+        swipe(x + 60, y + 60, 0, -80)
+        assert page.evaluate("scrollY") > scrolled + 20, "a finger beside it scrolls the page"
+        assert state_of(page, "residual") == before
+
+
 def test_buttons(browser, playground):
     with opened(browser, playground) as page:
         press = lambda name, key: (page.locator(f"explorer-{name} [data-action={key}]").click(), settle(page))
@@ -503,6 +695,30 @@ def test_buttons(browser, playground):
         assert said("constant-gap").startswith("Both curves are lowest") and "slope of both 0.000" in said("constant-gap")
         press("constant-gap", "reset")
         assert state_of(page, "constant-gap") == start("constant-gap")
+
+
+def test_buttons_of_the_residual(browser, playground):
+    with opened(browser, playground) as page:
+        press = lambda key: (page.locator(f"explorer-residual [data-action={key}]").click(), settle(page))
+        said = lambda: page.locator("explorer-residual [role=status]").inner_text()
+        steps = lambda: page.locator("explorer-residual .step").count()
+        for count, key in enumerate(["gradient", "gradient", "natural", "best"], 1):
+            wanted, note = act("residual", key, state_of(page, "residual"))
+            press(key)
+            state = state_of(page, "residual")
+            assert [state["eta1"], state["eta2"]] == pytest.approx([wanted["eta1"], wanted["eta2"]]) and state["trail"] == wanted["trail"]
+            assert said().startswith(note) and steps() == count
+            check_numbers(page, "residual")
+        assert "the residual is zero" in said() and page.locator("explorer-residual .arrow").count() == 0
+        press("gradient")
+        assert said().startswith("The residual is zero: there is nowhere better to go.") and steps() == 4
+        press("reset")
+        assert state_of(page, "residual") == start("residual") and steps() == 0
+        # the trail ends where the reader takes over
+        press("gradient")
+        page.locator("explorer-residual input").first.press("ArrowRight")
+        settle(page)
+        assert steps() == 0 and state_of(page, "residual")["trail"] == []
 
 
 def test_motion_only_where_it_is_wanted(browser, playground):
@@ -569,7 +785,7 @@ LUMINANCE = """(() => {
     const style = getComputedStyle(e), over = paper(e), a = light(e instanceof SVGElement ? style.fill : style.color, over), b = light(over);
     out.push(['text ' + e.textContent, (Math.max(a, b) + .05) / (Math.min(a, b) + .05), 4.5]);
   }
-  for (const e of document.querySelectorAll('.explorer .curve, .explorer .outline, .explorer .gap, .explorer .tangent, .explorer .axis, .explorer .bar, .explorer .stem')) {
+  for (const e of document.querySelectorAll('.explorer .curve, .explorer .outline, .explorer .gap, .explorer .tangent, .explorer .axis, .explorer .bar, .explorer .stem, .explorer .arrow, .explorer .dot')) {
     const over = paper(e), a = light(getComputedStyle(e).stroke, over), b = light(over);
     out.push(['line ' + e.getAttribute('class'), (Math.max(a, b) + .05) / (Math.min(a, b) + .05), 3]);
   }
@@ -624,7 +840,7 @@ def test_works_from_a_file(browser, tmp_path):
     (tmp_path / "index.html").write_text(f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>File</title>{scripts}</head><body>{body}</body></html>', encoding="utf-8")
     page = browser.new_page()
     page.goto((tmp_path / "index.html").as_uri())
-    page.wait_for_function("document.querySelectorAll('.explorer.ready').length === 2")
+    page.wait_for_function("document.querySelectorAll('.explorer.ready').length === %d" % len(NAMES))
     page.locator("explorer-constant-gap input").press("Home")
     settle(page)
     assert readout(page, "constant-gap")[0] == pytest.approx(model("constant-gap", {"lambda": 0.1})["cross"], abs=1e-4)

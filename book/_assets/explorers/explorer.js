@@ -41,9 +41,9 @@ var Explorer = (function () {
     for (let t = 0; t <= n; t++) { const [x, y] = f(t); d += (t ? "L" : "M") + tenth(x) + " " + tenth(y); }
     return d;
   }
-  /** A handle to drag sideways. */
-  const handle = (x, y) => el("g", { class: "handle", transform: `translate(${tenth(x)} ${tenth(y)})` },
-    el("circle", { r: 9 }) + el("path", { d: "M-2-3-5 0l3 3M2-3 5 0 2 3" }));
+  /** A handle to drag sideways, or anywhere if it is `free`. */
+  const handle = (x, y, free) => el("g", { class: "handle", transform: `translate(${tenth(x)} ${tenth(y)})` },
+    el("circle", { r: 9 }) + el("path", { d: free ? "M-3-2-5 0l2 2M3-2 5 0 3 2M-2-3 0-5l2 2M-2 3 0 5l2-2" : "M-2-3-5 0l3 3M2-3 5 0 2 3" }));
   /** One panel, drawn for w by h CSS pixels. */
   const panel = (w, h, inner) => el("svg", {
     viewBox: `0 0 ${w} ${h}`, style: `flex:${w} 1 ${w}px;height:${h}px`, "aria-hidden": "true", focusable: "false",
@@ -54,14 +54,16 @@ var Explorer = (function () {
     key && line("curve " + key, 0, 4, 28, 4));
 
   // ---- an explorer as markup ----------------------------------------------
-  /** Register {name, title, start, controls, actions, model, view, handles}:
-      start     state, an object of numbers
+  /** Register {name, title, start, forget, controls, actions, model, view, handles}:
+      start     state, an object of numbers (and of lists, which only actions change)
+      forget    what a slider or a handle puts back in the state, if anything
       controls  [{key, label, min, max, step, digits}], one slider each
       actions   [{key, label, run(state) -> {state, note}}], one button each
       model     (state) -> numbers
       view      (state, numbers, width) -> {panels: [svg], alt, readout: [{key, label, value}], status}
                 for a figure `width` CSS pixels wide; a label is markup
-      handles   (state, numbers, width) -> [{panel, x, y, move(x) -> state}], x and y within the panel */
+      handles   (state, numbers, width) -> [{panel, x, y, free, move(x, y) -> state}], x and y within the
+                panel; one that is not free moves sideways only */
   function define(spec) {
     specs[spec.name] = spec;
     if (typeof customElements !== "undefined") customElements.define("explorer-" + spec.name, elementOf(spec));
@@ -69,7 +71,7 @@ var Explorer = (function () {
   const get = (name) => specs[name];
   /** The start state with the numbers of `changes` put in. */
   function startOf(spec, changes) {
-    for (const k in changes) if (!(k in spec.start) || typeof changes[k] !== "number") {
+    for (const k in changes) if (!(k in spec.start) || typeof changes[k] !== typeof spec.start[k]) {
       throw new Error(`explorer ${spec.name}: no number "${k}" in its state (${Object.keys(spec.start).join(", ")})`);
     }
     return Object.assign({}, spec.start, changes);
@@ -118,7 +120,7 @@ var Explorer = (function () {
 
         this.addEventListener("input", (e) => {
           const key = e.target.dataset.key;
-          if (key) this.go({ [key]: +e.target.value });
+          if (key) this.go(Object.assign({}, spec.forget, { [key]: +e.target.value }));
         });
         this.addEventListener("click", (e) => {
           const b = e.target.closest("[data-action]");
@@ -178,7 +180,7 @@ var Explorer = (function () {
         }, 250);
       }
 
-      /** Mouse, touch and pen: take the nearest handle and follow sideways. */
+      /** Mouse, touch and pen: take the nearest handle and follow. */
       drag() {
         const all = () => spec.handles(this.state, spec.model(this.state), this.width);
         const near = (e) => {
@@ -187,7 +189,7 @@ var Explorer = (function () {
           all().forEach((h, k) => {
             const box = svgs[h.panel].getBoundingClientRect();
             const far = Math.hypot(box.left + h.x - e.clientX, box.top + h.y - e.clientY);
-            if (far < least) { least = far; best = { k, shift: h.x - e.clientX }; }
+            if (far < least) { least = far; best = { k, free: h.free, x: h.x - e.clientX, y: h.y - e.clientY }; }
           });
           return best;
         };
@@ -200,10 +202,15 @@ var Explorer = (function () {
         });
         this.figure.addEventListener("pointermove", (e) => {
           if (!this.held) { this.figure.classList.toggle("over", e.pointerType === "mouse" && !!near(e)); return; }
-          const s = all()[this.held.k].move(e.clientX + this.held.shift);
+          const s = all()[this.held.k].move(e.clientX + this.held.x, e.clientY + this.held.y);
           for (const c of spec.controls) if (c.key in s) s[c.key] = Math.min(c.max, Math.max(c.min, s[c.key]));
-          this.go(s);
+          this.go(Object.assign({}, spec.forget, s));
         });
+        // A finger on a free handle must not scroll the page as well.
+        this.figure.addEventListener("touchstart", (e) => {
+          const b = e.touches.length === 1 && near(e.touches[0]);
+          if (b && b.free) e.preventDefault();
+        }, { passive: false });
         this.figure.addEventListener("pointerup", end);
         this.figure.addEventListener("pointercancel", end);
       }

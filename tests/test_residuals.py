@@ -1,0 +1,191 @@
+"""Residuals over every family against finite differences and sampling; the Ising model against brute force."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import stats
+
+from companion.divergence import kl_divergence
+from companion.families import FAMILIES, Binomial, Mixture, Normal, Poisson
+from companion.likelihood import log_likelihood
+from companion.residuals import (
+    Ising, fisher_along, kl_gradient, natural_gradient_step, residual, stochastic_ascent, two_phase_ascent, with_mean, with_natural,
+)
+
+each_family = pytest.mark.parametrize("name", FAMILIES)
+each_seed = pytest.mark.parametrize("seed", range(3))
+
+
+def scale_of(model):
+    return 1 / np.sqrt(np.diag(np.atleast_2d(model.fisher_information())))
+
+
+def gradient(f, model):
+    """Fourth-order central differences of f(member) in the natural parameters."""
+    eta, h = model.natural_parameters(), 1e-3 * scale_of(model)
+    at = lambda i, k: f(with_natural(model, eta + k * h[i] * np.eye(eta.size)[i]))
+    return np.array([(8 * (at(i, 1) - at(i, -1)) - (at(i, 2) - at(i, -2))) / (12 * h[i]) for i in range(eta.size)])
+
+
+@each_family
+@each_seed
+def test_residual_is_the_gradient_of_the_average_log_likelihood(name, seed):
+    rng = np.random.default_rng(seed)
+    model, x = FAMILIES[name].draw(rng), FAMILIES[name].draw(rng).sample(40, rng)
+    weights = rng.uniform(0, 2, 40)
+    r = residual(model, x, weights)
+    by_differences = gradient(lambda m: log_likelihood(m, x, weights) / weights.sum(), model)
+    assert_allclose(by_differences * scale_of(model), r * scale_of(model), rtol=1e-6, atol=1e-7)
+
+
+@each_family
+@each_seed
+def test_gradient_of_kl_is_minus_the_residual_of_expectations(name, seed):
+    rng = np.random.default_rng(seed)
+    model, truth = FAMILIES[name].draw(rng), FAMILIES[name].draw(rng)
+    g = kl_gradient(truth, model)
+    assert_allclose(gradient(truth.kl_divergence, model) * scale_of(model), g * scale_of(model), rtol=1e-6, atol=1e-7)
+    draws = truth.sample(20_000, rng)
+    u = model.sufficient_statistics(draws)
+    error = u.std(axis=0) / np.sqrt(len(u))
+    assert np.all(np.abs(-residual(model, draws) - g) < 5 * error + 1e-12)
+
+
+def test_gradient_of_kl_from_another_distribution():
+    target = Mixture([0.3, 0.7], Normal([-1.0, 2.0], [0.5, 1.0]))
+    model = Normal(0.3, 1.2)
+    assert_allclose(kl_gradient(target, model), gradient(lambda m: kl_divergence(target, m), model), rtol=1e-7)
+    assert_allclose(kl_gradient(stats.binom(4, 0.15), Poisson(1.0)), [0.4], rtol=1e-12)
+
+
+@each_family
+@each_seed
+def test_natural_gradient_step_lands_on_the_fit(name, seed):
+    rng = np.random.default_rng(seed)
+    truth = FAMILIES[name].draw(rng)
+    x = truth.sample(60, rng)
+    start = FAMILIES[name].draw(rng)
+    landed = natural_gradient_step(start, x)
+    assert_allclose(landed.mean_parameters(), truth.sufficient_statistics(x).mean(axis=0), rtol=1e-7, atol=1e-9)
+    if name != "Categorical":  # its fit takes the number of classes from the sample
+        fit = type(truth).fit(x, **{key: truth._parameter(key) for key in truth.fixed_names})
+        assert_allclose(log_likelihood(landed, x), log_likelihood(fit, x), rtol=1e-9)
+    half = natural_gradient_step(start, x, length=0.5)
+    assert_allclose(residual(half, x), residual(start, x) / 2, rtol=1e-6, atol=1e-8)
+
+
+@each_seed
+def test_minibatch_residuals_average_to_the_full_one(seed):
+    rng = np.random.default_rng(seed)
+    x, model = rng.normal(size=60), Normal(0.4, 1.3)
+    parts = rng.permutation(60).reshape(12, 5)
+    assert_allclose(np.mean([residual(model, x[part]) for part in parts], axis=0), residual(model, x), rtol=1e-10, atol=1e-14)
+
+
+def test_stochastic_ascent_moves_by_rate_times_the_residual_and_lands_on_the_fit():
+    x = np.random.default_rng(0).poisson(2.0, 400).astype(float)
+    path = stochastic_ascent(Poisson(5.0), x, batch=400, rates=[0.1, 0.2], rng=0)  # the whole sample: no noise
+    eta = np.log(5.0)
+    for rate, point in zip((0.1, 0.2), path[1:]):
+        eta = eta + rate * (x.mean() - np.exp(eta))
+        assert_allclose(point, [eta], rtol=1e-14)
+    path = stochastic_ascent(Poisson(5.0), x, batch=10, rates=2 / (20 + np.arange(5_000)), rng=1)
+    assert_allclose(np.exp(path[-1]), x.mean(), rtol=0.02)
+    again = stochastic_ascent(Poisson(5.0), x, batch=10, rates=2 / (20 + np.arange(5_000)), rng=1)
+    assert np.array_equal(path, again)
+
+
+@each_family
+@each_seed
+def test_kl_is_the_fisher_integral(name, seed):
+    rng = np.random.default_rng(seed)
+    p = FAMILIES[name].draw(rng)
+    eta = p.natural_parameters()
+    q = with_natural(p, eta + 0.2 / eta.size * scale_of(p) * rng.choice([-1, 1], eta.size))
+    t, w = np.polynomial.legendre.leggauss(16)
+    t, w = (t + 1) / 2, w / 2
+    assert_allclose(w @ ((1 - t) * fisher_along(p, q, t)), p.kl_divergence(q), rtol=1e-9)
+
+
+def test_members_keep_their_fixed_parameters():
+    assert with_natural(Binomial(7, 0.3), [0.0]) == Binomial(7, 0.5) or with_natural(Binomial(7, 0.3), [0.0]).mean() == 3.5
+    assert with_mean(Binomial(7, 0.3), [3.5]).mean() == 3.5
+
+
+# --- Ising --------------------------------------------------------------------------------------------------------
+def brute_force(h, j, rows, columns):
+    """States, unnormalised weights and statistics written out with loops."""
+    table = []
+    for state in product([-1, 1], repeat=rows * columns):
+        grid = np.reshape(state, (rows, columns))
+        pairs = sum(grid[r, c] * grid[r, c + 1] for r in range(rows) for c in range(columns - 1))
+        pairs += sum(grid[r, c] * grid[r + 1, c] for r in range(rows - 1) for c in range(columns))
+        table.append((state, np.exp(h * grid.sum() + j * pairs), grid.sum(), pairs))
+    return table
+
+
+@pytest.mark.parametrize("rows, columns, h, j", [(3, 3, 0.1, 0.35), (2, 4, -0.4, -0.2), (1, 5, 0.0, 1.0), (1, 1, 0.7, 0.3)])
+def test_ising_against_loops(rows, columns, h, j):
+    model = Ising(rows, columns, h, j)
+    table = brute_force(h, j, rows, columns)
+    total = sum(row[1] for row in table)
+    assert_allclose(model.log_partition(), np.log(total), rtol=1e-12)
+    states = np.array([row[0] for row in table], dtype=float)
+    probabilities = np.array([row[1] for row in table]) / total
+    u = np.array([row[2:] for row in table], dtype=float)
+    assert_allclose(np.exp(model.log_prob(states)), probabilities, rtol=1e-11)
+    assert_allclose(model.mean_parameters(), probabilities @ u, rtol=1e-10, atol=1e-12)
+    away = u - probabilities @ u
+    assert_allclose(model.fisher_information(), (away * probabilities[:, None]).T @ away, rtol=1e-9, atol=1e-12)
+    other = Ising(rows, columns, h + 0.2, j - 0.1)
+    assert_allclose(model.kl_divergence(other), probabilities @ (np.log(probabilities) - other.log_prob(states)), rtol=1e-9, atol=1e-12)
+    assert_allclose(model.mean(), probabilities @ states, atol=1e-12)
+    assert_allclose(model.entropy(), -probabilities @ np.log(probabilities), rtol=1e-10)
+
+
+def test_gibbs_sweep_leaves_the_model_invariant():
+    model, rng = Ising(2, 3, 0.2, 0.4), np.random.default_rng(1)
+    x = model.sample(40_000, rng)
+    for _ in range(3):
+        x = model.gibbs_sweep(x, rng)
+    u = model.sufficient_statistics(x)
+    assert np.all(np.abs(u.mean(axis=0) - model.mean_parameters()) < 4.5 * u.std(axis=0) / np.sqrt(len(u)))
+
+
+def test_ising_fit_is_moment_matching_and_refuses_the_edge():
+    x = Ising(3, 3, 0.1, 0.35).sample(500, 2)
+    fit = Ising.fit(x, rows=3, columns=3)
+    assert np.max(np.abs(residual(fit, x))) < 1e-9
+    best = log_likelihood(fit, x)
+    for step in ([0.01, 0], [-0.01, 0], [0, 0.01], [0, -0.01]):
+        assert log_likelihood(with_natural(fit, fit.natural_parameters() + step), x) < best
+    with pytest.raises(ValueError, match="no maximum exists"):
+        Ising.fit(np.ones((10, 9)), rows=3, columns=3)
+
+
+def test_two_phase_ascent_approaches_the_exact_fit():
+    truth = Ising(3, 3, 0.1, 0.35)
+    x = truth.sample(1_000, 3)
+    path = two_phase_ascent(Ising(3, 3, 0.0, 0.0), x, chains=400, sweeps=1, rates=1 / (60 + 0.5 * np.arange(800)), rng=4)
+    assert_allclose(path[-300:].mean(axis=0), Ising.fit(x, rows=3, columns=3).natural_parameters(), atol=0.01)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: residual(stats.norm(), [1.0]), ["residual", "model", "scipy.stats.norm", "exponential family", "Poisson(1.0)"]),
+    (lambda: residual(Poisson([1.0, 2.0]), [1.0]), ["residual", "model", "one member", "Poisson(1.0)"]),
+    (lambda: residual(Poisson(1.0), []), ["residual", "x", "at least one observation"]),
+    (lambda: stochastic_ascent(Poisson(1.0), [1.0, 2.0], 3, [0.1], 0), ["batch", "3", "at most 2", "smaller batch"]),
+    (lambda: stochastic_ascent(Poisson(1.0), [1.0, 2.0], 1, [-0.1], 0), ["rates[0]", "-0.1", "positive"]),
+    (lambda: natural_gradient_step(Poisson(1.0), [1.0], length="one"), ["length", "one", "number"]),
+    (lambda: Ising(5, 5, 0, 0), ["rows × columns", "25", "at most 16", "smaller grid"]),
+    (lambda: Ising(3, 3, np.inf, 0), ["field", "inf", "finite"]),
+    (lambda: Ising(2, 2, 0, 0).log_prob([0, 1, 1, 1]), ["x[0]", "0.0", "−1 or 1", "2 x − 1"]),
+    (lambda: Ising(2, 2, 0, 0).log_prob([1, 1, 1]), ["shape of x", "(3,)", "(..., 4)"]),
+], ids=range(10))
+def test_bad_input(call, words):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value), (word, str(caught.value))
