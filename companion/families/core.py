@@ -284,17 +284,17 @@ class ExponentialFamily(Distribution):
     @classmethod
     def _natural_column(cls, eta, k=1):
         """`eta` checked to be finite with last axis k."""
-        where, fix = f"{cls.__name__}.from_natural", f"The last axis holds the natural parameters, {k} of them."
-        eta = checks.finite(where, "eta", eta, fix)
-        if eta.ndim == 0 or eta.shape[-1] != k:
-            checks.fail(where, "shape of eta", eta.shape, f"(..., {k})", fix)
-        return eta
+        return cls._column("from_natural", "eta", eta, k, "natural parameters")
 
     @classmethod
     def _mean_column(cls, mu, k=1):
         """`mu` checked to be finite with last axis k."""
-        where, fix = f"{cls.__name__}.from_mean_parameters", f"The last axis holds the means of u(x), {k} of them."
-        mu = checks.finite(where, "mu", mu, fix)
-        if mu.ndim == 0 or mu.shape[-1] != k:
-            checks.fail(where, "shape of mu", mu.shape, f"(..., {k})", fix)
-        return mu
+        return cls._column("from_mean_parameters", "mu", mu, k, "means of u(x)")
+
+    @classmethod
+    def _column(cls, method, name, vector, k, content):
+        where, fix = f"{cls.__name__}.{method}", f"The last axis holds the {content}, {k} of them."
+        vector = checks.finite(where, name, vector, fix)
+        if vector.ndim == 0 or vector.shape[-1] != k:
+            checks.fail(where, f"shape of {name}", vector.shape, f"(..., {k})", fix)
+        return vector
