@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from scipy import integrate, stats
@@ -18,13 +22,15 @@ from scipy import integrate, stats
 import companion
 from companion.datasets import horse_kicks, old_faithful
 from companion.divergence import two_humps
-from companion.families import Normal, Poisson
+from companion.families import Bernoulli, Normal, Poisson
+from companion.numerics import TEXTBOOK, exact_kl, nearby, relative_error
 
 TARGET = Path(__file__).parent / "data" / "explorers.json"
 DISTANCES, MEANS, SDS = (0, 1, 2.5, 4.9, 6, 8), (-6, -2.7, 0, 0.35, 3, 6), (0.4, 0.85, 1.5, 3, 6)
 RATES = (0.1, 0.25, 0.5, 0.61, 0.8, 1.2, 1.55, 2.0)
 SEEDS = (1, 2, 99)
 COUNTS = (109, 65, 22, 3, 1)
+PAIRS, LOG_DISTANCES = (Bernoulli(0.3), Poisson(1.3), Normal(1.0, 3.0)), (-12, -10.05, -8, -7.45, -6, -4.15, -2, -0.45, -0.3, 0)
 FIRST, SECOND = (-1, -0.45, 0, 0.05, 0.5, 1), (-1, -0.6, -0.2715, -0.2, -0.1)
 
 
@@ -105,6 +111,52 @@ def gap_by_sums(rate):
     }
 
 
+def cancellation(family, x):
+    """Companion's numbers for the explorer of cancellation: the distance, log10 of the KL, digits of the textbook formula."""
+    p, d = PAIRS[family], distance(x)
+    q = nearby(p, d)
+    exact = exact_kl(p, q)
+    lost = relative_error(textbook(p, q), exact)
+    return {
+        "d": d,
+        "logExact": math.log10(exact),
+        "textbookDigits": max(0.0, min(16.0, -math.log10(max(lost, 1e-16)))),
+        "exact": float(exact),
+        "textbook": textbook(p, q),
+        "remainders": float(p.kl_divergence(q)),
+    }
+
+
+def distance(x):
+    """Ten to the x in three digits, as the explorer reads it."""
+    return float(f"{10 ** round(x, 2):.2e}")
+
+
+def textbook(p, q):
+    """The textbook formula in doubles, with logarithms rounded correctly."""
+    functions = SimpleNamespace(log=lambda v: float(Decimal(v).ln()), one=1)
+    return TEXTBOOK[type(p).__name__](functions, *([float(m._parameter(n)) for n in m.parameter_names] for m in (p, q)))
+
+
+def kl_by_fractions(family, x):
+    """The KL as a sum of remainders φ, by a series in exact fractions."""
+
+    def phi(t):
+        z, total = t / (2 + t), Fraction(0)
+        for k in range(1, 160, 2):
+            total += z**k / k
+        return t - 2 * total
+
+    p = [Fraction(float(PAIRS[family]._parameter(n))) for n in PAIRS[family].parameter_names]
+    q = [Fraction(float(v) * (1 + distance(x))) for v in map(float, p)]
+    if family == 0:
+        d = q[0] - p[0]
+        return p[0] * phi(d / p[0]) + (1 - p[0]) * phi(-d / (1 - p[0]))
+    if family == 1:
+        return p[0] * phi((q[0] - p[0]) / p[0])
+    return (phi((p[1] ** 2 - q[1] ** 2) / q[1] ** 2) + ((p[0] - q[0]) / q[1]) ** 2) / 2
+
+
 def standardised():
     """The waits of Old Faithful as the third explorer measures them: x = (minutes − 70)/10, shape (272,)."""
     return (old_faithful().waiting - 70) / 10
@@ -170,7 +222,7 @@ def rounded(value):
 
 
 def build():
-    reference = {"two-humps": [], "constant-gap": [], "residual": [], "old-faithful": [rounded(waits())]}
+    reference = {"cancellation": [], "two-humps": [], "constant-gap": [], "residual": [], "old-faithful": [rounded(waits())]}
     for number, (d, mu, sigma) in enumerate(itertools.product(DISTANCES, MEANS, SDS)):
         seed = SEEDS[number % len(SEEDS)]
         ours, theirs = humps(d, mu, sigma), humps_by_quadrature(d, mu, sigma)
@@ -183,6 +235,11 @@ def build():
         for key, value in ours.items():
             np.testing.assert_allclose(value, theirs[key], rtol=1e-10, atol=1e-12, err_msg=f"{key} at {rate}")
         reference["constant-gap"].append({"state": {"lambda": rate}, "numbers": rounded(ours)})
+    for family, x in itertools.product(range(3), LOG_DISTANCES):
+        ours, theirs = cancellation(family, x), kl_by_fractions(family, x)
+        assert relative_error(ours["exact"], theirs) < 2**-52, f"exact KL at {family, x}"
+        assert relative_error(ours["remainders"], theirs) < 3e-15, f"remainders at {family, x}"
+        reference["cancellation"].append({"state": {"family": family, "x": x}, "numbers": ours})
     for eta1, eta2 in itertools.product(FIRST, SECOND):
         ours, theirs = residual(eta1, eta2), residual_by_quadrature(eta1, eta2)
         for key, value in ours.items():

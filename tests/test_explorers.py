@@ -32,10 +32,11 @@ from conftest import QuietHandler  # noqa: E402
 REFERENCE = json.loads(maker.TARGET.read_text(encoding="utf-8"))
 NAMES = explorer.names()
 MINUS = "−"
-SPOKEN = {"two-humps": ["forward", "reverse", "loglik"], "constant-gap": ["cross", "kl", "gap"], "residual": ["loglik", "kl"]}
-SHOWN = {  # the numbers of the readout with the decimals of each
+SPOKEN = {"cancellation": [], "two-humps": ["forward", "reverse", "loglik"], "constant-gap": ["cross", "kl", "gap"], "residual": ["loglik", "kl"]}
+SHOWN = {  # the numbers of the readout with the decimals of each ("4e": in scientific notation)
     "two-humps": {"forward": 4, "reverse": 4, "loglik": 4, "expected": 4},
     "constant-gap": {"cross": 4, "kl": 4, "gap": 4, "slope": 3, "loglik": 2},
+    "cancellation": {"exact": "4e", "d": "2e", "textbook": "4e", "textbookDigits": 1, "remainders": "4e", "remainderDigits": 1},
     "residual": {"eta": 3, "model": 3, "data": 3, "residual": 3, "loglik": 4, "kl": 4},
 }
 
@@ -76,7 +77,11 @@ def test_reference_is_what_companion_computes_today():
         assert fresh.keys() == row["numbers"].keys()
         for key, value in fresh.items():
             np.testing.assert_allclose(row["numbers"][key], value, rtol=1e-9, atol=1e-10, err_msg=f"{key} at {row['state']}")
-    for name, fresh_numbers in (("constant-gap", lambda state: maker.gap(state["lambda"])), ("residual", lambda state: maker.residual(**state))):
+    for name, fresh_numbers in (
+        ("constant-gap", lambda state: maker.gap(state["lambda"])),
+        ("residual", lambda state: maker.residual(**state)),
+        ("cancellation", lambda state: maker.cancellation(**state)),
+    ):
         for row in REFERENCE[name]:
             fresh = fresh_numbers(row["state"])
             assert fresh.keys() == row["numbers"].keys()
@@ -109,6 +114,46 @@ def test_kl_is_never_negative_and_zero_where_the_two_are_equal():
         d, mu, sigma = rng.uniform([0, -6, 0.4], [8, 6, 6])
         numbers = model("two-humps", {"d": d, "mu": mu, "sigma": sigma, "seed": 1})
         assert numbers["forward"] > -1e-13 and numbers["reverse"] > -1e-13
+
+
+# --- cancellation -------------------------------------------------------------------------------------------------
+def test_cancellation_is_the_same_to_the_last_bit():
+    """Its logarithms are rounded correctly, so that textbook formula and exact value do not depend on the engine."""
+    for row in REFERENCE["cancellation"]:
+        numbers = model("cancellation", row["state"])
+        assert (numbers["exact"], numbers["textbook"]) == (row["numbers"]["exact"], row["numbers"]["textbook"]), row["state"]
+        assert numbers["remainders"] == pytest.approx(row["numbers"]["remainders"], rel=3e-15, abs=0)
+        assert numbers["remainders"] >= 0 and numbers["remainderDigits"] > 14.5
+
+
+def test_cancellation_errors_follow_the_law():
+    """The textbook formula loses like u/d², the remainders lose nothing, and some textbook values are negative."""
+    for family, size in enumerate((1.0, 1.3, 1.0)):
+        rows = [model("cancellation", {"family": family, "x": x}) for x in np.arange(-240, 1, 3) / 20]
+        kl_by_square = np.array([r["exact"] / r["d"] ** 2 for r in rows])
+        noise = np.array([abs(r["textbook"] - r["exact"]) for r in rows])
+        assert np.all(noise <= 8 * size * 2.0**-53) and np.all((kl_by_square > 0.1) & (kl_by_square < 1.3))
+        assert max(r["left"] for r in rows) < 3e-15
+        assert sum(r["textbookDigits"] < 1 for r in rows) > 20
+    assert any(model("cancellation", {"family": 0, "x": x})["textbook"] < 0 for x in (-8, -9, -10))
+
+
+def distance_of(state):
+    return model("cancellation", state)["d"]
+
+
+def test_button_that_goes_to_a_negative_kl():
+    for family, key in enumerate(("bernoulli", "poisson", "normal")):
+        state, note = act("cancellation", key, start("cancellation"))
+        assert state == {"family": family, "x": -6} and note.startswith(key.capitalize())
+        state, note = act("cancellation", "negative", state)
+        rows = [model("cancellation", {"family": family, "x": k / 10}) for k in range(-120, 1)]
+        negative = [row["d"] for row in rows if row["textbook"] < 0]
+        assert bool(negative) == (key != "poisson")
+        if negative:
+            assert distance_of(state) == max(negative) and note.startswith("The farthest of 121 distances")
+        else:
+            assert state["x"] == -6 and note.startswith("At none of 121 distances")
 
 
 # --- the residual -------------------------------------------------------------------------------------------------
@@ -433,7 +478,7 @@ def test_directive_without_html(tmp_path, builder):
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(("directive", "message"), [
-    ("```{explorer} three-humps\n```", 'no explorer is called "three-humps"; there are: constant-gap, residual, two-humps'),
+    ("```{explorer} three-humps\n```", 'no explorer is called "three-humps"; there are: cancellation, constant-gap, residual, two-humps'),
     ('```{explorer} two-humps\n:state: {"width": 2}\n```', 'no number "width" in its state (d, mu, sigma, seed)'),
     ("```{explorer} two-humps\n:state: d = 3\n```", "the state does not work"),
 ])
@@ -509,7 +554,8 @@ def check_numbers(page, name):
     shown = iter(readout(page, name))
     for key, digits in SHOWN[name].items():
         for value in np.atleast_1d(wanted[key]):
-            assert next(shown) == pytest.approx(value, abs=0.51 * 10**-digits)
+            precision = {"rel": 0.51 * 10.0 ** -int(digits[:-1]), "abs": 0} if isinstance(digits, str) else {"abs": 0.51 * 10**-digits}
+            assert next(shown) == pytest.approx(value, **precision)
     assert next(shown, None) is None
     status = page.locator(f"explorer-{name} [role=status]").inner_text()
     for key in SPOKEN[name]:
@@ -533,11 +579,11 @@ def test_browser_draws_what_the_build_drew(browser, playground, name):
 def test_keyboard_alone(browser, playground):
     with opened(browser, playground) as page:
         seen = []
-        for _ in range(30):
+        for _ in range(40):
             page.keyboard.press("Tab")
             seen.append(page.evaluate("(e => e.dataset.key || e.dataset.action || '')(document.activeElement)"))
-        assert [key for key in seen if key][:17] == [
-            "lambda", "best", "reset", "eta1", "eta2", "gradient", "natural", "best", "reset", "mu", "sigma", "d", "forward", "likelihood", "reverse", "sample", "reset"]
+        assert [key for key in seen if key][:23] == [
+            "x", "bernoulli", "poisson", "normal", "negative", "reset", "lambda", "best", "reset", "eta1", "eta2", "gradient", "natural", "best", "reset", "mu", "sigma", "d", "forward", "likelihood", "reverse", "sample", "reset"]
         for name, key in ((name, c["key"]) for name in NAMES for c in controls(name)):
             slider = page.locator(f"explorer-{name} input[data-key={key}]")
             slider.focus()
@@ -565,7 +611,7 @@ def handle_at(page, name, index):
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-DRAGS = [("two-humps", 0, "sigma"), ("two-humps", 1, "mu"), ("constant-gap", 0, "lambda"), ("constant-gap", 1, "lambda")]
+DRAGS = [("cancellation", 0, "x"), ("two-humps", 0, "sigma"), ("two-humps", 1, "mu"), ("constant-gap", 0, "lambda"), ("constant-gap", 1, "lambda")]
 
 
 @pytest.mark.parametrize(("name", "index", "key"), DRAGS)
