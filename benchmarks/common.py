@@ -51,23 +51,24 @@ def few_digits(number, digits=3):
 
 # --- time -----------------------------------------------------------------------------------------------------------
 def interleaved(calls, repeats=7, budget=20.0):
-    """Seconds of each function in `calls` (name -> function), one after the other in turn, so that a slow moment of the
-    machine meets all of them: name -> list. A function is called again only while its total stays below `budget`."""
+    """CPU seconds of each function in `calls` (name -> function): name -> list. One after the other in turn, so that a slow
+    moment of the machine meets all of them; CPU time, so that other programs do not count. A function is called again
+    only while its total stays below `budget`."""
     seconds = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
             if seconds[name] and sum(seconds[name]) + min(seconds[name]) > budget:
                 continue
-            start = time.perf_counter()
+            start = time.process_time()
             call()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return seconds
 
 
 def a_loop(call, seconds=0.005):
     """`call` repeated until it takes some milliseconds, and how often that is."""
-    start, count = time.perf_counter(), 0
-    while count < 3 or time.perf_counter() - start < seconds:
+    start, count = time.process_time(), 0
+    while count < 3 or time.process_time() - start < seconds:
         call()
         count += 1
 
