@@ -48,11 +48,8 @@ def fail(where: str, argument: str, value, expected: str, fix: str, error=ValueE
     raise error(f"{where}: {argument} = {describe(value)}; expected {expected}. {fix}") from None
 
 
-def real_array(where: str, argument: str, value, fix: str, truths: bool = False) -> np.ndarray:
-    """`value` as a float array without NaN, or an error that names the first offending entry.
-
-    With `truths`, True and False count as 1 and 0: right for data and weights, a mistake for a parameter.
-    """
+def numbers(where: str, argument: str, value, fix: str, truths: bool = False) -> np.ndarray:
+    """`value` as an array of real numbers of any type, not copied if it is one; NaN is let through."""
     try:
         raw = np.asarray(value)
     except ValueError:
@@ -61,7 +58,15 @@ def real_array(where: str, argument: str, value, fix: str, truths: bool = False)
         fail(where, argument, value, "numbers, not truth values", fix, TypeError)
     if raw.dtype.kind not in "fiub":
         fail(where, argument, value, "real numbers", fix, TypeError)
-    array = raw.astype(float)
+    return raw
+
+
+def real_array(where: str, argument: str, value, fix: str, truths: bool = False) -> np.ndarray:
+    """`value` as a float array without NaN, or an error that names the first offending entry.
+
+    With `truths`, True and False count as 1 and 0: right for data and weights, a mistake for a parameter.
+    """
+    array = numbers(where, argument, value, fix, truths).astype(float)
     require(where, argument, array, ~np.isnan(array), "no NaN", fix)
     return array
 
@@ -157,9 +162,12 @@ def probability_vector(where, argument, value):
     return array
 
 
-def sample(where, x, weights, event_ndim: int, fix: str):
-    """Data `x` (n, ...) and weights (n,) or None, both checked; empty data and bad weights are errors."""
-    array = real_array(where, "x", x, fix, truths=True)
+def sample(where, x, weights, event_ndim: int, fix: str, read=real_array):
+    """Data `x` (n, ...) and weights (n,) or None, both checked; empty data and bad weights are errors.
+
+    With ``read=numbers`` the data are not copied, and NaN is left to the caller to find.
+    """
+    array = read(where, "x", x, fix, truths=True)
     if array.ndim != 1 + event_ndim:
         fail(where, "shape of x", array.shape, "(n,)" if event_ndim == 0 else "(n, d)", fix)
     if array.shape[0] == 0:

@@ -332,9 +332,21 @@ class Ising(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights, rows, columns):
+    def _fixed(cls, method, x, weights, rows, columns):
         model = cls(rows, columns, 0.0, 0.0)
-        goal = np.average(model.sufficient_statistics(x), axis=0, weights=weights)
+        return {"rows": int(model.rows), "columns": int(model.columns)}
+
+    @classmethod
+    def _example(cls, rows, columns):
+        return cls(rows, columns, 0.0, 0.0)
+
+    def _accepts(self, x):
+        return x.shape[1] == self.states.shape[1] and np.all(np.abs(x) == 1)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        rows, columns = statistics.fixed["rows"], statistics.fixed["columns"]
+        model, goal = cls(rows, columns, 0.0, 0.0), statistics.mean()
         if model.states.shape[1] < 2:
             checks.fail("Ising.fit", "rows × columns", 1, "at least 2 spins", "A single spin has no neighbour, so its coupling is not identified.")
         hull = ConvexHull(np.unique(model._u, axis=0))

@@ -143,8 +143,8 @@ ROWS = {
     "only zero counts": (lambda: Poisson.fit([0, 0, 0]), V, "mean of x", "0.0", "a positive mean", "no maximum exists"),
     "equal observations": (lambda: Normal.fit([2.0, 2.0, 2.0]), V, "variance of x", "0.0", "a positive variance", "no maximum exists"),
     "one observation that counts": (lambda: Normal.fit([1.0, 2.0], weights=[3, 0]), V, "variance of x", "0.0", "a positive variance", "no maximum exists"),
-    "observations in a line": (lambda: MultivariateNormal.fit([[0, 0], [1, 1], [2, 2.0]]), V, "x", "[[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]", "span 2 dimensions", "no maximum exists"),
-    "a constant coordinate": (lambda: MultivariateNormal.fit([[0, 5], [1, 5], [2, 5.0]]), V, "x", "[[0.0, 5.0], [1.0, 5.0], [2.0, 5.0]]", "span 2 dimensions", "no maximum exists"),
+    "observations in a line": (lambda: MultivariateNormal.fit([[0, 0], [1, 1], [2, 2.0]]), V, "covariance of x", "[[0.6666666666666666, 0.6666666666666666]", "span 2 dimensions", "no maximum exists"),
+    "a constant coordinate": (lambda: MultivariateNormal.fit([[0, 5], [1, 5], [2, 5.0]]), V, "covariance of x", "[[0.6666666666666666, 0.0], [0.0, 0.0]]", "span 2 dimensions", "no maximum exists"),
     # --- samples
     "no draws": (lambda: Normal(0, 1).sample(0, rng=0), V, "n", "0", "a positive integer number of draws", "n=1000"),
     "half a draw": (lambda: Normal(0, 1).sample(2.5, rng=0), V, "n", "2.5", "a positive integer number of draws", "n=1000"),

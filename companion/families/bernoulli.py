@@ -138,9 +138,12 @@ class Bernoulli(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights):
-        cls(0.5)._check_data(x, "fit")
-        return cls(cls._weighted_mean(x, weights))
+    def _example(cls):
+        return cls(0.5)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        return cls(statistics.mean()[0])
 
 
 def _kl_from_logits(one, two):

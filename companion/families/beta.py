@@ -10,10 +10,11 @@ from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
 from companion.families.dirichlet import Dirichlet
+from companion.families.statistics import ShiftedMoments, weighted_sum
 from companion.remainders import phi
 
 
-class Beta(ExponentialFamily):
+class Beta(ShiftedMoments, ExponentialFamily):
     r"""Beta distribution on (0, 1): the Dirichlet distribution of (x, 1 − x).
 
     .. math::
@@ -134,13 +135,36 @@ class Beta(ExponentialFamily):
         return stats.beta(self.a, self.b)
 
     # --- fit
+    fit_excludes_ends = True
+
     @classmethod
-    def _fit(cls, x, weights):
-        where = "Beta.fit"
-        cls(1.0, 1.0)._check_data(x, "fit")
-        checks.require(where, "x", x, (x > 0) & (x < 1), "observations strictly between 0 and 1",
+    def _example(cls):
+        return cls(1.0, 1.0)
+
+    def _check_sample(self, x):
+        self._check_data(x, "fit")
+        checks.require("Beta.fit", "x", x, (x > 0) & (x < 1), "observations strictly between 0 and 1",
                        "The density at 0 and 1 is zero or unbounded: no maximum exists. Drop them, or model them apart.")
-        if x.min() == x.max():
-            checks.fail(where, "x", x, "observations that differ",
+
+    def _moment_variable(self, x, out):
+        return np.stack([np.log(x), np.log1p(-x)], axis=-1)
+
+    def _sums_about(self, shift, x, weights, work):
+        columns = []
+        for centre, function in zip(shift, (np.log, lambda x, out: np.log1p(np.negative(x, out=out), out=out))):
+            away = function(x, out=work[0])
+            away -= centre
+            columns.append((weighted_sum(away, weights), away @ (away if weights is None else np.multiply(away, weights, out=work[1]))))
+        return tuple(map(np.array, zip(*columns)))
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        return cls._mean_and_variance(statistics)[0]
+
+    @classmethod
+    def _estimate(cls, statistics):
+        mean, variance = cls._mean_and_variance(statistics)
+        if not variance.any():
+            checks.fail("Beta.fit", "variance of log x", 0.0, "observations that differ",
                         "With all observations equal the likelihood grows without bound as a and b rise: no maximum exists.")
-        return cls.from_mean_parameters(np.stack([cls._weighted_mean(np.log(x), weights), cls._weighted_mean(np.log1p(-x), weights)]))
+        return cls.from_mean_parameters(mean)

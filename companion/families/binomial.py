@@ -131,8 +131,16 @@ class Binomial(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights, n):
+    def _fixed(cls, method, x, weights, n):
         if np.ndim(n):
-            checks.fail("Binomial.fit", "n", n, "one number of trials for all observations", "Group the observations by n, and fit each group.")
-        cls(n, 0.5)._check_data(x, "fit")
-        return cls(n, cls._weighted_mean(x, weights) / n)
+            checks.fail(f"Binomial.{method}", "n", n, "one number of trials for all observations", "Group the observations by n, and fit each group.")
+        return {"n": float(cls(n, 0.5).n)}
+
+    @classmethod
+    def _example(cls, n):
+        return cls(n, 0.5)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        n = statistics.fixed["n"]
+        return cls(n, statistics.mean()[0] / n)

@@ -183,15 +183,41 @@ class Categorical(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights, classes=None):
-        where = "Categorical.fit"
-        x = checks.whole(where, "x", x, 0, "Code the classes 0, 1, …, K−1.").astype(int)
+    def statistics(cls, x, weights=None, classes=None):
+        """Sufficient statistics: how often each class 0, 1, …, `classes` − 1 occurs (see `ExponentialFamily.statistics`)."""
+        return cls._statistics("statistics", x, weights, {} if classes is None else {"classes": classes})
+
+    @classmethod
+    def _fixed(cls, method, x, weights, classes=None):
+        where = f"Categorical.{method}"
         if classes is None:
-            classes = int(x.max()) + 1
-        classes = int(checks.scalar(where, "classes", checks.whole(where, "classes", classes, 1, "Pass the number K of classes."), "Pass one number."))
-        checks.require(where, "x", x, x < classes, f"a class number below classes = {classes}", "Pass a larger `classes`, or recode.")
-        counts = np.bincount(x, weights=weights, minlength=classes)
-        return cls(counts / counts.sum())
+            cls._check_classes(where, x)
+            return {"classes": int(x.max()) + 1}
+        whole = checks.whole(where, "classes", classes, 1, "Pass the number K of classes.")
+        return {"classes": int(checks.scalar(where, "classes", whole, "Pass one number."))}
+
+    @staticmethod
+    def _check_classes(where, x):
+        return checks.whole(where, "x", x, 0, "Code the classes 0, 1, …, K−1.")
+
+    @classmethod
+    def _example(cls, classes):
+        return cls(np.full(classes, 1 / classes))
+
+    def _check_sample(self, x):
+        x = self._check_classes("Categorical.fit", x)
+        checks.require("Categorical.fit", "x", x, x < self.classes, f"a class number below classes = {self.classes}", "Pass a larger `classes`, or recode.")
+
+    def _sums_about(self, shift, x, weights, work):
+        return (np.bincount(x.astype(int), weights=weights, minlength=self.classes).astype(float),)
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        return statistics.sums[0][1:] / statistics.weight
+
+    @classmethod
+    def _estimate(cls, statistics):
+        return cls(statistics.sums[0] / statistics.sums[0].sum())
 
 
 def _kl_from_logits(one, two):

@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from companion import checks
+from companion.families import statistics
 
 
 def _shown(parameter):
@@ -251,30 +252,109 @@ class ExponentialFamily(Distribution):
                 checks.fail(where, f"{fixed} of other", theirs, f"{checks.describe(mine)}, the {fixed} of the first distribution",
                             f"With another {fixed} it is another family: call companion.{method}(p, q), which sums or integrates.")
 
+    # --- statistics and fit -----------------------------------------------------------------------------------
+    @classmethod
+    def statistics(cls, x, weights=None, **fixed):
+        """Sufficient statistics of data `x` (n, ...) with optional `weights` (n,), as an object that adds: `Statistics`.
+
+        One pass over chunks, without a copy of the data; parameters that the family holds fixed are named, as in `fit`.
+        """
+        return cls._statistics("statistics", x, weights, fixed)
+
     @classmethod
     def fit(cls, x, weights=None, **fixed):
-        """Maximum-likelihood member for data `x` (n, ...) with optional `weights` (n,).
+        """Maximum-likelihood member for data `x` (n, ...) with optional `weights` (n,), or for `Statistics`.
 
         The likelihood equations of an exponential family say: match the mean of u. Raises `ValueError` where no
         maximum exists.
         """
-        shape = "(n, d)" if cls.event_ndim else "(n,)"
-        x, weights = checks.sample(f"{cls.__name__}.fit", x, weights, cls.event_ndim, f"Pass observations as an array of shape {shape}.")
-        options = dict.fromkeys((*cls.fixed_names, *cls.fit_options))
-        call = f"Call {cls.__name__}.fit({', '.join(['x', 'weights=None', *(f'{name}=...' for name in options)])})."
-        for name in cls.fixed_names:
-            if name not in fixed and name not in cls.fit_options:
-                raise TypeError(f"{cls.__name__}.fit: {name} = missing; expected the value of {name}, which is not estimated. {call}")
-        for name in fixed:
-            if name not in options:
-                checks.fail(f"{cls.__name__}.fit", name, fixed[name], f"no argument {name}", call, TypeError)
-        if weights is not None and not weights.all():  # 0 · log 0 = 0
-            x, weights = x[weights > 0], weights[weights > 0]
-        return cls._fit(x, weights, **fixed)
+        if not isinstance(x, statistics.Statistics):
+            return cls._estimate(cls._statistics("fit", x, weights, fixed))
+        if x.family is not cls or weights is not None:
+            given, expected = ("x", f"statistics of {cls.__name__}") if x.family is not cls else ("weights", "None")
+            checks.fail(f"{cls.__name__}.fit", given, x if given == "x" else weights, expected,
+                        f"Pass {cls.__name__}.statistics(data, weights), which has the weights in it.", TypeError)
+        for name, value in fixed.items():
+            if name not in x.fixed or value != x.fixed[name]:
+                checks.fail(f"{cls.__name__}.fit", name, value, f"{x.fixed.get(name, 'nothing')}, as in the statistics",
+                            "The statistics have the fixed parameters in them: leave them out here.")
+        return cls._estimate(x)
 
     @classmethod
-    def _weighted_mean(cls, values, weights):
-        return np.average(values, axis=0, weights=weights)
+    def _statistics(cls, method, x, weights, fixed):
+        where, shape = f"{cls.__name__}.{method}", "(n, d)" if cls.event_ndim else "(n,)"
+        x, weights = checks.sample(where, x, weights, cls.event_ndim, f"Pass observations as an array of shape {shape}.",
+                                   read=checks.numbers)
+        options = dict.fromkeys((*cls.fixed_names, *cls.fit_options))
+        call = f"Call {where}({', '.join(['x', 'weights=None', *(f'{name}=...' for name in options)])})."
+        for name in fixed:
+            if name not in options:
+                checks.fail(where, name, fixed[name], f"no argument {name}", call, TypeError)
+        if weights is not None and not weights.all():  # 0 · log 0 = 0
+            x, weights = x[weights > 0], weights[weights > 0]
+        for name in cls.fixed_names:
+            if fixed.get(name) is None and not (method == "fit" and name in cls.fit_options):
+                raise TypeError(f"{where}: {name} = missing; expected the value of {name}, which is not estimated. {call}")
+        return statistics.of_sample(cls, x, weights, cls._fixed(method, x, weights, **fixed))
+
+    @classmethod
+    def _fixed(cls, method, x, weights):
+        """The fixed parameters, checked; a family with `fit_options` finds those that were not given in the data."""
+        return {}
+
+    @classmethod
+    def _example(cls, **fixed):
+        """Any member with these fixed parameters: its support and its u are those of the family."""
+        raise NotImplementedError
+
+    # The next four are methods of the `_example`.
+    #: Whether the ends of the support are refused by the fit, because no maximum would exist.
+    fit_excludes_ends: ClassVar[bool] = False
+
+    def _accepts(self, x):
+        """Whether the chunk x may be summed: a cheap test. What it refuses, `_check_sample` explains; NaN and infinite
+        values also show in the sums."""
+        low, high = self.support
+        above, below = (np.greater, np.less) if self.fit_excludes_ends else (np.greater_equal, np.less_equal)
+        inside = (low == -np.inf or above(x.min(), low)) and (high == np.inf or below(x.max(), high))
+        return inside and (not self.discrete or bool((np.floor(x) == x).all()))
+
+    def _check_sample(self, x):
+        """Raise an error that names the first observation that cannot be fitted."""
+        self._check_data(x, "fit")
+
+    # What follows is for sums of u(x) as it is; `ShiftedMoments` and `ShiftedRatios` replace it.
+    def _first_shift(self, x, weights):
+        return None
+
+    def _sums_about(self, shift, x, weights, work):
+        """The sums over a chunk x, about `shift`; `work` are two buffers of its shape."""
+        u = self._statistic(x)
+        u = u[..., 0] if u.shape[-1] == 1 else u
+        return (statistics.weighted_sum(u, weights),)
+
+    @classmethod
+    def _centre(cls, weight, shift, sums):
+        return shift
+
+    @classmethod
+    def _shift_for_both(cls, heavy, light):
+        """About which two statistics are added, given the shift of the one of larger weight and that of the other."""
+        return heavy
+
+    @classmethod
+    def _moved(cls, weight, shift, sums, new, **fixed):
+        """The sums about the shift `new`."""
+        return sums
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        return statistics.sums[0] / statistics.weight
+
+    @classmethod
+    def _estimate(cls, statistics):
+        """The maximum-likelihood member, or an error that says why there is none."""
+        raise NotImplementedError
 
     # --- shared helpers ---------------------------------------------------------------------------------------
     def _draw_shape(self, n, rng):

@@ -10,10 +10,11 @@ from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
 from companion.families.newton import positive_root
+from companion.families.statistics import ShiftedMoments
 from companion.remainders import phi
 
 
-class Dirichlet(ExponentialFamily):
+class Dirichlet(ShiftedMoments, ExponentialFamily):
     r"""Dirichlet distribution on the vectors of d positive numbers that sum to one.
 
     .. math::
@@ -101,12 +102,12 @@ class Dirichlet(ExponentialFamily):
         return -np.sum(self.mean_parameters(), axis=-1)[()]
 
     def mean_parameters(self):
-        return psi(self.alpha) - psi(self._total())
+        return psi(self.alpha) - psi(self.weighted_sum())
 
     def fisher_information(self):
-        return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self._total())[..., None]
+        return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self.weighted_sum())[..., None]
 
-    def _total(self):
+    def weighted_sum(self):
         return np.sum(self.alpha, axis=-1, keepdims=True)
 
     # --- evaluation
@@ -120,7 +121,7 @@ class Dirichlet(ExponentialFamily):
 
     def log_prob(self, x):
         x = self._check_data(x)
-        a, total, z = self.alpha, self._total(), np.where(x > 0, x, 1.0)
+        a, total, z = self.alpha, self.weighted_sum(), np.where(x > 0, x, 1.0)
         inside = gamma_function.log_peak(a) - np.log(z) - a * phi((total * z - a) / a, total * z / a)
         inside = np.sum(inside, axis=-1) - gamma_function.log_peak(total)[..., 0]
         with np.errstate(invalid="ignore"):
@@ -130,15 +131,15 @@ class Dirichlet(ExponentialFamily):
         return np.where(np.all(x > 0, axis=-1), inside, face)[()]
 
     def mean(self):
-        return self.alpha / self._total()
+        return self.alpha / self.weighted_sum()
 
     def variance(self):
         """Variances of the coordinates, (..., d)."""
-        total = self._total()
+        total = self.weighted_sum()
         return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
 
     def entropy(self):
-        a, total = self.alpha, self._total()
+        a, total = self.alpha, self.weighted_sum()
         cells = np.log(a / total) - gamma_function.log_peak(a) + (a - 1) * gamma_function.excess(a)
         whole = gamma_function.log_peak(total) + (self.dimension - total) * gamma_function.excess(total)
         return (np.sum(cells, axis=-1) + whole[..., 0])[()]
@@ -170,17 +171,36 @@ class Dirichlet(ExponentialFamily):
         return stats.dirichlet(self.alpha)
 
     # --- fit
+    fit_excludes_ends = True
+
     @classmethod
-    def _fit(cls, x, weights):
+    def _example(cls):
+        return cls([1.0, 1.0])
+
+    def _accepts(self, x):
+        return x.shape[1] > 1 and x.min() > 0 and np.all(np.abs(x.sum(axis=1) - 1) <= checks.SUM_TOLERANCE)
+
+    def _check_sample(self, x):
         where = "Dirichlet.fit"
         if x.shape[1] < 2:
             checks.fail(where, "shape of x", x.shape, "(n, d) with d at least 2", "Pass one vector of probabilities in each row.")
-        checks.require(where, "x", x, x > 0, "positive proportions", "The density at a zero is zero or unbounded: no maximum exists. Merge or drop rare cells.")
-        cls(np.ones(x.shape[1]))._check_data(x, "fit")
-        if np.all(x == x[0]):
-            checks.fail(where, "x", x, "observations that differ",
+        checks.require(where, "x", x, ~(x <= 0), "positive proportions", "The density at a zero is zero or unbounded: no maximum exists. Merge or drop rare cells.")
+        type(self)(np.ones(x.shape[1]))._check_data(x, "fit")
+
+    def _moment_variable(self, x, out):
+        return np.log(x, out=out)
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        return cls._mean_and_variance(statistics)[0]
+
+    @classmethod
+    def _estimate(cls, statistics):
+        mean, variance = cls._mean_and_variance(statistics)
+        if not variance.any():
+            checks.fail("Dirichlet.fit", "variance of log x", 0.0, "observations that differ",
                         "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.")
-        return cls.from_mean_parameters(cls._weighted_mean(np.log(x), weights))
+        return cls.from_mean_parameters(mean)
 
 
 def divergence(p, q):

@@ -110,9 +110,12 @@ class Exponential(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights):
-        cls(1.0)._check_data(x, "fit")
-        mean = cls._weighted_mean(x, weights)
+    def _example(cls):
+        return cls(1.0)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        mean = statistics.mean()[0]
         checks.require("Exponential.fit", "mean of x", mean, mean > 0, "a positive mean",
                        "With only zeros the likelihood grows without bound as the rate rises: no maximum exists.")
         return cls(1 / mean)

@@ -9,10 +9,11 @@ from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
+from companion.families.statistics import ShiftedRatios, weighted_sum
 from companion.remainders import phi
 
 
-class Gamma(ExponentialFamily):
+class Gamma(ShiftedRatios, ExponentialFamily):
     r"""Gamma distribution on (0, ∞).
 
     .. math::
@@ -145,15 +146,47 @@ class Gamma(ExponentialFamily):
         return stats.gamma(self.shape, scale=1 / self.rate)
 
     # --- fit
+    fit_excludes_ends = True
+
     @classmethod
-    def _fit(cls, x, weights):
-        cls(1.0, 1.0)._check_data(x, "fit")
+    def _example(cls):
+        return cls(1.0, 1.0)
+
+    def _check_sample(self, x):
+        self._check_data(x, "fit")
         checks.require("Gamma.fit", "x", x, x > 0, "positive observations",
                        "At zero the density is unbounded for every shape below 1: no maximum exists. Drop zeros, or shift them by half a unit of measurement.")
-        mean = cls._weighted_mean(x, weights)
-        gap = np.log(mean) - cls._weighted_mean(np.log(x), weights)
-        if gap < 0.01:  # the same as a mean of terms that are not negative
-            gap = cls._weighted_mean(phi((x - mean) / mean), weights)
+
+    def _sums_about(self, shift, x, weights, work):
+        """Σ t and Σ φ(t), t = x/c − 1. Where t is not small, φ(t) = t − log(x/c) is no small difference, and if it is large
+        x need not be divided by c first (the quotient may leave the range of doubles)."""
+        n = len(x) if weights is None else weights.sum()
+        total, squares = weighted_sum(x, weights), x @ (x if weights is None else np.multiply(x, weights, out=work[1]))
+        spread = squares / (n * shift) / shift - 2 * total / (n * shift) + 1
+        if spread < 1e-5:
+            return super()._sums_about(shift, x, weights, work)
+        if spread < 0.05:
+            ratio = np.divide(x, shift, out=work[0])
+            first = weighted_sum(np.subtract(ratio, 1.0, out=work[1]), weights)
+            return first, first - weighted_sum(np.log(ratio, out=ratio), weights)
+        first = total / shift - n
+        return first, first + n * np.log(shift) - weighted_sum(np.log(x, out=work[0]), weights)
+
+    def _remainder(self, t, x, shift, weights, out):
+        return weighted_sum(phi(t), weights)
+
+    @classmethod
+    def _remainder_moved(cls, weight, d, first, second):
+        return second + d * first + weight * phi(d)
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        mean, gap = cls._mean_and_gap(statistics)
+        return np.stack([np.log(mean) - gap, mean])
+
+    @classmethod
+    def _estimate(cls, statistics):
+        mean, gap = cls._mean_and_gap(statistics)
         checks.require("Gamma.fit", "spread of x", gap, gap > 0, "observations that differ",
                        "With all observations equal the likelihood grows without bound as the shape rises: no maximum exists.")
         shape = gamma_function.inverse_excess(gap)

@@ -118,6 +118,9 @@ class Geometric(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights):
-        cls(0.5)._check_data(x, "fit")
-        return cls(1 / cls._weighted_mean(x, weights))
+    def _example(cls):
+        return cls(0.5)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        return cls(1 / statistics.mean()[0])

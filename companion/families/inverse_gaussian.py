@@ -8,12 +8,13 @@ from scipy.special import exp1
 
 from companion import checks
 from companion.families.core import ExponentialFamily
+from companion.families.statistics import ShiftedRatios, weighted_sum
 from companion.remainders import phi
 
 _LOG_2PI = np.log(2 * np.pi)
 
 
-class InverseGaussian(ExponentialFamily):
+class InverseGaussian(ShiftedRatios, ExponentialFamily):
     r"""Inverse Gaussian distribution on (0, ∞) with mean μ and shape λ.
 
     .. math::
@@ -47,8 +48,9 @@ class InverseGaussian(ExponentialFamily):
     --------
     >>> round(float(InverseGaussian(1.0, 1.0).kl_divergence(InverseGaussian(2.0, 1.0))), 6)
     0.125
-    >>> InverseGaussian.fit([1.0, 2.0, 3.0, 6.0])
-    InverseGaussian(mean=3.0, shape=6.0)
+    >>> fit = InverseGaussian.fit([1.0, 2.0, 3.0, 6.0])
+    >>> round(float(fit.mean()), 12), round(float(fit.shape), 12)
+    (3.0, 6.0)
     """
 
     parameter_names = ("mean", "shape")
@@ -138,17 +140,36 @@ class InverseGaussian(ExponentialFamily):
         return stats.invgauss(self._mean / self.shape, scale=self.shape)
 
     # --- fit
+    fit_excludes_ends = True
+
     @classmethod
-    def _fit(cls, x, weights):
-        where = "InverseGaussian.fit"
-        cls(1.0, 1.0)._check_data(x, "fit")
-        checks.require(where, "x", x, x > 0, "positive observations",
+    def _example(cls):
+        return cls(1.0, 1.0)
+
+    def _check_sample(self, x):
+        self._check_data(x, "fit")
+        checks.require("InverseGaussian.fit", "x", x, x > 0, "positive observations",
                        "At zero the density is zero for all parameters: no maximum exists. Drop zeros.")
-        mean = cls._weighted_mean(x, weights)
-        gap = cls._weighted_mean(((x - mean) / mean) ** 2 / x, weights)  # mean of 1/x minus 1/mean
-        checks.require(where, "spread of x", gap, gap > 0, "observations that differ",
+
+    def _remainder(self, t, x, shift, weights, out):
+        """Σ t²/(1 + t) = Σ t² c/x, t = x/c − 1: c/x less its tangent 1 − t at c."""
+        return shift * weighted_sum(np.divide(np.multiply(t, t, out=out), x, out=out), weights)
+
+    @classmethod
+    def _remainder_moved(cls, weight, d, first, second):
+        return (second + d * (2 + d) * first + weight * d**2) / (1 + d)
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        mean, gap = cls._mean_and_gap(statistics)
+        return np.stack([mean, (1 + gap) / mean])
+
+    @classmethod
+    def _estimate(cls, statistics):
+        mean, gap = cls._mean_and_gap(statistics)  # mean · (mean of 1/x) − 1
+        checks.require("InverseGaussian.fit", "spread of x", gap, gap > 0, "observations that differ",
                        "With all observations equal the likelihood grows without bound as the shape rises: no maximum exists.")
-        return cls(mean, 1 / gap)
+        return cls(mean, mean / gap)
 
 
 def _scaled_exp1(z):

@@ -7,6 +7,7 @@ from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
+from companion.families.statistics import weighted_sum
 from companion.remainders import expm1_remainder, phi
 
 
@@ -124,12 +125,23 @@ class Laplace(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights, loc=None):
-        where = "Laplace.fit"
-        cls(0.0, 1.0)._check_data(x, "fit")
-        loc = _median(x, weights) if loc is None else checks.scalar(where, "loc", loc, "Pass one location for all observations.")
-        scale = cls._weighted_mean(np.abs(x - loc), weights)
-        checks.require(where, "mean distance from loc", scale, scale > 0, "a positive number",
+    def _fixed(cls, method, x, weights, loc=None):
+        if loc is None:
+            return {"loc": float(_median(x, weights))}
+        return {"loc": checks.scalar(f"Laplace.{method}", "loc", loc, "Pass one location for all observations.")}
+
+    @classmethod
+    def _example(cls, loc):
+        return cls(loc, 1.0)
+
+    def _sums_about(self, shift, x, weights, work):
+        distance = np.abs(np.subtract(x, self.loc, out=work[0]), out=work[0])
+        return (weighted_sum(distance, weights),)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        scale, loc = statistics.mean()[0], statistics.fixed["loc"]
+        checks.require("Laplace.fit", "mean distance from loc", scale, scale > 0, "a positive number",
                        "With all observations at loc the likelihood grows without bound as the scale falls to 0: no maximum exists.")
         return cls(loc, scale)
 

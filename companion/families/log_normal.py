@@ -8,9 +8,10 @@ from scipy import stats
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.normal import Normal
+from companion.families.statistics import ShiftedMoments
 
 
-class LogNormal(ExponentialFamily):
+class LogNormal(ShiftedMoments, ExponentialFamily):
     r"""Log-normal distribution on (0, ∞): log x is normal with mean μ and standard deviation σ.
 
     .. math::
@@ -128,15 +129,23 @@ class LogNormal(ExponentialFamily):
         return stats.lognorm(self.sd, scale=np.exp(self._mean))
 
     # --- fit
+    fit_excludes_ends = True
+
     @classmethod
-    def _fit(cls, x, weights):
-        where = "LogNormal.fit"
-        cls(0.0, 1.0)._check_data(x, "fit")
-        checks.require(where, "x", x, x > 0, "positive observations",
+    def _example(cls):
+        return cls(0.0, 1.0)
+
+    def _check_sample(self, x):
+        self._check_data(x, "fit")
+        checks.require("LogNormal.fit", "x", x, x > 0, "positive observations",
                        "At zero the density is zero for all parameters: no maximum exists. Drop zeros.")
-        log = np.log(x)
-        if log.min() == log.max():
-            checks.fail(where, "x", x, "observations that differ",
-                        "With all observations equal the likelihood grows without bound as sd falls to 0: no maximum exists.")
-        log = Normal._fit(log, weights)
-        return cls(log.mean(), log.sd)
+
+    def _moment_variable(self, x, out):
+        return np.log(x, out=out)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        mean, variance = cls._mean_and_variance(statistics)
+        checks.require("LogNormal.fit", "variance of log x", variance, variance > 0, "observations that differ",
+                       "With all observations equal the likelihood grows without bound as sd falls to 0: no maximum exists.")
+        return cls(mean, np.sqrt(variance))

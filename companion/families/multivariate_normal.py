@@ -7,6 +7,7 @@ from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
+from companion.families.statistics import CHUNK, first_mean, weighted_sum
 from companion.remainders import phi
 
 _LOG_2PI = np.log(2 * np.pi)
@@ -297,16 +298,47 @@ class MultivariateNormal(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights):
-        where = "MultivariateNormal.fit"
-        checks.finite(where, "x", x, "Drop infinite values before.")
-        centre = cls._weighted_mean(x, weights)
-        away = x - centre
-        cov = np.einsum("ni,nj,n->ij", away, away, np.ones(len(x)) if weights is None else weights)
-        cov = cov / (len(x) if weights is None else weights.sum())
-        spread = np.sqrt(np.diagonal(cov))
-        counted = away if weights is None else away[weights > 0]
-        if not np.all(spread > 0) or np.linalg.matrix_rank(counted / spread) < x.shape[1]:
-            checks.fail(where, "x", x, f"observations that span {x.shape[1]} dimensions",
+    def _example(cls):
+        return cls([0.0], [[1.0]])
+
+    def _check_sample(self, x):
+        checks.finite("MultivariateNormal.fit", "x", x, "Drop infinite values before.")
+
+    def _first_shift(self, x, weights):
+        return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)
+
+    def _sums_about(self, shift, x, weights, work):
+        away = np.subtract(x, shift, out=work[0])
+        scaled = away if weights is None else np.multiply(away, weights[:, None], out=work[1])
+        return weighted_sum(away, weights), scaled.T @ away
+
+    @classmethod
+    def _centre(cls, weight, shift, sums):
+        return shift + sums[0] / weight
+
+    @classmethod
+    def _moved(cls, weight, shift, sums, new):
+        (first, second), d = sums, shift - new
+        mixed = np.outer(d, first)
+        return first + weight * d, second + mixed + mixed.T + weight * np.outer(d, d)
+
+    @classmethod
+    def _mean_and_covariance(cls, statistics):
+        first, second = (s / statistics.weight for s in statistics.sums)
+        cov = second - np.outer(first, first)
+        return statistics.shift + first, (cov + cov.T) / 2
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        mean, cov = cls._mean_and_covariance(statistics)
+        rows, columns = np.tril_indices(len(mean))
+        return np.concatenate([mean, (cov + np.outer(mean, mean))[rows, columns]])
+
+    @classmethod
+    def _estimate(cls, statistics):
+        mean, cov = cls._mean_and_covariance(statistics)
+        spread = np.sqrt(np.maximum(np.diagonal(cov), 0.0))
+        if not np.all(spread > 0) or np.linalg.eigvalsh(cov / np.outer(spread, spread))[0] < 8 * len(mean) * np.finfo(float).eps:
+            checks.fail("MultivariateNormal.fit", "covariance of x", cov, f"observations that span {len(mean)} dimensions",
                         "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or add data.")
-        return cls(centre, (cov + cov.T) / 2)
+        return cls(mean, cov)

@@ -130,7 +130,13 @@ class NegativeBinomial(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights, r):
-        r = checks.scalar("NegativeBinomial.fit", "r", r, "Pass one r for all observations.")
-        cls(r, 0.5)._check_data(x, "fit")
-        return cls.from_mean_parameters(cls._weighted_mean(x, weights)[..., None], r)
+    def _fixed(cls, method, x, weights, r):
+        return {"r": checks.scalar(f"NegativeBinomial.{method}", "r", cls(r, 0.5).r, "Pass one r for all observations.")}
+
+    @classmethod
+    def _example(cls, r):
+        return cls(r, 0.5)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        return cls.from_mean_parameters(statistics.mean(), statistics.fixed["r"])

@@ -7,12 +7,13 @@ from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
+from companion.families.statistics import ShiftedMoments
 from companion.remainders import phi
 
 _LOG_2PI = np.log(2 * np.pi)
 
 
-class Normal(ExponentialFamily):
+class Normal(ShiftedMoments, ExponentialFamily):
     r"""Normal distribution with mean μ and standard deviation σ.
 
     .. math::
@@ -129,11 +130,15 @@ class Normal(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights):
+    def _example(cls):
+        return cls(0.0, 1.0)
+
+    def _check_sample(self, x):
         checks.finite("Normal.fit", "x", x, "Drop infinite values before.")
-        centre = x[0] + cls._weighted_mean(x - x[0], weights)
-        centre = centre + cls._weighted_mean(x - centre, weights)
-        variance = cls._weighted_mean((x - centre) ** 2, weights)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        mean, variance = cls._mean_and_variance(statistics)
         checks.require("Normal.fit", "variance of x", variance, variance > 0, "a positive variance",
                        "With all observations equal the likelihood grows without bound as sd falls to 0: no maximum exists.")
-        return cls(centre, np.sqrt(variance))
+        return cls(mean, np.sqrt(variance))

@@ -7,6 +7,7 @@ from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
+from companion.families.statistics import weighted_sum
 from companion.remainders import phi
 
 
@@ -138,11 +139,24 @@ class Pareto(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights, xm=None):
-        where = "Pareto.fit"
-        checks.require(where, "x", x, (x > 0) & np.isfinite(x), "positive finite observations", "A Pareto distribution has a positive minimum.")
-        xm = x.min() if xm is None else checks.scalar(where, "xm", xm, "Pass one minimum for all observations.")
-        u = cls._weighted_mean(cls(1.0, xm)._statistic(cls(1.0, xm)._check_data(x, "fit")), weights)[0]
-        checks.require(where, "mean of log(x/xm)", u, u > 0, "a positive number",
+    def _fixed(cls, method, x, weights, xm=None):
+        where, expected = f"Pareto.{method}", "positive finite observations"
+        if xm is None:
+            xm = float(np.min(x))
+            if not 0 < xm < np.inf:
+                checks.require(where, "x", x, (x > 0) & np.isfinite(x), expected, "A Pareto distribution has a positive minimum.")
+        return {"xm": checks.scalar(where, "xm", cls(1.0, xm).xm, "Pass one minimum for all observations.")}
+
+    @classmethod
+    def _example(cls, xm):
+        return cls(1.0, xm)
+
+    def _sums_about(self, shift, x, weights, work):
+        return (weighted_sum(np.log(np.divide(x, self.xm, out=work[0]), out=work[0]), weights),)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        u, xm = statistics.mean()[0], statistics.fixed["xm"]
+        checks.require("Pareto.fit", "mean of log(x/xm)", u, u > 0, "a positive number",
                        "With all observations at xm the likelihood grows without bound as alpha rises: no maximum exists.")
         return cls(1 / u, xm)

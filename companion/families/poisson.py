@@ -128,9 +128,12 @@ class Poisson(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights):
-        cls(1.0)._check_data(x, "fit")
-        rate = cls._weighted_mean(x, weights)
+    def _example(cls):
+        return cls(1.0)
+
+    @classmethod
+    def _estimate(cls, statistics):
+        rate = statistics.mean()[0]
         checks.require("Poisson.fit", "mean of x", rate, rate > 0, "a positive mean",
                        "With only zero counts the likelihood rises as the rate falls to 0 and no maximum exists.")
         return cls(rate)

@@ -9,6 +9,7 @@ from scipy.special import i0e, ive
 from companion import checks
 from companion.families import bessel
 from companion.families.core import ExponentialFamily
+from companion.families.statistics import CHUNK, weighted_sum
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
@@ -152,12 +153,40 @@ class VonMises(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights):
-        cls(0.0, 1.0)._check_data(x, "fit")
-        cosine, sine = cls._weighted_mean(np.cos(x), weights), cls._weighted_mean(np.sin(x), weights)
-        mean = np.arctan2(sine, cosine)
-        gap = cls._weighted_mean(2 * np.sin((x - mean) / 2) ** 2, weights)  # 1 − mean resultant length
+    def _example(cls):
+        return cls(0.0, 1.0)
+
+    def _first_shift(self, x, weights):
+        head, w = np.asarray(x[:CHUNK], dtype=float), None if weights is None else weights[:CHUNK]
+        away = head - head[0]
+        return head[0] + np.arctan2(weighted_sum(np.sin(away), w), weighted_sum(np.cos(away), w))
+
+    def _sums_about(self, shift, x, weights, work):
+        """Σ sin(x − c) and Σ (1 − cos(x − c)), from the half angle."""
+        half = np.multiply(np.subtract(x, shift, out=work[0]), 0.5, out=work[0])
+        sine, cosine = np.sin(half, out=work[1]), np.cos(half, out=work[0])
+        first = 2 * (sine @ (cosine if weights is None else cosine * weights))
+        return first, 2 * (sine @ (sine if weights is None else sine * weights))
+
+    @classmethod
+    def _centre(cls, weight, shift, sums):
+        return shift + np.arctan2(sums[0], weight - sums[1])
+
+    @classmethod
+    def _moved(cls, weight, shift, sums, new):
+        (sine, gap), d = sums, shift - new
+        versine = 2 * np.sin(d / 2) ** 2
+        return sine * np.cos(d) + (weight - gap) * np.sin(d), gap * np.cos(d) + weight * versine + sine * np.sin(d)
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        (sine, gap), c = (s / statistics.weight for s in statistics.sums), statistics.shift
+        return np.stack([(1 - gap) * np.cos(c) - sine * np.sin(c), (1 - gap) * np.sin(c) + sine * np.cos(c)])
+
+    @classmethod
+    def _estimate(cls, statistics):
+        sine, gap = (s / statistics.weight for s in statistics.sums)  # about the mean direction: 0, and 1 − R
         if gap < 1e-30:
-            checks.fail("VonMises.fit", "x", x, "observations that differ",
+            checks.fail("VonMises.fit", "x", float(statistics.shift), "observations that differ",
                         "With all observations equal the likelihood grows without bound as kappa rises: no maximum exists.")
-        return cls(mean, bessel.inverse_ratio(np.hypot(cosine, sine), gap))
+        return cls(statistics.shift, bessel.inverse_ratio(np.hypot(sine, 1 - gap), gap))

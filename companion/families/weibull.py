@@ -8,6 +8,7 @@ from scipy.special import gamma, gammaln, xlogy
 
 from companion import checks
 from companion.families.core import ExponentialFamily
+from companion.families.statistics import weighted_sum
 from companion.remainders import expm1_remainder
 
 
@@ -134,10 +135,37 @@ class Weibull(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def _fit(cls, x, weights, k):
-        where = "Weibull.fit"
-        k = checks.scalar(where, "k", cls._shape("fit", k), "Pass one shape for all observations.")
-        top = np.max(cls(k, 1.0)._check_data(x, "fit"))
-        checks.require(where, "largest x", top, top > 0, "a positive number",
+    def _fixed(cls, method, x, weights, k):
+        return {"k": checks.scalar(f"Weibull.{method}", "k", cls._shape(method, k), "Pass one shape for all observations.")}
+
+    @classmethod
+    def _example(cls, k):
+        return cls(k, 1.0)
+
+    def _first_shift(self, x, weights):
+        return float(np.max(x))
+
+    def _sums_about(self, shift, x, weights, work):
+        """Σ (x/c)^k, c the largest observation, so that nothing overflows."""
+        if shift == 0:
+            return (0.0,)
+        return (weighted_sum(np.power(np.divide(x, shift, out=work[0]), self.k, out=work[0]), weights),)
+
+    @classmethod
+    def _shift_for_both(cls, heavy, light):
+        return max(heavy, light)
+
+    @classmethod
+    def _moved(cls, weight, shift, sums, new, k):
+        return sums if shift == new else (sums[0] * (shift / new) ** k,)
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        return statistics.sums[0] / statistics.weight * statistics.shift**statistics.fixed["k"]
+
+    @classmethod
+    def _estimate(cls, statistics):
+        top, k = statistics.shift, statistics.fixed["k"]
+        checks.require("Weibull.fit", "largest x", top, top > 0, "a positive number",
                        "With only zeros the likelihood grows without bound as the scale falls to 0: no maximum exists.")
-        return cls(k, top * cls._weighted_mean((x / top) ** k, weights) ** (1 / k))
+        return cls(k, top * (statistics.sums[0] / statistics.weight) ** (1 / k))

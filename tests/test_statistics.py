@@ -1,0 +1,240 @@
+"""Addable statistics: for every family, whatever the order and the chunks; and the digits that raw sums lose."""
+
+from fractions import Fraction
+from math import fsum
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from companion.families import FAMILIES, Gamma, InverseGaussian, Laplace, LogNormal, MultivariateNormal, Normal, Poisson, VonMises, Weibull
+from companion.families import statistics
+from companion.remainders import phi
+
+EACH = pytest.mark.parametrize("name", FAMILIES)
+
+
+def drawn(name, n, seed=3):
+    member = FAMILIES[name].draw(np.random.default_rng(seed))
+    fixed = {key: float(np.max(member._parameter(key))) for key in member.fixed_names}
+    if name == "Categorical":
+        fixed = {"classes": member.classes}
+    return type(member), member.sample(n, rng=seed), fixed, member
+
+
+def assert_same(a, b, rtol=1e-12):
+    assert_allclose(a.weight, b.weight, rtol=1e-14)
+    assert_allclose(a.mean(), b.mean(), rtol=rtol, atol=1e-13)
+    one, two = a.family.fit(a), b.family.fit(b)
+    assert one.kl_divergence(two) < 1e-22
+
+
+# --- for every family ------------------------------------------------------------------------------------------------------
+@EACH
+def test_mean_is_the_average_of_u(name):
+    cls, x, fixed, member = drawn(name, 500)
+    weights = np.random.default_rng(4).random(500)
+    u = member.sufficient_statistics(x)
+    assert_allclose(cls.statistics(x, **fixed).mean(), [fsum(column) / 500 for column in u.T], rtol=1e-12, atol=1e-14)
+    assert_allclose(cls.statistics(x, weights, **fixed).mean(), weights @ u / weights.sum(), rtol=1e-12, atol=1e-14)
+
+
+@EACH
+def test_parts_add_up_in_any_order(name):
+    cls, x, fixed, _ = drawn(name, 600)
+    whole = cls.statistics(x, **fixed)
+    a, b, c = (cls.statistics(part, **fixed) for part in (x[:7], x[7:250], x[250:]))
+    for sums in ((a + b) + c, a + (b + c), (c + a) + b, sum([b, c, a])):
+        assert_same(sums, whole)
+    assert_same(a + b, b + a, rtol=1e-15)
+
+
+@EACH
+def test_chunks_do_not_show(name, monkeypatch):
+    cls, x, fixed, _ = drawn(name, 600)
+    whole, weights = cls.statistics(x, **fixed), np.random.default_rng(4).random(600)
+    weighted = cls.statistics(x, weights, **fixed)
+    monkeypatch.setattr(statistics, "CHUNK", 7 * x[0].size)
+    assert_same(cls.statistics(x, **fixed), whole)
+    assert_same(cls.statistics(x, weights, **fixed), weighted)
+    assert_same(cls.statistics(np.sort(x, axis=0) if x.ndim == 1 else x[::-1], **fixed), whole)
+
+
+@EACH
+def test_weights_count_repetitions_and_add(name):
+    cls, x, fixed, _ = drawn(name, 200)
+    weights = np.random.default_rng(5).integers(0, 4, 200)
+    weights[0] = 2  # the smallest class, count or value need not be drawn: fixed parameters are given
+    repeated = cls.statistics(np.repeat(x, weights, axis=0), **fixed)
+    assert_same(cls.statistics(x, weights, **fixed), repeated)
+    assert_same(cls.statistics(x[:90], weights[:90], **fixed) + cls.statistics(x[90:], weights[90:], **fixed), repeated)
+
+
+@EACH
+def test_fit_of_statistics_is_the_fit(name):
+    cls, x, fixed, _ = drawn(name, 300)
+    assert cls.fit(cls.statistics(x, **fixed)) == cls.fit(x, **fixed)
+
+
+def test_data_are_not_copied_and_may_be_of_any_type():
+    x = np.random.default_rng(0).poisson(3.0, 200_000)
+    assert Poisson.fit(x.astype(np.int16)) == Poisson.fit(x.astype(np.float32)) == Poisson.fit(x)
+    read_only = np.broadcast_to(np.float64(3.0), (10**9,))  # 8 GB if it were written out
+    head = Poisson.statistics(read_only[: 10**7])
+    assert head.mean() == [3.0] and head.weight == 1e7
+    assert np.array_equal(x, np.random.default_rng(0).poisson(3.0, 200_000))
+
+
+# --- digits ----------------------------------------------------------------------------------------------------------------
+def numacc(level):
+    """NIST StRD, univariate summary statistics, "numerical accuracy" 1–4, from the rule that NIST publishes."""
+    if level == 1:
+        return np.array([10000001.0, 10000003.0, 10000002.0])
+    base = {2: "{}.2 {}.1 {}.3".replace("{}", "1"), 3: "1000000.2 1000000.1 1000000.3", 4: "10000000.2 10000000.1 10000000.3"}[level]
+    first, low, high = map(float, base.split())
+    return np.array([first, *[low, high] * 500])
+
+
+def exact_moments(x):
+    """Mean and maximum-likelihood standard deviation of the doubles given, by rational arithmetic."""
+    values = [Fraction(float(v)) for v in x]
+    mean = sum(values) / len(values)
+    variance = sum((v - mean) ** 2 for v in values) / len(values)
+    scale = 10**60
+    root = Fraction(isqrt(variance.numerator * scale // variance.denominator), 10**30)
+    return float(mean), float(root)
+
+
+def isqrt(n):
+    from math import isqrt as root
+
+    return root(n)
+
+
+CASES = {f"NumAcc{level}": numacc(level) for level in (1, 2, 3, 4)}
+CASES["offset 1e9"] = 1e9 + np.random.default_rng(1).normal(size=2000)
+CASES["offset 1e9, spread 1e-3"] = 1e9 + 1e-3 * np.random.default_rng(2).normal(size=2000)
+CASES["first one far away"] = np.concatenate([[-1e8], 1e9 + np.random.default_rng(3).normal(size=2000)])
+CASES["drifting"] = np.geomspace(1e-3, 1e9, 2000)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("chunk", [3, 100, 65536])
+def test_mean_and_sd_have_their_digits(case, chunk, monkeypatch):
+    """1e-13 of the exact values for the doubles given, in chunks and merged, forwards and backwards."""
+    monkeypatch.setattr(statistics, "CHUNK", chunk)
+    for x in (CASES[case], CASES[case][::-1]):
+        third = max(1, len(x) // 3)
+        mean, sd = exact_moments(x)
+        for found in (Normal.fit(x), Normal.fit(Normal.statistics(x[:third]) + Normal.statistics(x[third:])),
+                      Normal.fit(sum(Normal.statistics(x[i : i + third]) for i in range(0, len(x), third)))):
+            assert_allclose([found.mean(), found.sd], [mean, sd], rtol=1e-13)
+
+
+def test_certified_values_of_numacc():
+    """NIST's certified values, which are for the decimals, not for the doubles next to them."""
+    for level, mean, sd, digits in ((1, 10000002, 1.0, 13), (2, 1.2, 0.1, 13), (3, 1000000.2, 0.1, 8), (4, 10000000.2, 0.1, 7)):
+        x = numacc(level)
+        fit = Normal.fit(x)
+        assert_allclose(fit.mean(), mean, rtol=1e-14)
+        assert_allclose(fit.sd * np.sqrt(len(x) / (len(x) - 1)), sd, rtol=10.0**-digits)
+
+
+def test_raw_moments_would_fail():
+    """What the shift is for: on NumAcc4 the raw second moment has no digit of the variance, even summed exactly."""
+    x = numacc(4)
+    exact = exact_moments(x)[1] ** 2
+    raw = fsum(x * x) / len(x) - (fsum(x) / len(x)) ** 2
+    assert abs(raw / exact - 1) > 0.1
+    assert_allclose(Normal.fit(x).variance(), exact, rtol=1e-13)
+
+
+@pytest.mark.parametrize("spread", [1e-9, 1e-6, 1e-3, 2e-3, 0.1, 0.3, 1.0])
+def test_jensen_gaps_have_their_digits(spread):
+    """Gamma: log mean − mean log; inverse Gaussian: mean × (mean of 1/x) − 1; against sums in 60 digits."""
+    from decimal import Decimal, getcontext
+
+    getcontext().prec = 60
+    x = 2.0**20 * np.exp(spread * np.random.default_rng(6).normal(size=301))
+    d = [Decimal(float(v)) for v in x]
+    mean = sum(d) / len(d)
+    log_gap, inverse_gap = mean.ln() - sum(v.ln() for v in d) / len(d), mean * sum(1 / v for v in d) / len(d) - 1
+    for weights in (None, np.ones(301)):
+        parts = [slice(0, 100), slice(100, 301)]
+        gamma = sum(Gamma.statistics(x[p], None if weights is None else weights[p]) for p in parts)
+        inverse = sum(InverseGaussian.statistics(x[p], None if weights is None else weights[p]) for p in parts)
+        assert_allclose(Gamma._mean_and_gap(gamma)[1], float(log_gap), rtol=2e-12)
+        assert_allclose(InverseGaussian._mean_and_gap(inverse)[1], float(inverse_gap), rtol=1e-13)
+        assert_allclose(Gamma._mean_and_gap(gamma)[0], float(mean), rtol=1e-14)
+
+
+def test_gaps_are_non_negative_remainders():
+    x = np.random.default_rng(7).gamma(2.0, size=50)
+    gap = Gamma._mean_and_gap(Gamma.statistics(x))[1]
+    assert_allclose(gap, np.mean(phi(x / x.mean() - 1)), rtol=1e-13)
+
+
+def test_angles_are_merged_around_the_circle():
+    x = VonMises(3.1, 40.0).sample(500, rng=8)  # about the cut at ±π
+    parts = VonMises.statistics(x[:100]) + VonMises.statistics(x[100:] + 2 * np.pi)
+    whole = VonMises.fit(x)
+    assert_allclose(VonMises.fit(parts).kappa, whole.kappa, rtol=1e-11)
+    assert_allclose(np.cos(VonMises.fit(parts).mean() - whole.mean()), 1.0, rtol=1e-15)
+
+
+def test_covariance_far_from_zero():
+    x = np.random.default_rng(9).normal(size=(400, 2)) @ [[1.0, 0.3], [0.0, 0.5]]
+    x = np.round(x * 1024) / 1024  # x + 2^30 is then exact
+    near = MultivariateNormal.fit(x)
+    far = MultivariateNormal.fit(sum(MultivariateNormal.statistics(part + 2.0**30) for part in np.array_split(x, 7)))
+    assert_allclose(far.cov, near.cov, rtol=1e-13)
+
+
+def test_weibull_parts_of_very_different_size():
+    low, high = np.array([1.0, 2.0]), np.array([1e200, 3e200])
+    for parts in ((low, high), (high, low)):
+        fit = Weibull.fit(sum(Weibull.statistics(part, k=3.0) for part in parts))
+        assert_allclose(fit.scale, 1e200 * (28 / 4) ** (1 / 3), rtol=1e-14)
+
+
+@pytest.mark.parametrize("cls", [Normal, Gamma, LogNormal, InverseGaussian, VonMises])
+def test_parts_without_spread(cls):
+    """Each part has all its observations equal, so that it has no fit; their sum has one. Equal parts have none."""
+    parts = [cls.statistics(np.full(n, value)) for n, value in ((3, 0.1), (100_000, 0.7))]
+    for part in (*parts, parts[0] + parts[0]):
+        with pytest.raises(ValueError, match="no maximum exists"):
+            cls.fit(part)
+    whole = cls.fit(np.repeat([0.1, 0.7], [3, 100_000]))
+    assert cls.fit(parts[0] + parts[1]).kl_divergence(whole) < 1e-20
+
+
+# --- use and misuse --------------------------------------------------------------------------------------------------------
+def test_repr_equality_and_immutability():
+    a = Normal.statistics([1.0, 3.0])
+    assert a == Normal.statistics([1.0, 3.0]) != Normal.statistics([1.0, 4.0]) and a != 3
+    assert repr(Laplace.statistics([1.0], loc=0)) == "Statistics(family=Laplace, loc=0.0, weight=1.0, mean=[1.0])"
+    with pytest.raises(AttributeError, match="immutable"):
+        a.weight = 3.0
+
+
+BAD = {
+    "another family": (lambda: Normal.statistics([1.0]) + Gamma.statistics([1.0]), TypeError, "expected statistics of Normal"),
+    "a number": (lambda: Normal.statistics([1.0]) + 1, TypeError, "expected statistics of Normal"),
+    "another k": (lambda: Weibull.statistics([1.0], k=2) + Weibull.statistics([1.0], k=3), ValueError, r"fixed parameters = {'k': 3.0}"),
+    "fit of another family": (lambda: Gamma.fit(Normal.statistics([1.0, 2.0])), TypeError, "expected statistics of Gamma"),
+    "weights twice": (lambda: Normal.fit(Normal.statistics([1.0, 2.0]), weights=[1, 1]), TypeError, "has the weights in it"),
+    "another k in the fit": (lambda: Weibull.fit(Weibull.statistics([1.0, 2.0], k=2), k=3), ValueError, "k = 3; expected 2.0"),
+    "a location that is not given": (lambda: Laplace.statistics([1.0, 2.0]), TypeError, "loc = missing"),
+    "NaN in a later chunk": (lambda: Normal.statistics(np.append(np.zeros(70_000), np.nan)), ValueError, r"x\[70000\] = nan"),
+    "infinite in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), np.inf)), ValueError, r"x\[70000\] = inf"),
+    "a zero in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), 0.0)), ValueError, r"x\[70000\] = 0.0"),
+    "half a count": (lambda: Poisson.statistics(np.append(np.ones(70_000), 0.5)), ValueError, r"x\[70000\] = 0.5"),
+    "overflow": (lambda: Normal.statistics([1e200, -1e200]), ValueError, "change the unit of measurement"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_use(case):
+    call, error, message = BAD[case]
+    with pytest.raises(error, match=message):
+        call()
