@@ -87,7 +87,8 @@ def print_table(title, rows, columns=None):
     widths = [max(len(line[k]) for line in cells) for k in range(len(columns))]
     print(f"\n{title}")
     for line in cells:
-        print("  " + "  ".join(cell.rjust(width) if k else cell.ljust(width) for k, (cell, width) in enumerate(zip(line, widths))))
+        first, *others = (cell.rjust(width) for cell, width in zip(line, widths))
+        print("  ".join(["", first.strip().ljust(widths[0]), *others]))
 
 
 def _shown(value):

@@ -55,7 +55,8 @@ def run():
         negative = sum((v < 0).astype(int) for v in values.values())
         best = max(range(len(pairs)), key=lambda i: (negative[i], -sum(v[i] for v in values.values() if v[i] < 0)))
         if negative[best]:
-            rows.append({"family": constructor, "p": pairs[best][0], "q": pairs[best][1], "exact": mp.nstr(exact_kl(constructor, *pairs[best]), 20),
+            p, q = pairs[best]
+            rows.append({"family": constructor, "p": p, "q": q, "exact": mp.nstr(exact_kl(constructor, p, q), 20),
                          "values": {name: float(v[best]) for name, v in values.items()}})
     return rows
 
@@ -67,7 +68,8 @@ def exact_kl(constructor, p, q):
 
 
 def show(rows):
-    shown = [{"family": row["family"], "p": str(row["p"]), "q": str(row["q"]), "exact": float(row["exact"]), **row["values"]} for row in rows]
+    plain = ("family", "p", "q", "exact")
+    shown = [{name: row[name] for name in plain} | row["values"] for row in rows]
     print_table("A KL divergence cannot be negative", shown)
 
 

@@ -52,7 +52,7 @@ KEYWORDS = {
 
 
 def _makers(module, array, classes={}, keywords={}):
-    """A function of our arguments for each distribution of `module`. `classes` and `keywords` say what is called otherwise."""
+    """A function of our arguments for each distribution of `module`; `classes` and `keywords` for other names."""
 
     def maker(constructor, cls):
         def make(*arguments):
@@ -83,7 +83,8 @@ def textbook():
 
 def scipy(kl):
     """A function of two probability vectors; that of a Bernoulli distribution is (p, 1 − p)."""
-    return Peer(version("scipy"), {"Categorical": np.asarray, "Bernoulli": lambda p: np.stack([p, 1 - np.asarray(p)], axis=-1)}, kl)
+    make = {"Categorical": np.asarray, "Bernoulli": lambda p: np.stack([p, 1 - np.asarray(p)], axis=-1)}
+    return Peer(version("scipy"), make, kl)
 
 
 def torch():
@@ -115,7 +116,9 @@ def tensorflow_probability():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from tensorflow_probability.substrates.numpy import distributions as d
-    classes = {"MultivariateNormal": "MultivariateNormalFullCovariance", "MultivariateNormal.from_cholesky": "MultivariateNormalTriL"}
+    classes = {
+        "MultivariateNormal": "MultivariateNormalFullCovariance", "MultivariateNormal.from_cholesky": "MultivariateNormalTriL",
+    }
     make = _makers(d, lambda a: np.asarray(a, dtype=float), classes, {"Pareto": ["concentration", "scale"]})
     return Peer(version("tensorflow-probability"), make, lambda p, q: np.asarray(p.kl_divergence(q)))
 

@@ -19,9 +19,10 @@ import importlib.util
 import json
 import platform
 import time
+from functools import partial
 from importlib.metadata import version
 
-from benchmarks.common import ROOT, SEED
+from benchmarks.common import ROOT, SEED, print_table
 
 TARGET = ROOT / "companion" / "data" / "peers.json"
 PARTS = ("accuracy", "distance", "negative", "fits", "one_pass", "calls", "vae")
@@ -67,7 +68,7 @@ def main():
         rows = module.run()
         if not rows:
             continue
-        module.show(rows)
+        getattr(module, "show", partial(print_table, part))(rows)
         print(f"  ({part}: {time.perf_counter() - start:.0f} s, load average {load:.1f} before)")
         stored[part] = rows
         runs[part] = {"date": datetime.date.today().isoformat(), "load": round(load, 2)}

@@ -107,10 +107,18 @@ class Peers(NamedTuple):
       `refused` with an error) or `inf` although the KL divergence is finite; `itself` counts KL(p‖p) ≠ 0.
     * ``distance``: `family`, `peer`, and as lists over the relative `distance` of q from p the `median` and `worst` relative
       error and the share `negative`.
-    * ``negative``: `family`, the constructor's arguments `p` and `q`, the `exact` value in 20 digits, and `values` by library.
+    * ``negative``: `family`, the constructor's arguments `p` and `q` (a covariance as its lower triangle), the `exact` value
+      in 20 digits, and `values` by library.
+    * ``fits``: `family`, the member that the `data` were drawn from, their number `n`, and for a call `scipy fit` (its
+      default, or constrained to the family) the median CPU seconds `ours` and `scipy` of so many `runs`, the `ratio`
+      scipy / ours, the `shortfall` of scipy's log-likelihood from ours in nats per observation, and its `failure` or None.
+    * ``one_pass``: `family`, `n`, median CPU seconds of our `statistics` and of ``x.sum()`` (`sum`), and their `ratio`.
+    * ``calls``: `family`, `peer`, median CPU time of a KL divergence: `scalar` in microseconds a call, `vectorised` in
+      nanoseconds a pair of a batch of 100,000.
+    * ``vae``: epochs of a small variational autoencoder; see ``benchmarks/vae.py``.
 
-    A library without a row has no function for the family. A family is named by its constructor, the libraries as they
-    are installed, this package "companion", and the textbook's formula "textbook". An error beyond the range of doubles is
+    A library without a row has no function for the family. A family is named by its constructor, a library as it is
+    installed, this package "companion", and the textbook's formula "textbook". An error beyond the range of doubles is
     None.
     """
 
