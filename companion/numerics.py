@@ -108,17 +108,20 @@ def textbook_kl(p, q, dtype=float):
     2.22e-16, exactly 6.50e-17
     """
     functions = SimpleNamespace(log=np.log, exp=np.exp, gammaln=gammaln, psi=psi, one=1)
+    _check_pair("textbook_kl", p, q)
     with np.errstate(all="ignore"):
-        return _evaluate("textbook_kl", functions, p, q, lambda v: np.asarray(v, dtype=dtype)[()])
+        return _evaluate(functions, p, q, lambda v: np.asarray(v, dtype=dtype)[()])
 
 
-def _evaluate(where, functions, p, q, number):
-    name = type(p).__name__
-    if name not in TEXTBOOK or p._constructor or q._constructor:
+def _check_pair(where, p, q):
+    if type(p).__name__ not in TEXTBOOK or p._constructor or getattr(q, "_constructor", ""):
         checks.fail(where, "p", p, f"a member of one of {', '.join(TEXTBOOK)}, given by its ordinary parameters",
                     "For the others there is `kl_divergence`.", TypeError)
     p._check_same_family(q)
-    return TEXTBOOK[name](functions, *([number(d._parameter(n)) for n in d.parameter_names] for d in (p, q)))
+
+
+def _evaluate(functions, p, q, number):
+    return TEXTBOOK[type(p).__name__](functions, *([number(d._parameter(n)) for n in d.parameter_names] for d in (p, q)))
 
 
 # --- exact values -------------------------------------------------------------------------------------------------
@@ -146,10 +149,11 @@ def exact_kl(p, q):
     8.271806125518e-25
     """
     functions = SimpleNamespace(log=Decimal.ln, exp=Decimal.exp, gammaln=_log_gamma, psi=_psi, one=Decimal(1))
+    _check_pair("exact_kl", p, q)
     if p.batch_shape or q.batch_shape:
         checks.fail("exact_kl", "shape of the batch", p.batch_shape or q.batch_shape, "()", "Call it for one pair at a time.")
     with eighty_digits():
-        return _evaluate("exact_kl", functions, p, q, lambda v: Decimal(float(v)))
+        return _evaluate(functions, p, q, lambda v: Decimal(float(v)))
 
 
 _SHIFT = 150  # Stirling's series at a + 150 has more than eighty digits
@@ -248,7 +252,7 @@ def raw_moments(x, total=running_total):
     >>> raw_moments(num_acc(4))[1]     # the standard deviation is 0.1
     nan
     """
-    x = np.asarray(x, dtype=float)
+    x = _sample("raw_moments", x)
     mean = total(x) / x.size
     variance = total(x * x) / x.size - mean * mean
     return float(mean), math.sqrt(variance) if variance >= 0 else math.nan
@@ -261,11 +265,16 @@ def exact_moments(x, ddof=0):
     >>> mean, round(sd, 12)
     (Fraction(3, 1), Decimal('1.870828693387'))
     """
-    x = [Fraction(float(v)) for v in x]
+    x = [Fraction(float(v)) for v in _sample("exact_moments", x)]
     mean = sum(x) / len(x)
     variance = sum((v - mean) ** 2 for v in x) / (len(x) - ddof)
     with eighty_digits():
         return mean, (Decimal(variance.numerator) / variance.denominator).sqrt()
+
+
+def _sample(where, x):
+    fix = "Pass finite observations as an array of shape (n,)."
+    return checks.finite(where, "x", checks.sample(where, x, None, 0, fix)[0], fix)
 
 
 def num_acc(number):
