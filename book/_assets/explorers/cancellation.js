@@ -124,7 +124,7 @@
       + el("path", { class: "curve kl", d: path(1, (k) => [X(LOW * k), Y(log10(U) - 2 * LOW * k)]) })
       + el("path", { class: "curve cross", d: path(1, (k) => [X(LOW * k), Y(log10(U))]) })
       + dots
-      + text("name end", X(-7.2), Y(2.2), "no digit is right") + text("name", X(-2.9), Y(-8.4), "u/d²") + text("name", L + 5, Y(log10(U)) - 9, "u")
+      + line("guide", L, Y(0), R, Y(0)) + text("name end", R, Y(0) - 7, "no digit is right") + text("name", X(-2.9), Y(-8.4), "u/d²") + text("name", L + 5, Y(log10(U)) - 9, "u")
       + el("circle", { class: "dot model", cx: x, cy: level(n.lost), r: 4 }) + handle(x, level(n.lost));
     return panel(W, 310, svg);
   }
