@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from companion.families import FAMILIES, Gamma, InverseGaussian, Laplace, LogNormal, MultivariateNormal, Normal, Poisson, VonMises, Weibull
+from companion.families import FAMILIES, Categorical, Gamma, InverseGaussian, Laplace, LogNormal, MultivariateNormal, Normal, Poisson, VonMises, Weibull
 from companion.families import statistics
 from companion.remainders import phi
 from companion.residuals import residual
@@ -237,6 +237,9 @@ BAD = {
     "a zero in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), 0.0)), ValueError, r"x\[70000\] = 0.0"),
     "half a count": (lambda: Poisson.statistics(np.append(np.ones(70_000), 0.5)), ValueError, r"x\[70000\] = 0.5"),
     "a residual with other statistics": (lambda: residual(Poisson(1.0), Normal.statistics([1.0])), TypeError, "expected statistics of Poisson"),
+    "vectors of length zero": (lambda: MultivariateNormal.fit(np.empty((3, 0))), ValueError, r"shape of x = \(3, 0\)"),
+    "a missing value without a location": (lambda: Laplace.fit([1.0, np.nan]), ValueError, r"x\[1\] = nan"),
+    "numbers that are no classes": (lambda: Categorical.fit([1.0, 1e300]), ValueError, "Recode the classes"),
     "overflow": (lambda: Normal.statistics([1e200, -1e200]), ValueError, "change the unit of measurement"),
 }
 
