@@ -168,7 +168,7 @@ def sample(where, x, weights, event_ndim: int, fix: str, read=real_array):
     With ``read=numbers`` the data are not copied, and NaN is left to the caller to find.
     """
     array = read(where, "x", x, fix, truths=True)
-    if array.ndim != 1 + event_ndim:
+    if array.ndim != 1 + event_ndim or 0 in array.shape[1:]:
         fail(where, "shape of x", array.shape, "(n,)" if event_ndim == 0 else "(n, d)", fix)
     if array.shape[0] == 0:
         fail(where, "x", array, "at least one observation", "There is nothing to fit in an empty sample.")

@@ -14,6 +14,7 @@ from scipy.special import logsumexp
 
 from companion import checks, quadrature
 from companion.families import ExponentialFamily
+from companion.families.statistics import Statistics
 
 
 # --- the residual -------------------------------------------------------------------------------------------------
@@ -25,8 +26,8 @@ def residual(model, x, weights=None):
     ----------
     model : ExponentialFamily
         One member, with k natural parameters.
-    x : array_like, shape (n,) or (n, d)
-        Observations, or a minibatch of them.
+    x : array_like, shape (n,) or (n, d), or Statistics
+        Observations, or a minibatch of them; or their statistics, which is all of them that counts.
     weights : array_like, shape (n,), optional
         How often each observation counts.
 
@@ -51,8 +52,14 @@ def residual(model, x, weights=None):
     >>> from companion.families import Poisson
     >>> residual(Poisson(1.0), [0, 1, 1, 0]).tolist()
     [-0.5]
+    >>> residual(Poisson(1.0), Poisson.statistics([0, 1]) + Poisson.statistics([1, 0])).tolist()
+    [-0.5]
     """
     _check_family("residual", "model", model)
+    if isinstance(x, Statistics):
+        if x.family is not type(model) or weights is not None:
+            checks.fail("residual", "x", x, f"statistics of {type(model).__name__}, without weights", "Make them with type(model).statistics(x, weights).", TypeError)
+        return x.mean() - model.mean_parameters()
     x, weights = checks.sample("residual", x, weights, model.event_ndim, "Pass observations as an array of shape (n,).")
     return np.average(model.sufficient_statistics(x), axis=0, weights=weights) - model.mean_parameters()
 

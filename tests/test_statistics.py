@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from companion.families import FAMILIES, Gamma, InverseGaussian, Laplace, LogNormal, MultivariateNormal, Normal, Poisson, VonMises, Weibull
+from companion.families import FAMILIES, Categorical, Gamma, InverseGaussian, Laplace, LogNormal, MultivariateNormal, Normal, Poisson, VonMises, Weibull
 from companion.families import statistics
 from companion.remainders import phi
+from companion.residuals import residual
 
 EACH = pytest.mark.parametrize("name", FAMILIES)
 
@@ -68,6 +69,12 @@ def test_weights_count_repetitions_and_add(name):
     repeated = cls.statistics(np.repeat(x, weights, axis=0), **fixed)
     assert_same(cls.statistics(x, weights, **fixed), repeated)
     assert_same(cls.statistics(x[:90], weights[:90], **fixed) + cls.statistics(x[90:], weights[90:], **fixed), repeated)
+
+
+@EACH
+def test_residual_of_statistics_is_that_of_the_data(name):
+    cls, x, fixed, member = drawn(name, 100)
+    assert_allclose(residual(member, cls.statistics(x, **fixed)), residual(member, x), rtol=1e-12, atol=1e-12)
 
 
 @EACH
@@ -229,6 +236,10 @@ BAD = {
     "infinite in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), np.inf)), ValueError, r"x\[70000\] = inf"),
     "a zero in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), 0.0)), ValueError, r"x\[70000\] = 0.0"),
     "half a count": (lambda: Poisson.statistics(np.append(np.ones(70_000), 0.5)), ValueError, r"x\[70000\] = 0.5"),
+    "a residual with other statistics": (lambda: residual(Poisson(1.0), Normal.statistics([1.0])), TypeError, "expected statistics of Poisson"),
+    "vectors of length zero": (lambda: MultivariateNormal.fit(np.empty((3, 0))), ValueError, r"shape of x = \(3, 0\)"),
+    "a missing value without a location": (lambda: Laplace.fit([1.0, np.nan]), ValueError, r"x\[1\] = nan"),
+    "numbers that are no classes": (lambda: Categorical.fit([1.0, 1e300]), ValueError, "Recode the classes"),
     "overflow": (lambda: Normal.statistics([1e200, -1e200]), ValueError, "change the unit of measurement"),
 }
 

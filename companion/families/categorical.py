@@ -192,6 +192,7 @@ class Categorical(ExponentialFamily):
         where = f"Categorical.{method}"
         if classes is None:
             cls._check_classes(where, x)
+            checks.require(where, "x", x, x < 1e8, "a class number below a hundred million", "Recode the classes as 0, 1, …, K−1: every number up to the largest is one.")
             return {"classes": int(x.max()) + 1}
         whole = checks.whole(where, "classes", classes, 1, "Pass the number K of classes.")
         return {"classes": int(checks.scalar(where, "classes", whole, "Pass one number."))}

@@ -148,7 +148,8 @@ def _drop(a, b, m, n, step):
 
 
 def _drop_near(a, b, m, n, step):
-    return bregman(a, b) - bregman(a + m, b + n, b - a + step)
+    part, total = bregman([a, a + m], [b, b + n], np.stack([b - a, b - a + step]))
+    return part - total
 
 
 def _drop_far(a, b, m, n, step):

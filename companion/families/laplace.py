@@ -127,7 +127,9 @@ class Laplace(ExponentialFamily):
     @classmethod
     def _fixed(cls, method, x, weights, loc=None):
         if loc is None:
-            return {"loc": float(_median(x, weights))}
+            loc = _median(x, weights)
+            if not np.isfinite(loc):
+                cls(0.0, 1.0)._check_data(x, "fit")
         return {"loc": checks.scalar(f"Laplace.{method}", "loc", loc, "Pass one location for all observations.")}
 
     @classmethod

@@ -130,7 +130,7 @@ def of_sample(family, x, weights, fixed):
                 shift, sums = running.shift, running.sums
     if not all(np.all(np.isfinite(s)) for s in sums):
         example._check_sample(x)
-        checks.fail(f"{family.__name__}.statistics", "sums", tuple(map(np.max, sums)), "finite numbers",
+        checks.fail(f"{family.__name__}.statistics", "largest sum", float(np.max([np.max(s) for s in sums])), "a finite number",
                     "The sums of these observations overflow: change the unit of measurement.")
     return Statistics(family, fixed, total, shift, sums)._centred()
 
