@@ -154,10 +154,10 @@
       readout: [
         { key: "", label: "Exact KL", value: sci(n.exact, 4) },
         { key: "", label: "Distance d", value: d },
-        { key: "kl", label: "Textbook formula", value: sci(n.textbook, 4) },
-        { key: "kl", label: "… digits right", value: num(n.textbookDigits, 1) },
+        { key: "kl", label: "Textbook", value: sci(n.textbook, 4) },
+        { key: "kl", label: "digits right", value: num(n.textbookDigits, 1) },
         { key: "cross", label: "Remainders", value: sci(n.remainders, 4) },
-        { key: "cross", label: "… digits right", value: num(n.remainderDigits, 1) },
+        { key: "cross", label: "digits right", value: num(n.remainderDigits, 1) },
       ],
       status: `${shown}, d = ${d}: the textbook formula gives ${sci(n.textbook, 4)}, ${bad}; exact is ${sci(n.exact, 4)}, `
         + `the remainders give ${sci(n.remainders, 4)}.`,
