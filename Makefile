@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
 STAMP_BROWSER := $(if $(BROWSER),$(VENV)/.installed-browser)
 
-.PHONY: help book check-book test notebooks serve clean
+.PHONY: help book check-book test notebooks benchmarks serve clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -33,8 +33,17 @@ test: $(STAMP) $(STAMP_BROWSER)  ## run every test: units, doctests, notebooks, 
 notebooks: $(STAMP)  ## run the notebooks again and store their outputs
 	$(BIN)/python tools/notebooks.py
 
+# The other libraries have an environment of their own. `make benchmarks ONLY="fits calls"` runs some of the parts.
+.venv-benchmarks/.installed: benchmarks/requirements.txt pyproject.toml
+	test -x .venv-benchmarks/bin/python || $(PYTHON) -m venv .venv-benchmarks
+	.venv-benchmarks/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	touch $@
+
+benchmarks: .venv-benchmarks/.installed  ## compare with other libraries and store the results (minutes)
+	.venv-benchmarks/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
 serve: book  ## show the built site on http://127.0.0.1:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 clean:  ## remove the environment and the built site
-	rm -rf $(VENV) _build
+	rm -rf $(VENV) .venv-benchmarks _build

@@ -1,10 +1,12 @@
 """Real data of the book, each loaded with one call from the installed package, offline.
 
-Counts and measurements are facts; the source of each table is in its function's docstring.
+Counts and measurements are facts; the source of each table is in its function's docstring. The last function gives
+what the book's own benchmarks found.
 """
 
 from __future__ import annotations
 
+import json
 from importlib import resources
 from typing import NamedTuple
 
@@ -92,3 +94,54 @@ def old_faithful() -> OldFaithful:
     with resources.files("companion").joinpath("data", "old_faithful.csv").open(encoding="utf-8") as file:
         table = np.loadtxt(file, delimiter=",", skiprows=1)
     return OldFaithful(*np.ascontiguousarray(table.T))
+
+
+class Peers(NamedTuple):
+    """What ``make benchmarks`` stored: each field but ``made`` is a list of rows, and a row is a dictionary.
+
+    ``made`` has the versions of Python and of the libraries, the ``machine``, the ``seed``, and in ``runs`` the date and
+    the load average of each part. The rows:
+
+    * ``accuracy``: `family`, `suite`, `peer`, and over `pairs` random pairs the share `within` a relative error of 1e-8,
+      the `median` and the `worst` relative error of the finite results, and how many came out `negative`, `nan` (of which
+      `refused` with an error) or `inf` although the KL divergence is finite; `itself` counts KL(p‖p) ≠ 0.
+    * ``distance``: `family`, `peer`, and as lists over the relative `distance` of q from p the `median` and `worst` relative
+      error and the share `negative`.
+    * ``negative``: `family`, the constructor's arguments `p` and `q` (a covariance as its lower triangle), the `exact` value
+      in 20 digits, and `values` by library.
+    * ``fits``: `family`, the member that the `data` were drawn from, their number `n`, and for a call `scipy fit` (its
+      default, or constrained to the family) the median CPU seconds `ours` and `scipy` of so many `runs`, the `ratio`
+      scipy / ours, the `shortfall` of scipy's log-likelihood from ours in nats per observation, and its `failure` or None.
+    * ``one_pass``: `family`, `n`, median CPU seconds of our `statistics` and of ``x.sum()`` (`sum`), and their `ratio`.
+    * ``calls``: `family`, `peer`, median CPU time of a KL divergence: `scalar` in microseconds a call, `vectorised` in
+      nanoseconds a pair of a batch of 100,000.
+    * ``vae``: training of the small variational autoencoder: `dtype`, `peer`, median CPU `milliseconds` of an epoch, their
+      `ratio` to ours, `seconds` of 200 epochs, and the relative `difference` of the objectives of the two, trained alike.
+
+    A library without a row has no function for the family. A family is named by its constructor, a library as it is
+    installed, this package "companion", and the textbook's formula "textbook". An error beyond the range of doubles is
+    None.
+    """
+
+    made: dict
+    accuracy: list
+    distance: list
+    negative: list
+    fits: list
+    one_pass: list
+    calls: list
+    vae: list
+
+
+def peers() -> Peers:
+    """KL divergences, fits and their speed in other libraries and in this package, side by side, from a stored run.
+
+    Source: the folder ``benchmarks`` of the book; ``make benchmarks`` runs it again.
+
+    >>> worst = max((row for row in peers().accuracy if row["peer"] == "companion"), key=lambda row: row["worst"])
+    >>> worst["worst"] < 1e-8
+    True
+    """
+    text = resources.files("companion").joinpath("data", "peers.json").read_text(encoding="utf-8")
+    stored = json.loads(text)
+    return Peers(*(stored.get(name, []) for name in Peers._fields))

@@ -1,4 +1,5 @@
-"""The data sets against totals and moments printed in the literature, and the files against their checksums."""
+"""The data sets against totals and moments printed in the literature, and the files against their checksums; the stored
+benchmarks against the bars of this package."""
 
 import hashlib
 import tomllib
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from companion import datasets
-from companion.datasets import CountTable, horse_kicks, old_faithful, weldon_dice
+from companion import datasets, families
+from companion.datasets import CountTable, horse_kicks, old_faithful, peers, weldon_dice
+from companion.families import FAMILIES
 
 CHECKSUMS = {
     "weldon_dice.csv": "2c24e32486c7f7f65c596ee42430a90684fc362a8bba458bb7e67268dff5ad62",
@@ -79,6 +81,95 @@ def test_a_table_made_by_hand():
     assert table.probabilities.tolist() == [0.75, 0.25] and table.observations().tolist() == [1, 1, 1, 5]
 
 
+# --- the stored benchmarks --------------------------------------------------------------------------------------------
+SUITES = ["ordinary", "extreme", "near", "near and extreme"]
+
+
+def test_peers_names_its_versions_and_runs():
+    made = peers().made
+    for name in ("python", "numpy", "scipy", "torch", "numpyro", "tensorflow-probability"):
+        assert made[name][0].isdigit(), name
+    parts = {name for name in peers()._fields[1:] if getattr(peers(), name)}
+    assert parts == set(made["runs"]) >= {"accuracy", "distance", "negative", "fits", "calls"}
+    assert all(set(run) == {"date", "load"} for run in made["runs"].values())
+
+
+def test_peers_is_small_and_names_no_path():
+    text = resources.files("companion").joinpath("data", "peers.json").read_text(encoding="utf-8")
+    assert len(text) < 150_000 and "/" not in text
+
+
+def test_every_library_is_compared_on_every_family_that_it_has():
+    """200 pairs or more in each suite; ours and the textbook's formula for every family."""
+    rows = peers().accuracy
+    compared = {(row["family"], row["peer"]) for row in rows}
+    ours, textbook = ({family for family, peer in compared if peer == name} for name in ("companion", "textbook"))
+    assert ours == textbook and {family.split(".")[0] for family in ours} == set(FAMILIES)
+    assert len({peer for _, peer in compared}) >= 6
+    found = [(row["family"], row["peer"], row["suite"]) for row in rows]
+    assert sorted(found) == sorted((*pair, suite) for pair in compared for suite in SUITES)
+    assert all(row["pairs"] >= 200 for row in rows)
+
+
+def test_ours_meets_the_bars_in_the_stored_run():
+    for row in peers().accuracy:
+        if row["peer"] == "companion":
+            assert row["within"] == 1 and row["worst"] < 1e-8 and row["median"] < 1e-15, row
+            assert row["negative"] == row["nan"] == row["refused"] == row["inf"] == row["itself"] == 0, row
+    for row in peers().distance:
+        if row["peer"] == "companion":
+            assert max(row["worst"]) < 1e-14 and max(row["negative"]) == 0, row
+
+
+def test_the_peers_are_asked_the_right_question():
+    """A parameter passed in the wrong convention would be wrong for ordinary pairs too, and for distant ones."""
+    assert all(row["within"] >= 0.99 for row in peers().accuracy if row["suite"] == "ordinary")
+    assert all(row["distance"][-1] == 1 and row["worst"][-1] < 1e-12 for row in peers().distance)
+
+
+def test_close_pairs_are_what_the_others_lose():
+    """Less than half of them within 1e-8 in every library, and an error that grows like the inverse square of the distance."""
+    close = [row for row in peers().accuracy if "near" in row["suite"] and row["peer"] != "companion"]
+    for peer in {row["peer"] for row in close}:
+        assert np.mean([row["within"] for row in close if row["peer"] == peer]) < 0.5, peer
+        assert sum(row["negative"] for row in close if row["peer"] == peer) > 0, peer
+    for row in peers().distance:
+        if row["peer"] == "textbook":
+            error, d = np.array(row["median"]), np.array(row["distance"])
+            middle = (d > 1e-7) & (d < 1e-2)
+            slope = np.polyfit(np.log(d[middle]), np.log(error[middle]), 1)[0]
+            assert slope == pytest.approx(-2, abs=0.3), row["family"]
+
+
+def test_negative_values_are_negative():
+    rows = peers().negative
+    assert len(rows) >= 5 and len({peer for row in rows for peer, value in row["values"].items() if value < 0}) >= 4
+    for row in rows:
+        exact = float(row["exact"])
+        assert exact > 0 and min(row["values"].values()) < 0
+        assert row["values"]["companion"] == pytest.approx(exact, rel=1e-14)
+        make = getattr(families, row["family"])
+        p, q = (symmetric(arguments) for arguments in (row["p"], row["q"]))
+        assert make(*p).kl_divergence(make(*q)) == pytest.approx(exact, rel=1e-14)
+
+
+def symmetric(arguments):
+    """A matrix that is given by its lower triangle made whole."""
+    return [np.tril(a) + np.tril(a, -1).T if np.ndim(a) == 2 else a for a in arguments]
+
+
+def test_fits_and_calls_are_timed():
+    assert {row["family"] for row in peers().calls} >= {row["family"] for row in peers().accuracy}
+    assert all(row["scalar"] > 0 and row["vectorised"] > 0 for row in peers().calls)
+    fits = peers().fits
+    assert len({row["family"] for row in fits}) >= 14 and {row["n"] for row in fits} == {10_000, 1_000_000}
+    for row in fits:
+        assert (row["shortfall"] is None) == (row["failure"] is not None)
+        if row["scipy fit"] == "constrained" and row["failure"] is None:  # the same problem: ours is at the maximum
+            assert row["shortfall"] > -1e-12, row
+
+
+# --- the files ---------------------------------------------------------------------------------------------------------
 def test_every_file_is_package_data_and_unchanged():
     """Found through importlib.resources, as in an installed wheel; none without a checksum."""
     folder = resources.files("companion").joinpath("data")

@@ -1,0 +1,1 @@
+"""Side-by-side runs against other libraries: `python -m benchmarks`. Nothing in the book or the tests needs them."""
