@@ -115,7 +115,8 @@ class Peers(NamedTuple):
     * ``one_pass``: `family`, `n`, median CPU seconds of our `statistics` and of ``x.sum()`` (`sum`), and their `ratio`.
     * ``calls``: `family`, `peer`, median CPU time of a KL divergence: `scalar` in microseconds a call, `vectorised` in
       nanoseconds a pair of a batch of 100,000.
-    * ``vae``: epochs of a small variational autoencoder; see ``benchmarks/vae.py``.
+    * ``vae``: training of the small variational autoencoder: `dtype`, `peer`, median CPU `milliseconds` of an epoch, their
+      `ratio` to ours, `seconds` of 200 epochs, and the relative `difference` of the objectives of the two, trained alike.
 
     A library without a row has no function for the family. A family is named by its constructor, a library as it is
     installed, this package "companion", and the textbook's formula "textbook". An error beyond the range of doubles is

@@ -83,6 +83,16 @@ def test_fit_of_statistics_is_the_fit(name):
     assert cls.fit(cls.statistics(x, **fixed)) == cls.fit(x, **fixed)
 
 
+@EACH
+def test_good_data_are_looked_at_once(name, monkeypatch):
+    """The slow check, which is for error messages, is never asked about a sample that has a fit."""
+    cls, x, fixed, _ = drawn(name, 500)
+    monkeypatch.setattr(cls, "_check_sample", lambda self, x: pytest.fail("slow check of good data"))
+    cls.statistics(x, **fixed)
+    if name == "VonMises":
+        cls.statistics(x + 7.0)
+
+
 def test_data_are_not_copied_and_may_be_of_any_type():
     x = np.random.default_rng(0).poisson(3.0, 200_000)
     assert Poisson.fit(x.astype(np.int16)) == Poisson.fit(x.astype(np.float32)) == Poisson.fit(x)

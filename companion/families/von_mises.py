@@ -156,6 +156,9 @@ class VonMises(ExponentialFamily):
     def _example(cls):
         return cls(0.0, 1.0)
 
+    def _accepts(self, x):
+        return True  # any angle; one that is not finite shows in the sums
+
     def _first_shift(self, x, weights):
         head, w = np.asarray(x[:CHUNK], dtype=float), None if weights is None else weights[:CHUNK]
         away = head - head[0]
