@@ -70,6 +70,8 @@
       + el("svg", { x: L, y: TOP, width: R - L, height: BASE - TOP, viewBox: `${L} ${TOP} ${R - L} ${BASE - TOP}` },
         el("path", { class: "area", d: points(post) + `L${R} ${BASE}L${L} ${BASE}Z` }) + el("path", { class: "curve sample", d: points(normal) })
         + el("path", { class: "curve data", d: points(post) }) + el("path", { class: "curve model", d: points(q) }))
+      + text("name dataname end", R - 4, TOP + 14, "posterior") + text("name modelname end", R - 4, TOP + 30, "guess q")
+      + text("name end", R - 4, TOP + 46, "prior (dotted)")
       + handles(s, n, W).map((p) => handle(p.x, p.y)).join("");
     return panel(W, 310, svg);
   }
@@ -97,11 +99,11 @@
       alt: `The posterior density of z given x = (0.1, ${num(s.height, 2)}), shaded, the standard normal prior, and a normal ${guess}. `
         + `Beside them a bar, the lower bound, ends ${num(n.gap, 2)} nats below the line of log p(x).`,
       readout: [
-        { key: "data", label: "log p(x), by a fine grid", value: p },
-        { key: "model", label: "Lower bound ELBO(q)", value: b },
+        { key: "", label: "log p(x), by a fine grid", value: p },
+        { key: "", label: "Lower bound ELBO(q)", value: b },
         { key: "gap", label: "Gap KL(q‖posterior)", value: g },
         { key: "", label: "E<sub>q</sub>[log p(x|z)]", value: num(n.fit, 4) },
-        { key: "sample", label: "KL(q‖prior)", value: num(n.prior, 4) },
+        { key: "", label: "KL(q‖prior)", value: num(n.prior, 4) },
       ],
       status: `x = (0.1, ${num(s.height, 2)}), ${guess}: bound ${b}, gap ${g}, together log p(x) = ${p} nats.`,
     };
@@ -120,8 +122,8 @@
     start: { mu: -0.3, sigma: 0.7, height: 0.5 },
     controls: [
       { key: "mu", label: "Mean of q", min: -2, max: 2, step: 0.01, digits: 2 },
-      { key: "sigma", label: "Standard deviation of q", min: 0.1, max: 2, step: 0.01, digits: 2 },
-      { key: "height", label: "Observation x = (0.1, height): height", min: -1, max: 3, step: 0.05, digits: 2 },
+      { key: "sigma", label: "Spread of q (sd)", min: 0.1, max: 2, step: 0.01, digits: 2 },
+      { key: "height", label: "Observed height", min: -1, max: 3, step: 0.05, digits: 2 },
     ],
     actions: [
       { key: "climb", label: "Climb to the best q nearby", run: (s) => ({
