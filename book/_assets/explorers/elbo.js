@@ -99,8 +99,8 @@
       alt: `The posterior density of z given x = (0.1, ${num(s.height, 2)}), shaded, the standard normal prior, and a normal ${guess}. `
         + `Beside them a bar, the lower bound, ends ${num(n.gap, 2)} nats below the line of log p(x).`,
       readout: [
-        { key: "", label: "log p(x), by a fine grid", value: p },
-        { key: "", label: "Lower bound ELBO(q)", value: b },
+        { key: "", label: "log p(x)", value: p },
+        { key: "", label: "Bound ELBO(q)", value: b },
         { key: "gap", label: "Gap KL(q‖posterior)", value: g },
         { key: "", label: "E<sub>q</sub>[log p(x|z)]", value: num(n.fit, 4) },
         { key: "", label: "KL(q‖prior)", value: num(n.prior, 4) },
