@@ -32,12 +32,14 @@ from conftest import QuietHandler  # noqa: E402
 REFERENCE = json.loads(maker.TARGET.read_text(encoding="utf-8"))
 NAMES = explorer.names()
 MINUS = "−"
-SPOKEN = {"cancellation": [], "two-humps": ["forward", "reverse", "loglik"], "constant-gap": ["cross", "kl", "gap"], "residual": ["loglik", "kl"]}
+SPOKEN = {"cancellation": [], "two-humps": ["forward", "reverse", "loglik"], "constant-gap": ["cross", "kl", "gap"], "residual": ["loglik", "kl"],
+          "elbo": ["logp", "elbo", "gap"]}
 SHOWN = {  # the numbers of the readout with the decimals of each ("4e": in scientific notation)
     "two-humps": {"forward": 4, "reverse": 4, "loglik": 4, "expected": 4},
     "constant-gap": {"cross": 4, "kl": 4, "gap": 4, "slope": 3, "loglik": 2},
     "cancellation": {"exact": "4e", "d": "2e", "textbook": "4e", "textbookDigits": 1, "remainders": "4e", "remainderDigits": 1},
     "residual": {"eta": 3, "model": 3, "data": 3, "residual": 3, "loglik": 4, "kl": 4},
+    "elbo": {"logp": 4, "elbo": 4, "gap": 4, "fit": 4, "prior": 4},
 }
 
 
@@ -80,6 +82,7 @@ def test_reference_is_what_companion_computes_today():
     for name, fresh_numbers in (
         ("constant-gap", lambda state: maker.gap(state["lambda"])),
         ("residual", lambda state: maker.residual(**state)),
+        ("elbo", lambda state: maker.elbo(**state)),
         ("cancellation", lambda state: maker.cancellation(**state)),
     ):
         for row in REFERENCE[name]:
@@ -154,6 +157,25 @@ def test_button_that_goes_to_a_negative_kl():
             assert distance_of(state) == max(negative) and note.startswith("The farthest of 121 distances")
         else:
             assert state["x"] == -6 and note.startswith("At none of 121 distances")
+
+
+# --- the lower bound ----------------------------------------------------------------------------------------------
+STATES = [(mu, sigma, height) for mu in (-2.0, -0.3, 0.8, 1.6) for sigma in (0.15, 0.7, 1.4) for height in (-1, 0.5, 1.5, 3)]
+
+
+@pytest.mark.parametrize(("mu", "sigma", "height"), STATES)
+def test_bound_and_gap_make_the_log_evidence_and_the_climb_ends_on_a_top(mu, sigma, height):
+    state = {"mu": mu, "sigma": sigma, "height": height}
+    numbers = model("elbo", state)
+    assert numbers["elbo"] + numbers["gap"] == pytest.approx(numbers["logp"], abs=1e-9 * (1 + abs(numbers["elbo"])))
+    assert numbers["fit"] - numbers["prior"] == pytest.approx(numbers["elbo"], abs=1e-9)
+    after, note = act("elbo", "climb", state)
+    top = model("elbo", after)
+    assert top["elbo"] >= numbers["elbo"] and f"{abs(numbers['elbo']):.4f}" in note
+    assert -2 < after["mu"] < 2 and 0.1 < after["sigma"] < 2, "within the reach of the sliders"
+    for h in (1e-3, -1e-3):
+        assert model("elbo", after | {"mu": after["mu"] + h})["elbo"] < top["elbo"]
+        assert model("elbo", after | {"sigma": after["sigma"] * (1 + h)})["elbo"] < top["elbo"]
 
 
 # --- the residual -------------------------------------------------------------------------------------------------
@@ -478,7 +500,7 @@ def test_directive_without_html(tmp_path, builder):
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(("directive", "message"), [
-    ("```{explorer} three-humps\n```", 'no explorer is called "three-humps"; there are: cancellation, constant-gap, residual, two-humps'),
+    ("```{explorer} three-humps\n```", 'no explorer is called "three-humps"; there are: cancellation, constant-gap, elbo, residual, two-humps'),
     ('```{explorer} two-humps\n:state: {"width": 2}\n```', 'no number "width" in its state (d, mu, sigma, seed)'),
     ("```{explorer} two-humps\n:state: d = 3\n```", "the state does not work"),
 ])
@@ -582,8 +604,8 @@ def test_keyboard_alone(browser, playground):
         for _ in range(40):
             page.keyboard.press("Tab")
             seen.append(page.evaluate("(e => e.dataset.key || e.dataset.action || '')(document.activeElement)"))
-        assert [key for key in seen if key][:23] == [
-            "x", "bernoulli", "poisson", "normal", "negative", "reset", "lambda", "best", "reset", "eta1", "eta2", "gradient", "natural", "best", "reset", "mu", "sigma", "d", "forward", "likelihood", "reverse", "sample", "reset"]
+        assert [key for key in seen if key][:29] == [
+            "x", "bernoulli", "poisson", "normal", "negative", "reset", "lambda", "best", "reset", "mu", "sigma", "height", "climb", "prior", "reset", "eta1", "eta2", "gradient", "natural", "best", "reset", "mu", "sigma", "d", "forward", "likelihood", "reverse", "sample", "reset"]
         for name, key in ((name, c["key"]) for name in NAMES for c in controls(name)):
             slider = page.locator(f"explorer-{name} input[data-key={key}]")
             slider.focus()
@@ -611,7 +633,8 @@ def handle_at(page, name, index):
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-DRAGS = [("cancellation", 0, "x"), ("two-humps", 0, "sigma"), ("two-humps", 1, "mu"), ("constant-gap", 0, "lambda"), ("constant-gap", 1, "lambda")]
+DRAGS = [("cancellation", 0, "x"), ("two-humps", 0, "sigma"), ("two-humps", 1, "mu"), ("constant-gap", 0, "lambda"), ("constant-gap", 1, "lambda"),
+         ("elbo", 0, "sigma"), ("elbo", 1, "mu")]
 
 
 @pytest.mark.parametrize(("name", "index", "key"), DRAGS)
