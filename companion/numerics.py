@@ -19,7 +19,7 @@ from scipy.special import gammaln, psi
 from companion import checks
 from companion.residuals import fisher_along
 
-#: Unit roundoff of doubles: every operation is off by at most this, relative to its result.
+#: The unit roundoff of doubles, by which a result may be off, relatively, after one operation.
 UNIT = 2.0**-53
 
 
