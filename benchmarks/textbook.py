@@ -1,15 +1,23 @@
-"""Closed forms of KL divergences as they are printed in textbooks, in doubles.
+"""Closed forms of KL divergences as they are printed in textbooks, in doubles: those of `companion.numerics`, and the rest.
 
 Written with care where a textbook leaves the choice: logarithms of sums and scaled Bessel functions do not overflow.
 What is left is the subtraction of nearly equal numbers.
 """
 
 import numpy as np
-from scipy.special import betaln, expit, gammaln, i0e, i1e, logsumexp, psi, softmax
+from scipy.special import expit, gammaln, i0e, i1e, logsumexp, psi, softmax
+
+from companion.numerics import DOUBLES, TEXTBOOK
 
 
-def bernoulli(p, q):
-    return p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+def of_the_book(name):
+    """A formula of the chapter as a function of the arguments of p and then those of q."""
+
+    def formula(*arguments):
+        half = len(arguments) // 2
+        return TEXTBOOK[name](DOUBLES, arguments[:half], arguments[half:])
+
+    return formula
 
 
 def bernoulli_logits(a, b):
@@ -22,14 +30,6 @@ def categorical(p, q):
 
 def categorical_logits(a, b):
     return logsumexp(b, axis=-1) - logsumexp(a, axis=-1) - np.sum((b - a) * softmax(a, axis=-1), axis=-1)
-
-
-def poisson(a, b):
-    return a * np.log(a / b) - a + b
-
-
-def normal(m, s, n, r):
-    return np.log(r / s) + (s**2 + (m - n) ** 2) / (2 * r**2) - 0.5
 
 
 def multivariate_normal(m, cov, n, other):
@@ -47,66 +47,23 @@ def multivariate_normal_cholesky(m, lower, n, other):
     return 0.5 * (trace - m.shape[-1] + np.sum(away**2, axis=(-2, -1))) + np.sum(np.log(ratio), axis=-1)
 
 
-def geometric(p, q):
-    return np.log(p / q) + (1 - p) / p * np.log((1 - p) / (1 - q))
-
-
-def exponential(a, b):
-    return np.log(a / b) + b / a - 1
-
-
-def gamma(a, r, b, s):
-    return (a - b) * psi(a) - gammaln(a) + gammaln(b) + b * np.log(r / s) + a * (s - r) / r
-
-
-def beta(a, b, c, d):
-    return betaln(c, d) - betaln(a, b) + (a - c) * psi(a) + (b - d) * psi(b) + (c - a + d - b) * psi(a + b)
-
-
 def dirichlet(a, b):
     total, other = a.sum(axis=-1), b.sum(axis=-1)
     normalisers = gammaln(total) - gammaln(other) + np.sum(gammaln(b) - gammaln(a), axis=-1)
     return normalisers + np.sum((a - b) * (psi(a) - psi(total)[..., None]), axis=-1)
 
 
-def laplace(m, b, n, c):
-    away = np.abs(m - n)
-    return np.log(c / b) + (away + b * np.exp(-away / b)) / c - 1
-
-
 def von_mises(m, k, n, l):
     return np.log(i0e(l) / i0e(k)) + l - k + i1e(k) / i0e(k) * (k - l * np.cos(m - n))
 
 
-def inverse_gaussian(m, a, n, b):
-    return 0.5 * (np.log(a / b) - 1 + b * (m / n**2 - 2 / n + 1 / m + 1 / a))
-
-
-def weibull(k, a, _, b):
-    return (a / b) ** k - 1 - k * np.log(a / b)
-
-
 #: Constructor in `companion.families` -> function of the arguments of p and then those of q.
-FORMULAS = {
-    "Bernoulli": bernoulli,
+FORMULAS = {name: of_the_book(name) for name in TEXTBOOK} | {
     "Bernoulli.from_logits": bernoulli_logits,
     "Categorical": categorical,
     "Categorical.from_logits": categorical_logits,
-    "Binomial": lambda n, p, _, q: n * bernoulli(p, q),
-    "Poisson": poisson,
-    "Normal": normal,
     "MultivariateNormal": multivariate_normal,
     "MultivariateNormal.from_cholesky": multivariate_normal_cholesky,
-    "Geometric": geometric,
-    "NegativeBinomial": lambda r, p, _, q: r * geometric(p, q),
-    "LogNormal": normal,
-    "Exponential": exponential,
-    "Gamma": gamma,
-    "Beta": beta,
     "Dirichlet": dirichlet,
-    "Laplace": laplace,
     "VonMises": von_mises,
-    "InverseGaussian": inverse_gaussian,
-    "Pareto": lambda a, _, b, __: exponential(a, b),
-    "Weibull": weibull,
 }

@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 
 import numpy as np
-from scipy.special import gammaln, psi
+from scipy.special import betaln, gammaln, psi
 
 from companion import checks
 from companion.residuals import fisher_along
@@ -53,9 +53,11 @@ def _gamma(f, a, r, b, s):
 
 
 def _beta(f, a, b, c, d):
-    log_beta = lambda x, y: f.gammaln(x) + f.gammaln(y) - f.gammaln(x + y)
-    return log_beta(c, d) - log_beta(a, b) + (a - c) * f.psi(a) + (b - d) * f.psi(b) + (c - a + d - b) * f.psi(a + b)
+    return f.betaln(c, d) - f.betaln(a, b) + (a - c) * f.psi(a) + (b - d) * f.psi(b) + (c - a + d - b) * f.psi(a + b)
 
+
+#: The functions in which a formula is evaluated in doubles; `exact_kl` has its own.
+DOUBLES = SimpleNamespace(log=np.log, exp=np.exp, gammaln=gammaln, betaln=betaln, psi=psi, one=1)
 
 #: KL(p‖q) of each family as the textbooks print it: (functions, parameters of p, parameters of q) -> number.
 TEXTBOOK = {
@@ -107,10 +109,9 @@ def textbook_kl(p, q, dtype=float):
     >>> print(f"{textbook_kl(Poisson(1.3), q):.2e}, exactly {exact_kl(Poisson(1.3), q):.2e}")
     2.22e-16, exactly 6.50e-17
     """
-    functions = SimpleNamespace(log=np.log, exp=np.exp, gammaln=gammaln, psi=psi, one=1)
     _check_pair("textbook_kl", p, q)
     with np.errstate(all="ignore"):
-        return _evaluate(functions, p, q, lambda v: np.asarray(v, dtype=dtype)[()])
+        return _evaluate(DOUBLES, p, q, lambda v: np.asarray(v, dtype=dtype)[()])
 
 
 def _check_pair(where, p, q):
@@ -148,7 +149,7 @@ def exact_kl(p, q):
     >>> print(f"{exact_kl(Normal(0.0, 1.0), Normal(0.0, 1.0 + 2.0**-40)):.12e}")     # 2^-80, less a little
     8.271806125518e-25
     """
-    functions = SimpleNamespace(log=Decimal.ln, exp=Decimal.exp, gammaln=_log_gamma, psi=_psi, one=Decimal(1))
+    functions = SimpleNamespace(log=Decimal.ln, exp=Decimal.exp, gammaln=_log_gamma, betaln=_log_beta, psi=_psi, one=Decimal(1))
     _check_pair("exact_kl", p, q)
     if p.batch_shape or q.batch_shape:
         checks.fail("exact_kl", "shape of the batch", p.batch_shape or q.batch_shape, "()", "Call it for one pair at a time.")
@@ -173,6 +174,10 @@ def _log_gamma(a):
     series = sum(b / (k * (k - 1) * x ** (k - 1)) for k, b in zip(range(2, 82, 2), _bernoulli_numbers()))
     # ½ log 2π is left out: it cancels in every KL
     return (x - Decimal("0.5")) * x.ln() - x + series - math.prod(a + j for j in range(_SHIFT)).ln()
+
+
+def _log_beta(a, b):
+    return _log_gamma(a) + _log_gamma(b) - _log_gamma(a + b)
 
 
 def _psi(a):

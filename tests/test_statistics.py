@@ -1,6 +1,5 @@
 """Addable statistics: for every family, whatever the order and the chunks; and the digits that raw sums lose."""
 
-from fractions import Fraction
 from math import fsum
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from companion.families import FAMILIES, Categorical, Gamma, InverseGaussian, Laplace, LogNormal, MultivariateNormal, Normal, Poisson, VonMises, Weibull
 from companion.families import statistics
+from companion.numerics import exact_moments, num_acc
 from companion.remainders import phi
 from companion.residuals import residual
 
@@ -103,32 +103,7 @@ def test_data_are_not_copied_and_may_be_of_any_type():
 
 
 # --- digits ----------------------------------------------------------------------------------------------------------------
-def numacc(level):
-    """NIST StRD, univariate summary statistics, "numerical accuracy" 1–4, from the rule that NIST publishes."""
-    if level == 1:
-        return np.array([10000001.0, 10000003.0, 10000002.0])
-    base = {2: "{}.2 {}.1 {}.3".replace("{}", "1"), 3: "1000000.2 1000000.1 1000000.3", 4: "10000000.2 10000000.1 10000000.3"}[level]
-    first, low, high = map(float, base.split())
-    return np.array([first, *[low, high] * 500])
-
-
-def exact_moments(x):
-    """Mean and maximum-likelihood standard deviation of the doubles given, by rational arithmetic."""
-    values = [Fraction(float(v)) for v in x]
-    mean = sum(values) / len(values)
-    variance = sum((v - mean) ** 2 for v in values) / len(values)
-    scale = 10**60
-    root = Fraction(isqrt(variance.numerator * scale // variance.denominator), 10**30)
-    return float(mean), float(root)
-
-
-def isqrt(n):
-    from math import isqrt as root
-
-    return root(n)
-
-
-CASES = {f"NumAcc{level}": numacc(level) for level in (1, 2, 3, 4)}
+CASES = {f"NumAcc{level}": num_acc(level) for level in (1, 2, 3, 4)}
 CASES["offset 1e9"] = 1e9 + np.random.default_rng(1).normal(size=2000)
 CASES["offset 1e9, spread 1e-3"] = 1e9 + 1e-3 * np.random.default_rng(2).normal(size=2000)
 CASES["first one far away"] = np.concatenate([[-1e8], 1e9 + np.random.default_rng(3).normal(size=2000)])
@@ -142,16 +117,16 @@ def test_mean_and_sd_have_their_digits(case, chunk, monkeypatch):
     monkeypatch.setattr(statistics, "CHUNK", chunk)
     for x in (CASES[case], CASES[case][::-1]):
         third = max(1, len(x) // 3)
-        mean, sd = exact_moments(x)
+        mean, sd = map(float, exact_moments(x))
         for found in (Normal.fit(x), Normal.fit(Normal.statistics(x[:third]) + Normal.statistics(x[third:])),
                       Normal.fit(sum(Normal.statistics(x[i : i + third]) for i in range(0, len(x), third)))):
             assert_allclose([found.mean(), found.sd], [mean, sd], rtol=1e-13)
 
 
-def test_certified_values_of_numacc():
+def test_certified_values_of_num_acc():
     """NIST's certified values, which are for the decimals, not for the doubles next to them."""
     for level, mean, sd, digits in ((1, 10000002, 1.0, 13), (2, 1.2, 0.1, 13), (3, 1000000.2, 0.1, 8), (4, 10000000.2, 0.1, 7)):
-        x = numacc(level)
+        x = num_acc(level)
         fit = Normal.fit(x)
         assert_allclose(fit.mean(), mean, rtol=1e-14)
         assert_allclose(fit.sd * np.sqrt(len(x) / (len(x) - 1)), sd, rtol=10.0**-digits)
@@ -159,8 +134,8 @@ def test_certified_values_of_numacc():
 
 def test_raw_moments_would_fail():
     """What the shift is for: on NumAcc4 the raw second moment has no digit of the variance, even summed exactly."""
-    x = numacc(4)
-    exact = exact_moments(x)[1] ** 2
+    x = num_acc(4)
+    exact = float(exact_moments(x)[1] ** 2)
     raw = fsum(x * x) / len(x) - (fsum(x) / len(x)) ** 2
     assert abs(raw / exact - 1) > 0.1
     assert_allclose(Normal.fit(x).variance(), exact, rtol=1e-13)

@@ -9,12 +9,12 @@ from scipy.special import betaln, xlog1py, xlogy
 from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
-from companion.families.dirichlet import Dirichlet
-from companion.families.statistics import ShiftedMoments, weighted_sum
+from companion.families.dirichlet import Dirichlet, MeanLogs
+from companion.families.statistics import weighted_sum
 from companion.remainders import phi
 
 
-class Beta(ShiftedMoments, ExponentialFamily):
+class Beta(MeanLogs, ExponentialFamily):
     r"""Beta distribution on (0, 1): the Dirichlet distribution of (x, 1 − x).
 
     .. math::
@@ -156,15 +156,3 @@ class Beta(ShiftedMoments, ExponentialFamily):
             away -= centre
             columns.append((weighted_sum(away, weights), away @ (away if weights is None else np.multiply(away, weights, out=work[1]))))
         return tuple(map(np.array, zip(*columns)))
-
-    @classmethod
-    def _mean_statistic(cls, statistics):
-        return cls._mean_and_variance(statistics)[0]
-
-    @classmethod
-    def _estimate(cls, statistics):
-        mean, variance = cls._mean_and_variance(statistics)
-        if not variance.any():
-            checks.fail("Beta.fit", "variance of log x", 0.0, "observations that differ",
-                        "With all observations equal the likelihood grows without bound as a and b rise: no maximum exists.")
-        return cls.from_mean_parameters(mean)

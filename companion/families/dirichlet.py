@@ -14,7 +14,23 @@ from companion.families.statistics import ShiftedMoments
 from companion.remainders import phi
 
 
-class Dirichlet(ShiftedMoments, ExponentialFamily):
+class MeanLogs(ShiftedMoments):
+    """Families fitted to means of logarithms; the squares tell whether all observations are equal."""
+
+    @classmethod
+    def _mean_statistic(cls, statistics):
+        return cls._mean_and_variance(statistics)[0]
+
+    @classmethod
+    def _estimate(cls, statistics):
+        mean, variance = cls._mean_and_variance(statistics)
+        if not variance.any():
+            checks.fail(f"{cls.__name__}.fit", "variance of log x", 0.0, "observations that differ",
+                        "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.")
+        return cls.from_mean_parameters(mean)
+
+
+class Dirichlet(MeanLogs, ExponentialFamily):
     r"""Dirichlet distribution on the vectors of d positive numbers that sum to one.
 
     .. math::
@@ -189,18 +205,6 @@ class Dirichlet(ShiftedMoments, ExponentialFamily):
 
     def _moment_variable(self, x, out):
         return np.log(x, out=out)
-
-    @classmethod
-    def _mean_statistic(cls, statistics):
-        return cls._mean_and_variance(statistics)[0]
-
-    @classmethod
-    def _estimate(cls, statistics):
-        mean, variance = cls._mean_and_variance(statistics)
-        if not variance.any():
-            checks.fail("Dirichlet.fit", "variance of log x", 0.0, "observations that differ",
-                        "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.")
-        return cls.from_mean_parameters(mean)
 
 
 def divergence(p, q):
