@@ -8,6 +8,7 @@ singular there has mass closer to the end than doubles can tell apart), kinks an
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -70,7 +71,8 @@ class _Scipy(_Density):
         from_low, from_high = _FROM_ENDS.get(key, (None, None))
         self.from_low = from_low and (lambda y: from_low(y, *shapes))
         self.from_high = from_high and (lambda y: from_high(y, *shapes))
-        self.a, self.b = (float(v) for v in ((-np.pi, np.pi) if key == "vonmises" else dist._get_support(*shapes)))
+        self.circular = key == "vonmises"
+        self.a, self.b = (float(v) for v in ((-np.pi, np.pi) if self.circular else dist._get_support(*shapes)))
         self.low, self.high = self.a * self.scale + self.loc, self.b * self.scale + self.loc
         if isinstance(dist, infrastructure.rv_sample):
             self.atoms = np.asarray(dist.xk, dtype=float) + self.loc
@@ -81,6 +83,16 @@ class _Scipy(_Density):
         self.kinks = tuple(float(z) * self.scale + self.loc for z in _KINKS.get(key, lambda *s: ())(*shapes))
         if isinstance(dist, stats.rv_histogram):
             self.kinks = tuple(np.asarray(dist._hbins) * self.scale + self.loc)
+
+    def on_turn_of(self, other):
+        """The same circular density on the turn of the circle on which `other` is written."""
+        if self.low == other.low:
+            return self
+        new, turn = copy.copy(self), 2 * np.pi * self.scale
+        new.low, new.high = other.low, other.high
+        new.a, new.b = (new.low - self.loc) / self.scale, (new.high - self.loc) / self.scale
+        new.locate([new.low + (x - new.low) % turn for x in self.features])
+        return new
 
     def landmarks(self, dist, shapes):
         """Quantiles where they are cheap, else mean and standard deviation where scipy has a formula for them."""
@@ -110,7 +122,7 @@ class _Scipy(_Density):
                 return np.where(-s <= self.b - self.a, self.from_high(-s), -np.inf) - math.log(self.scale)
             z = s + (self.a if c == self.low else self.b if c == self.high else (c - self.loc) / self.scale)
             value = self.standard(z) - math.log(self.scale)
-        return np.where((z >= self.a) & (z <= self.b), value, -np.inf)
+        return value if self.circular else np.where((z >= self.a) & (z <= self.b), value, -np.inf)
 
     def resolution(self, c):
         if (c == self.low and self.from_low) or (c == self.high and self.from_high):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from companion.families import Mixture, Normal, Poisson
+from companion.families import Mixture, Normal, Poisson, VonMises
 from companion.quadrature import Estimate, QuadratureError, as_distribution, cross_entropy, entropy, expectation, kl_divergence
 
 PAIRS = json.loads((Path(__file__).parent / "data" / "kl_pairs.json").read_text())
@@ -339,3 +339,14 @@ def test_underflowing_density_is_not_taken_for_zero():
 def test_as_distribution_takes_its_own_result():
     d = as_distribution(stats.norm())
     assert as_distribution(d) is d
+
+
+def test_angles_may_be_written_on_different_turns():
+    """The supports (μ − π, μ + π) of two von Mises distributions differ as intervals, but not as turns of the circle."""
+    rng = np.random.default_rng(12)
+    for _ in range(20):
+        p, q = (VonMises(rng.uniform(-6, 6), np.exp(rng.normal(0, 2))) for _ in range(2))
+        for function in (kl_divergence, cross_entropy):
+            value, error, _ = function(p, q)
+            assert abs(value - getattr(p, function.__name__)(q)) <= error + 1e-12 * abs(value)
+    assert abs(kl_divergence(stats.vonmises(2.0, loc=0.3), stats.vonmises(2.5, loc=0.5)).value / VonMises(0.3, 2.0).kl_divergence(VonMises(0.5, 2.5)) - 1) < 1e-12
