@@ -107,7 +107,7 @@ class VAE:
             checks.fail("VAE", "beta", beta, "a number, at least 0", "Pass the weight of the rate, e.g. 1.0.")
         if latent_term not in ("kl", "sampled", "nll"):
             checks.fail("VAE", "latent_term", latent_term, '"kl", "sampled" or "nll"', 'Pass "kl" for the evidence lower bound.')
-        if dtype not in ("float64", "float32", float, np.float32):
+        if dtype not in ("float64", "float32", float, np.float64, np.float32):
             checks.fail("VAE", "dtype", dtype, '"float64" or "float32"', 'Pass "float32" for speed.')
         rng = checks.generator("VAE", rng)
         self.pixels, self.hidden, self.latent, self.trials = map(int, sizes.values())
@@ -351,7 +351,7 @@ class VAE:
     def save(self, file):
         """Write weights, settings, history and the state of Adam to `file` (a path or a binary file): numpy arrays, no code."""
         settings = {name: getattr(self, name) for name in self._settings} | {"dtype": self.dtype.name, "steps": self._adam.t}
-        with open(file, "wb") if isinstance(file, (str, Path)) else nullcontext(file) as target:
+        with _opened(file, "wb") as target:
             np.savez(target, vae=json.dumps(settings), theta=self.theta.flat, m=self._adam.m, v=self._adam.v, **self.history)
 
     @classmethod
@@ -365,12 +365,20 @@ class VAE:
         >>> bool(np.all(VAE.load(file).theta.flat == vae.theta.flat))
         True
         """
-        with np.load(file, allow_pickle=False) as stored:
-            if not hasattr(stored, "files") or "vae" not in stored.files:
-                checks.fail("VAE.load", "file", str(file), "a file that VAE.save has written", "Train a VAE and save it.")
-            settings = json.loads(str(stored["vae"]))
-            steps = settings.pop("steps")
-            vae = cls(**settings)
-            vae.theta.flat[:], vae._adam.m[:], vae._adam.v[:] = stored["theta"], stored["m"], stored["v"]
-            vae._adam.t, vae.history = steps, {name: stored[name].tolist() for name in vae.history}
+        with _opened(file, "rb") as source:
+            try:
+                stored = dict(np.load(source, allow_pickle=False))
+            except (ValueError, TypeError, EOFError):
+                stored = {}
+        if "vae" not in stored:
+            checks.fail("VAE.load", "file", str(file), "a file that VAE.save has written", "Train a VAE and save it.")
+        settings = json.loads(str(stored["vae"]))
+        steps = settings.pop("steps")
+        vae = cls(**settings)
+        vae.theta.flat[:], vae._adam.m[:], vae._adam.v[:], vae._adam.t = stored["theta"], stored["m"], stored["v"], steps
+        vae.history = {name: stored[name].tolist() for name in vae.history}
         return vae
+
+
+def _opened(file, mode):
+    return open(file, mode) if isinstance(file, (str, Path)) else nullcontext(file)
