@@ -10,7 +10,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = yaml.safe_load((ROOT / "book" / "ledger.yml").read_text(encoding="utf-8"))
-PAID = [row for row in ROWS if row["status"] == "paid"]
+PAID = [row for row in ROWS if row["status"] == "paid" and "reading" not in row]
+READING = [row for row in ROWS if "reading" in row]
 KEYS = {"id", "source", "claim", "status", "derivation", "computed", "checked", "figure", "exercise"}
 EXPECTED = (
     {f"N{i}" for i in range(1, 10)} | {f"P{i}" for i in range(1, 10)} | {f"Q{i}" for i in range(1, 10)} | {f"B{i}" for i in range(1, 11)}
@@ -39,7 +40,8 @@ def test_has_every_row_once_with_its_source():
         assert row["source"] == SOURCES[row["id"][0]]
         assert row["status"] in ("paid", "open")
         assert len(row["claim"]) > 20
-        assert set(row) == (KEYS if row["status"] == "paid" else {"id", "source", "claim", "status"})
+        stated = {"id", "source", "claim", "status"}
+        assert set(row) == (stated | {"reading", "checked"} if row in READING else KEYS if row["status"] == "paid" else stated)
 
 
 each_paid = pytest.mark.parametrize("row", PAID, ids=[row["id"] for row in PAID])
@@ -76,8 +78,20 @@ def test_checks_are_a_claim_cell_and_a_test(row):
         code = next("".join(c["source"]) for c in NOTEBOOKS[chapter]["cells"] if c["id"] == identifier)
         assert re.search(r"claims\.\w+\(|assert", code), f"{entry} asserts nothing"
     for entry in tests:
-        file, name = entry.split("::")
-        body = (ROOT / file).read_text(encoding="utf-8")
-        match = re.search(rf"^def {name}\(.*?(?=^def |^class |^@|\Z)", body, re.M | re.S)
-        assert match, f"{entry} does not exist"
-        assert re.search(r"assert|raises", match.group()), f"{entry} asserts nothing"
+        assert_that_test_asserts(entry)
+
+
+def assert_that_test_asserts(entry):
+    file, name = entry.split("::")
+    body = (ROOT / file).read_text(encoding="utf-8")
+    match = re.search(rf"^def {name}\(.*?(?=^def |^class |^@|\Z)", body, re.M | re.S)
+    assert match, f"{entry} does not exist"
+    assert re.search(r"assert|raises", match.group()), f"{entry} asserts nothing"
+
+
+def test_the_request_for_reading_names_every_question_of_the_list():
+    assert [row["id"] for row in READING] == ["Q9"] and READING[0]["status"] == "paid"
+    text = (ROOT / "book" / "reading.md").read_text(encoding="utf-8")
+    assert READING[0]["reading"] == re.findall(r"^\((read-[\w-]+)\)=$", text, re.M)
+    for entry in READING[0]["checked"]:
+        assert_that_test_asserts(entry)

@@ -142,6 +142,20 @@ def mend_tables(soup):
         text.clear()
         for index, part in enumerate(parts):
             text.extend([soup.new_tag("wbr"), part] if index else [part])
+    for table in soup.select("table.folding"):
+        fold(table)
+
+
+def fold(table):
+    """On a phone each row becomes a block: cells say their column, and roles keep it a table for screen readers."""
+    heads = [" ".join(head.get_text().split()) for head in table.select("thead th")]
+    roles = {"thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "th": "columnheader", "td": "cell"}
+    table["role"] = "table"
+    for tag in table.find_all(list(roles)):
+        tag["role"] = roles[tag.name]
+    for row in table.select("tbody tr"):
+        for head, cell in zip(heads, row.find_all("td")):
+            cell["data-label"] = head
 
 
 def mend_accessibility(soup):

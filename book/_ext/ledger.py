@@ -14,7 +14,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 LEDGER = Path(__file__).resolve().parent.parent / "ledger.yml"
-ROLES = {"eq": "eq", "def": "prf:ref", "thm": "prf:ref", "prop": "prf:ref", "fig": "numref", "ex": "ref"}
+ROLES = {"eq": "eq", "def": "prf:ref", "thm": "prf:ref", "prop": "prf:ref", "fig": "numref", "tab": "numref", "ex": "ref", "read": "ref"}
 
 
 def rows():
@@ -40,7 +40,7 @@ def checks(entries):
             chapters.setdefault(chapter, []).append(f"`{cell}`")
     tests = [f"`{entry.split('::')[-1]}`" for entry in entries if "::" in entry]
     cells = "; ".join(f"the cells {', '.join(names)} of {{doc}}`{chapter}`" for chapter, names in chapters.items())
-    return f"{cells}, and the tests {', '.join(tests)}"
+    return f"{cells}{', and ' * bool(cells)}the tests {', '.join(tests)}"
 
 
 def lines_of(row):
@@ -48,6 +48,9 @@ def lines_of(row):
     yield f"**{row['id']}** · {row['claim']}"
     if row["status"] == "open":
         yield ": *Open.*"
+        return
+    if "reading" in row:
+        yield f": *Paid.* Answered in {many('reading', reference)}; checked by {checks(row['checked'])}."
         return
     yield (
         f": *Paid.* Derived in {many('derivation', reference)}; computed by {many('computed', function)}; "

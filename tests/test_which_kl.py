@@ -1,0 +1,151 @@
+"""The page "Which KL is this?": its table is complete and consistent, and its identities hold for random inputs."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from scipy import optimize, stats
+from scipy.special import log_softmax, softmax
+
+from companion import cross_entropy, entropy, kl_divergence, log_likelihood
+from companion.families import Normal
+
+CELLS = json.loads((ROOT / "book" / "which-kl.ipynb").read_text(encoding="utf-8"))["cells"]
+PAGE = "\n".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "markdown")
+ROWS = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in PAGE.splitlines() if line.startswith("| {ref}")]
+ENTRIES = dict(re.findall(r"^\((which-[\w-]+)\)=\n### (.*?)(?=^\(which-|^## |\Z)", PAGE, re.M | re.S))
+each_row = pytest.mark.parametrize("row", ROWS, ids=[re.search(r"`(.*?) <", row[0])[1] for row in ROWS])
+each_seed = pytest.mark.parametrize("seed", range(20))
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+@each_row
+def test_row_has_every_column_and_the_direction_follows_from_what_is_changed(row):
+    assert len(row) == 6 and all(row)
+    name, pair, first, second, direction, _ = row
+    assert "mathrm{KL}" in pair and pair.count(r"\Vert") >= 1
+    direction, _, needs = direction.partition(": ")
+    assert needs
+    changed = tuple("changed" in side or "weighted" in side for side in (first, second))
+    assert direction == {(False, True): "forward", (True, False): "reverse", (True, True): "both", (False, False): "none"}[changed]
+    for side in (first, second):
+        assert re.search("changed|weighted|fixed|^data|^made", side), f"{name}: say where {side} comes from"
+
+
+@each_row
+def test_verdict_follows_from_the_three_questions(row):
+    *_, first, second, direction, verdict = (cell.replace("*", "") for cell in row)
+    if verdict.startswith("yes"):
+        assert first.startswith("data") and direction.startswith("forward")
+    elif verdict == "of made data":
+        assert first.startswith("made") and direction.startswith("forward")
+    elif verdict == "bound":
+        assert first.startswith("data") and "model, changed" in second
+    else:
+        assert verdict.startswith("no")
+        # reverse, a measurement, or more than this one KL is minimised
+        assert not direction.startswith("forward") or "," in verdict
+
+
+@each_row
+def test_row_leads_to_an_entry_with_a_source_and_a_check(row):
+    label = re.search(r"<(which-[\w-]+)>`", row[0])[1]
+    entry = ENTRIES[label]
+    assert "{cite:" in entry
+    position = next(i for i, cell in enumerate(CELLS) if f"({label})=" in "".join(cell["source"]))
+    check = CELLS[position + 1]
+    assert check["cell_type"] == "code" and f"which-{check['id']}" == label
+    assert "✓" in "".join("".join(output.get("text", "")) for output in check["outputs"])
+
+
+def test_every_entry_has_a_row_and_leads_into_the_book():
+    linked = {re.search(r"<(which-[\w-]+)>`", row[0])[1] for row in ROWS}
+    assert linked == set(ENTRIES)
+    for label, entry in ENTRIES.items():
+        assert re.search(r"\{(doc|eq|prf:ref|numref|ref)\}`|In the book: ", entry), label
+
+
+# --- its identities -----------------------------------------------------------------------------------------------
+@each_seed
+def test_nll_of_labels_is_entropy_plus_kl_at_each_input(seed):
+    """Labels written out one by one and scored by scipy's softmax, against the table of frequencies."""
+    rng = np.random.default_rng(seed)
+    inputs, classes = rng.integers(2, 6), rng.integers(2, 5)
+    x, y = rng.integers(inputs, size=60), rng.integers(classes, size=60)
+    logits = rng.normal(size=(inputs, classes))
+    by_label = -np.mean([np.log(softmax(logits[i])[k]) for i, k in zip(x, y)])
+    expected = 0.0
+    for i in np.unique(x):
+        share = np.bincount(y[x == i], minlength=classes) / np.sum(x == i)
+        expected += np.mean(x == i) * (entropy(share) + kl_divergence(share, softmax(logits[i])))
+    np.testing.assert_allclose(expected, by_label, rtol=1e-12)
+
+
+@each_seed
+def test_squared_error_is_the_nll_of_a_normal(seed):
+    rng = np.random.default_rng(seed)
+    x, sd = rng.normal(size=30), rng.uniform(0.5, 2)
+    y = 1.5 * x + rng.normal(size=30)
+    slopes = rng.normal(size=8)
+    nll = [-sum(Normal(slope * a, sd).log_prob(b) for a, b in zip(x, y)) for slope in slopes]
+    squares = [np.sum((y - slope * x) ** 2) / (2 * sd**2) for slope in slopes]
+    np.testing.assert_allclose(np.subtract(nll, squares), 30 * np.log(sd * np.sqrt(2 * np.pi)), rtol=1e-10)
+    fitted = optimize.minimize_scalar(lambda s: -sum(Normal(s * a, sd).log_prob(b) for a, b in zip(x, y)), bracket=(0, 3)).x
+    np.testing.assert_allclose(fitted, (x @ y) / (x @ x), rtol=1e-6)
+
+
+@each_seed
+def test_only_a_fixed_first_argument_leaves_the_entropy_out(seed):
+    """Forward: KL and cross-entropy rank models alike. Reverse: they do not, and cross-entropy alone wants a point."""
+    rng = np.random.default_rng(seed)
+    fixed, candidates = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5), size=300)
+    np.testing.assert_array_equal(np.argsort(cross_entropy(fixed, candidates)), np.argsort(kl_divergence(fixed, candidates)))
+    np.testing.assert_allclose(kl_divergence(fixed, candidates), np.sum(fixed * np.log(fixed / candidates), axis=1), rtol=1e-10)
+    best = optimize.minimize(lambda z: cross_entropy(softmax(z), fixed), np.log(fixed), method="Nelder-Mead", options={"maxiter": 4000}).x
+    assert softmax(best)[np.argmax(fixed)] > 0.99
+    np.testing.assert_allclose(kl_divergence(candidates, fixed), cross_entropy(candidates, fixed) - stats.entropy(candidates, axis=1), rtol=1e-9)
+
+
+@each_seed
+def test_joint_kl_is_kl_of_the_data_plus_kl_to_the_posterior(seed):
+    rng = np.random.default_rng(seed)
+    data, model, encoder = rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(12)).reshape(4, 3), rng.dirichlet(np.ones(3), size=4)
+    by_sum = sum(data[i] * encoder[i, k] * np.log(data[i] * encoder[i, k] / model[i, k]) for i in range(4) for k in range(3))
+    evidence = model.sum(axis=1)
+    parts = kl_divergence(data, evidence) + data @ kl_divergence(encoder, model / evidence[:, None])
+    np.testing.assert_allclose(parts, by_sum, rtol=1e-10)
+    assert kl_divergence(data, evidence) <= by_sum
+
+
+@each_seed
+def test_best_policy_under_a_kl_penalty(seed):
+    rng = np.random.default_rng(seed)
+    reference, reward, beta = rng.dirichlet(np.ones(5)), rng.normal(size=5), rng.uniform(0.3, 3)
+    objective = lambda z: softmax(z) @ reward - beta * np.sum(softmax(z) * (log_softmax(z) - np.log(reference)))
+    found = optimize.minimize(lambda z: -objective(z), np.zeros(5), options={"gtol": 1e-9})
+    best = reference * np.exp(reward / beta)
+    np.testing.assert_allclose(softmax(found.x), best / best.sum(), atol=1e-5)
+    np.testing.assert_allclose(-found.fun, beta * np.log(best.sum()), rtol=1e-9)
+    policy = rng.dirichlet(np.ones(5))
+    value = policy @ reward - beta * kl_divergence(policy, reference)
+    np.testing.assert_allclose(value, beta * np.log(best.sum()) - beta * kl_divergence(policy, best / best.sum()), rtol=1e-9, atol=1e-12)
+
+
+@each_seed
+def test_smallest_kl_under_a_moment_constraint_is_the_largest_log_likelihood(seed):
+    """Primal by a constrained search over p, dual as the likelihood of data with that mean."""
+    rng = np.random.default_rng(seed)
+    u, start = np.arange(5.0), rng.dirichlet(2 * np.ones(5))
+    x = rng.integers(5, size=40)
+    goal = x.mean()
+    constraints = [{"type": "eq", "fun": lambda p: p.sum() - 1}, {"type": "eq", "fun": lambda p: p @ u - goal}]
+    primal = optimize.minimize(lambda p: np.sum(p * np.log(p / start)), start, method="SLSQP", bounds=[(1e-9, 1)] * 5,
+                               constraints=constraints, options={"ftol": 1e-14, "maxiter": 500}).x
+    member = lambda eta: stats.rv_discrete(values=(u, softmax(eta * u + np.log(start))))
+    relative = lambda eta: (log_likelihood(member(eta)(), x) - np.sum(np.log(start[x]))) / x.size
+    dual = optimize.minimize_scalar(lambda eta: -relative(eta), bounds=(-10, 10), method="bounded", options={"xatol": 1e-9})
+    np.testing.assert_allclose(kl_divergence(primal / primal.sum(), start), -dual.fun, atol=1e-6)
