@@ -16,6 +16,7 @@ import numpy as np
 from scipy import integrate, stats
 
 import companion
+from companion import latent
 from companion.datasets import horse_kicks, old_faithful
 from companion.divergence import two_humps
 from companion.families import MultivariateNormal, Normal, Poisson
@@ -26,6 +27,7 @@ DISTANCES, MEANS, SDS = (0, 1, 2.5, 4.9, 6, 8), (-6, -2.7, 0, 0.35, 3, 6), (0.4,
 RATES = (0.1, 0.25, 0.5, 0.61, 0.8, 1.2, 1.55, 2.0)
 SEEDS = (1, 2, 99)
 COUNTS = (109, 65, 22, 3, 1)
+HEIGHTS, GUESS_MEANS, GUESS_SDS = (-1, 0.5, 1.5, 3), (-2.5, -0.3, 0.8, 1.6), (0.1, 0.3, 0.7, 1.5)
 DECODERS, ENCODERS = ((0.0, 0.4), (1.2, 1.2), (3.0, 0.4), (1.7, 3.0)), ((0.0, 0.05), (0.2, 0.9), (1.25, 1.5), (0.45, 0.3))
 FIRST, SECOND = (-1, -0.45, 0, 0.05, 0.5, 1), (-1, -0.6, -0.2715, -0.2, -0.1)
 
@@ -162,6 +164,31 @@ def residual_by_quadrature(eta1, eta2):
     }
 
 
+def elbo(mu, sigma, height):
+    """Companion's numbers for the explorer of the lower bound, at one state."""
+    given, q = latent.gaussian_decoder([[0.1, height]], latent.arch, 0.5), Normal(mu, sigma)
+    logp = float(latent.evidence_on_grid(given, 1, 0.02).value[0])
+    bound, prior = float(latent.elbo(given, q).value[0]), float(q.kl_divergence(Normal(0.0, 1.0)))
+    return {"logp": logp, "elbo": bound, "gap": logp - bound, "fit": bound + prior, "prior": prior}
+
+
+def elbo_by_quadrature(mu, sigma, height):
+    """The same by SciPy alone; the gap as the integral of q (posterior/q − 1 − log(posterior/q)), never negative."""
+    given = lambda z: stats.norm.logpdf(0.1, z, 0.5) + stats.norm.logpdf(height, z * z, 0.5)
+    prior, q = stats.norm, stats.norm(mu, sigma)
+
+    def integral(f, *more):
+        cuts = sorted({*np.linspace(-5, 5, 41), *(mu + sigma * np.linspace(-12, 12, 25)), *more})
+        return sum(integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-12, limit=200)[0] for a, b in itertools.pairwise(cuts))
+
+    logp = np.log(integral(lambda z: np.exp(given(z) + prior.logpdf(z))))
+    log_ratio = lambda z: given(z) + prior.logpdf(z) - logp - q.logpdf(z)
+    gap = integral(lambda z: np.exp(q.logpdf(z) + log_ratio(z)) - q.pdf(z) * (1 + log_ratio(z)))
+    fit = integral(lambda z: q.pdf(z) * given(z))
+    rest = integral(lambda z: q.pdf(z) * (q.logpdf(z) - prior.logpdf(z)))
+    return {"logp": logp, "elbo": fit - rest, "gap": gap, "fit": fit, "prior": rest}
+
+
 def vae(w, sd, v, tau):
     """Companion's numbers for the fourth explorer, at one state: data N(0, 2²), decoder N(w z, sd²), encoder N(v x, tau²)."""
     parts = objective_parts(LinearVAE([[w]], [0.0], sd, [[v]], [0.0], [tau]), MultivariateNormal([0.0], [[4.0]]))
@@ -201,7 +228,7 @@ def rounded(value):
 
 
 def build():
-    reference = {"two-humps": [], "constant-gap": [], "residual": [], "vae-kls": [], "old-faithful": [rounded(waits())]}
+    reference = {"two-humps": [], "constant-gap": [], "residual": [], "elbo": [], "vae-kls": [], "old-faithful": [rounded(waits())]}
     for number, (d, mu, sigma) in enumerate(itertools.product(DISTANCES, MEANS, SDS)):
         seed = SEEDS[number % len(SEEDS)]
         ours, theirs = humps(d, mu, sigma), humps_by_quadrature(d, mu, sigma)
@@ -219,6 +246,11 @@ def build():
         for key, value in ours.items():
             np.testing.assert_allclose(value, theirs[key], rtol=1e-10, atol=1e-11, err_msg=f"{key} at {eta1, eta2}")
         reference["residual"].append({"state": {"eta1": eta1, "eta2": eta2}, "numbers": rounded(ours)})
+    for mu, sigma, height in itertools.product(GUESS_MEANS, GUESS_SDS, HEIGHTS):
+        ours, theirs = elbo(mu, sigma, height), elbo_by_quadrature(mu, sigma, height)
+        for key, value in ours.items():
+            np.testing.assert_allclose(value, theirs[key], rtol=1e-9, atol=1e-9, err_msg=f"{key} at {mu, sigma, height}")
+        reference["elbo"].append({"state": {"mu": mu, "sigma": sigma, "height": height}, "numbers": rounded(ours)})
     for (w, sd), (v, tau) in itertools.product(DECODERS, ENCODERS):
         ours, theirs = vae(w, sd, v, tau), vae_by_quadrature(w, sd, v, tau)
         for key, value in ours.items():

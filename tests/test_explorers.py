@@ -33,11 +33,13 @@ REFERENCE = json.loads(maker.TARGET.read_text(encoding="utf-8"))
 NAMES = explorer.names()
 MINUS = "−"
 SPOKEN = {"two-humps": ["forward", "reverse", "loglik"], "constant-gap": ["cross", "kl", "gap"], "residual": ["loglik", "kl"],
+          "elbo": ["logp", "elbo", "gap"],
           "vae-kls": ["loss", "distortion", "rate", "entropy", "likelihood", "gap"]}
 SHOWN = {  # the numbers of the readout with the decimals of each
     "two-humps": {"forward": 4, "reverse": 4, "loglik": 4, "expected": 4},
     "constant-gap": {"cross": 4, "kl": 4, "gap": 4, "slope": 3, "loglik": 2},
     "residual": {"eta": 3, "model": 3, "data": 3, "residual": 3, "loglik": 4, "kl": 4},
+    "elbo": {"logp": 4, "elbo": 4, "gap": 4, "fit": 4, "prior": 4},
     "vae-kls": {"rate": 4, "entropy": 4, "distortion": 4, "likelihood": 4, "loss": 4, "gap": 4},
 }
 
@@ -79,6 +81,7 @@ def test_reference_is_what_companion_computes_today():
         for key, value in fresh.items():
             np.testing.assert_allclose(row["numbers"][key], value, rtol=1e-9, atol=1e-10, err_msg=f"{key} at {row['state']}")
     for name, fresh_numbers in (("constant-gap", lambda state: maker.gap(state["lambda"])), ("residual", lambda state: maker.residual(**state)),
+                                ("elbo", lambda state: maker.elbo(**state)),
                                 ("vae-kls", lambda state: maker.vae(**state))):
         for row in REFERENCE[name]:
             fresh = {key: value for key, value in fresh_numbers(row["state"]).items() if key != "joint"}
@@ -112,6 +115,25 @@ def test_kl_is_never_negative_and_zero_where_the_two_are_equal():
         d, mu, sigma = rng.uniform([0, -6, 0.4], [8, 6, 6])
         numbers = model("two-humps", {"d": d, "mu": mu, "sigma": sigma, "seed": 1})
         assert numbers["forward"] > -1e-13 and numbers["reverse"] > -1e-13
+
+
+# --- the lower bound ----------------------------------------------------------------------------------------------
+STATES = [(mu, sigma, height) for mu in (-2.0, -0.3, 0.8, 1.6) for sigma in (0.15, 0.7, 1.4) for height in (-1, 0.5, 1.5, 3)]
+
+
+@pytest.mark.parametrize(("mu", "sigma", "height"), STATES)
+def test_bound_and_gap_make_the_log_evidence_and_the_climb_ends_on_a_top(mu, sigma, height):
+    state = {"mu": mu, "sigma": sigma, "height": height}
+    numbers = model("elbo", state)
+    assert numbers["elbo"] + numbers["gap"] == pytest.approx(numbers["logp"], abs=1e-9 * (1 + abs(numbers["elbo"])))
+    assert numbers["fit"] - numbers["prior"] == pytest.approx(numbers["elbo"], abs=1e-9)
+    after, note = act("elbo", "climb", state)
+    top = model("elbo", after)
+    assert top["elbo"] >= numbers["elbo"] and f"{abs(numbers['elbo']):.4f}" in note
+    assert -2.5 < after["mu"] < 2.5 and 0.1 < after["sigma"] < 1.5, "within the reach of the sliders"
+    for h in (1e-3, -1e-3):
+        assert model("elbo", after | {"mu": after["mu"] + h})["elbo"] < top["elbo"]
+        assert model("elbo", after | {"sigma": after["sigma"] * (1 + h)})["elbo"] < top["elbo"]
 
 
 # --- the residual -------------------------------------------------------------------------------------------------
@@ -473,7 +495,7 @@ def test_directive_without_html(tmp_path, builder):
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(("directive", "message"), [
-    ("```{explorer} three-humps\n```", 'no explorer is called "three-humps"; there are: constant-gap, residual, two-humps'),
+    ("```{explorer} three-humps\n```", 'no explorer is called "three-humps"; there are: constant-gap, elbo, residual, two-humps'),
     ('```{explorer} two-humps\n:state: {"width": 2}\n```', 'no number "width" in its state (d, mu, sigma, seed)'),
     ("```{explorer} two-humps\n:state: d = 3\n```", "the state does not work"),
 ])
@@ -576,8 +598,8 @@ def test_keyboard_alone(browser, playground):
         for _ in range(30):
             page.keyboard.press("Tab")
             seen.append(page.evaluate("(e => e.dataset.key || e.dataset.action || '')(document.activeElement)"))
-        assert [key for key in seen if key][:17] == [
-            "lambda", "best", "reset", "eta1", "eta2", "gradient", "natural", "best", "reset", "mu", "sigma", "d", "forward", "likelihood", "reverse", "sample", "reset"]
+        assert [key for key in seen if key][:23] == [
+            "lambda", "best", "reset", "mu", "sigma", "height", "climb", "prior", "reset", "eta1", "eta2", "gradient", "natural", "best", "reset", "mu", "sigma", "d", "forward", "likelihood", "reverse", "sample", "reset"]
         for name, key in ((name, c["key"]) for name in NAMES for c in controls(name)):
             slider = page.locator(f"explorer-{name} input[data-key={key}]")
             slider.focus()
@@ -605,7 +627,8 @@ def handle_at(page, name, index):
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-DRAGS = [("two-humps", 0, "sigma"), ("two-humps", 1, "mu"), ("constant-gap", 0, "lambda"), ("constant-gap", 1, "lambda"), ("vae-kls", 1, "w")]
+DRAGS = [("two-humps", 0, "sigma"), ("two-humps", 1, "mu"), ("constant-gap", 0, "lambda"), ("constant-gap", 1, "lambda"),
+         ("elbo", 0, "sigma"), ("elbo", 1, "mu"), ("vae-kls", 1, "w")]
 
 
 @pytest.mark.parametrize(("name", "index", "key"), DRAGS)
