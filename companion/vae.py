@@ -25,7 +25,7 @@ class _Buffers(NamedTuple):
 
     encoder: Workspace
     decoder: Workspace
-    h: np.ndarray
+    scratch: np.ndarray
 
 
 class VAE:
@@ -123,46 +123,44 @@ class VAE:
         self.history = {"objective": [], "elbo": [], "distortion": [], "rate": []}
 
     # --- the objective and its gradient
-    def _forward_and_backward(self, f, noise, work):
-        """Write the gradient per image, for images f = x/N − 1/2 and noise ε. Return D without the binomial coefficients,
+    def _forward_and_backward(self, g, noise, work):
+        """Write the gradient per image, for images g = 2x/N − 1 and noise ε. Return D without the binomial coefficients,
         R, and the term that β multiplies, each summed over images."""
-        n, k, trials = len(f), self.latent, self.trials
+        n, k, N = len(g), self.latent, self.trials
         # encode: z = m + τ ε
-        code = self._encoder.forward(f, work.encoder)
+        code = self._encoder.forward(g, work.encoder)
         m, log_tau = code[:, :k].copy(), code[:, k:].copy()
         tau = np.exp(log_tau)
         away = tau * noise
         z = m + away
-        # decode: log-odds l, p = (1 + t)/2 with t = tanh(l/2)
-        l = self._decoder.forward(z, work.decoder)
-        h, t = work.h, work.decoder.d[-1]
-        np.multiply(l, 0.5, out=h)
+        # decode: half the log-odds h, p = (1 + t)/2 with t = tanh h
+        h, t = self._decoder.forward(z, work.decoder), work.decoder.d[-1]
+        h *= 0.5
         np.tanh(h, out=t)
-        # D = N Σ log(1 + exp l) − (x/N) l, where log(1 + exp l) = l/2 + |l/2| + log 2 − log(1 + |t|)
-        linear = float(np.vdot(f, l))
+        # D = −Σ x log p + (N − x) log(1 − p) = N Σ log(2 cosh h) − g h, where log(2 cosh h) = |h| + log 2 − log(1 + |t|)
+        linear, s = float(np.vdot(g, h)), work.scratch
+        np.abs(t, out=s)
+        np.log1p(s, out=s)
         np.abs(h, out=h)
-        np.abs(t, out=l)
-        np.log1p(l, out=l)
-        h -= l
-        distortion = trials * (float(h.sum()) + f.size * math.log(2) - linear)
-        # dD/dl = N p − x: a residual, what the decoder expects less what it sees
-        t *= 0.5
-        t -= f
-        t *= trials / n
+        h -= s
+        distortion = N * (float(h.sum()) + g.size * math.log(2) - linear)
+        # its derivative by the log-odds is N p − x, a residual: what the decoder expects less what it sees
+        t -= g
+        t *= N / (2 * n)
         dz = self._decoder.backward(z, work.decoder, t, inputs=True)
         # the latent term, with its derivatives by m and log τ
-        mm, tau2 = float(np.vdot(m, m)), tau * tau
-        rate = 0.5 * (mm + float(tau2.sum()) - z.size) - float(log_tau.sum())
+        squares, tau2 = float(np.vdot(m, m) + np.vdot(tau, tau)), tau * tau
+        rate = 0.5 * (squares - z.size) - float(log_tau.sum())
         if self.latent_term == "kl":
             term, by_m, by_log_tau = rate, m, tau2 - 1
         elif self.latent_term == "nll":
-            term, by_m, by_log_tau = 0.5 * (mm + float(tau2.sum()) + z.size * math.log(2 * math.pi)), m, tau2
+            term, by_m, by_log_tau = 0.5 * (squares + z.size * math.log(2 * math.pi)), m, tau2
         else:  # sampled: log q(z|x) − log p(z) = −log τ − ε²/2 + z²/2
             term, by_m, by_log_tau = 0.5 * float(np.vdot(z, z) - np.vdot(noise, noise)) - float(log_tau.sum()), z, z * away - 1
         weight, d = self.beta / n, work.encoder.d[-1]
         d[:, :k] = dz + weight * by_m
         d[:, k:] = dz * away + weight * by_log_tau
-        self._encoder.backward(f, work.encoder, d)
+        self._encoder.backward(g, work.encoder, d)
         return distortion, rate, term
 
     def value_and_gradient(self, x, noise):
@@ -181,7 +179,7 @@ class VAE:
         noise = checks.finite("VAE.value_and_gradient", "noise", noise, "Pass rng.standard_normal((n, latent)).")
         if noise.shape != (len(x), self.latent):
             checks.fail("VAE.value_and_gradient", "shape of noise", noise.shape, f"{(len(x), self.latent)}", "One row for each image.")
-        distortion, _, term = self._forward_and_backward(self._centred(x), noise.astype(self.dtype), self._buffers(len(x)))
+        distortion, _, term = self._forward_and_backward(self._scaled(x), noise.astype(self.dtype), self._buffers(len(x)))
         value = (distortion - self._log_coefficient(x).sum() + self.beta * term) / len(x)
         return float(value), self._gradient.flat.astype(float)
 
@@ -193,8 +191,8 @@ class VAE:
         checks.require(where, "x", x, (x >= 0) & (x <= self.trials) & (x == np.floor(x)), f"a whole number from 0 to {self.trials}", fix)
         return x
 
-    def _centred(self, x):
-        return (x / self.trials - 0.5).astype(self.dtype)
+    def _scaled(self, x):
+        return (x / (0.5 * self.trials) - 1).astype(self.dtype)
 
     def _log_coefficient(self, x):
         N, j = self.trials, np.arange(self.trials + 1)
@@ -239,13 +237,13 @@ class VAE:
         rate = checks.positive("VAE.fit", "rate", rate, "Pass the step length of Adam, e.g. 0.01.")
         if rate.shape not in ((), (epochs,)):
             checks.fail("VAE.fit", "shape of rate", rate.shape, f"() or {(epochs,)}", "Pass one step length, or one for each epoch.")
-        f, log_coefficient, cuts = self._centred(x), self._log_coefficient(x).sum(), batches(len(x), batch)
+        g, log_coefficient, cuts = self._scaled(x), self._log_coefficient(x).sum(), batches(len(x), batch)
         work = {n: self._buffers(n) for n in {cut.stop - cut.start for cut in cuts}}
-        shuffled, before = np.empty_like(f), len(self.history["elbo"])
+        shuffled, before = np.empty_like(g), len(self.history["elbo"])
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported below
             for epoch, step_length in enumerate(np.broadcast_to(rate, epochs).tolist(), before + 1):
-                np.take(f, rng.permutation(len(f)), axis=0, out=shuffled, mode="clip")
-                noise = rng.standard_normal((len(f), self.latent)).astype(self.dtype)
+                np.take(g, rng.permutation(len(g)), axis=0, out=shuffled, mode="clip")
+                noise = rng.standard_normal((len(g), self.latent)).astype(self.dtype)
                 D, R, term = -log_coefficient, 0.0, 0.0
                 for step, cut in enumerate(cuts, 1):
                     parts = self._forward_and_backward(shuffled[cut], noise[cut], work[cut.stop - cut.start])
@@ -254,7 +252,7 @@ class VAE:
                                     "Start again with a smaller rate: the weights have diverged.", ArithmeticError)
                     self._adam.step(self.theta.flat, self._gradient.flat, step_length)
                     D, R, term = D + parts[0], R + parts[1], term + parts[2]
-                D, R, term = float(D / len(f)), R / len(f), term / len(f)
+                D, R, term = float(D / len(g)), R / len(g), term / len(g)
                 for name, value in (("objective", D + self.beta * term), ("elbo", -D - R), ("distortion", D), ("rate", R)):
                     self.history[name].append(value)
                 if progress and (epoch - before) % max(1, epochs // 10) == 0:
@@ -264,7 +262,7 @@ class VAE:
     # --- encoder, decoder, model
     def encode(self, x):
         """Mean m and standard deviation τ of q(z|x), each (n, latent), of images `x` (n, pixels)."""
-        code = self._through(self._encoder, self._centred(self._images("encode", x)))
+        code = self._through(self._encoder, self._scaled(self._images("encode", x)))
         return code[:, : self.latent], np.exp(code[:, self.latent :])
 
     def encoder(self, x):

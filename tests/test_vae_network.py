@@ -21,7 +21,7 @@ def network(weights, name, x):
 
 def objective(vae, weights, x, noise):
     """The training objective per image in the plainest form."""
-    code = network(weights, "encoder.", x / vae.trials - 0.5)
+    code = network(weights, "encoder.", 2 * x / vae.trials - 1)
     m, log_tau = code[:, : vae.latent], code[:, vae.latent :]
     tau = np.exp(log_tau)
     z = m + tau * noise
@@ -103,7 +103,7 @@ def test_gradient_of_saturated_pixels():
 def test_parts_against_scipy():
     vae, x, _ = small()
     mean, tau = vae.encode(x)
-    assert_allclose(np.concatenate([mean, np.log(tau)], 1), network(vae.theta, "encoder.", x / 3 - 0.5), rtol=1e-12)
+    assert_allclose(np.concatenate([mean, np.log(tau)], 1), network(vae.theta, "encoder.", 2 * x / 3 - 1), rtol=1e-12)
     z = np.random.default_rng(1).normal(size=(7, 4, 2))
     p = 1 / (1 + np.exp(-network(vae.theta, "decoder.", z)))
     assert_allclose(vae.decode(z), p, rtol=1e-13)
