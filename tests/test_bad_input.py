@@ -156,7 +156,7 @@ ROWS = {
     # --- mixtures
     "mixing weights above one": (lambda: Mixture([0.5, 0.6], Normal([0, 1], 1)), V, "sum of weights", "1.1", "1 to within 1e-12", "weights / weights.sum()"),
     "a component without a weight": (lambda: Mixture(HALF, Normal([0, 1, 2], 1)), V, "shape of components", "(3,)", "one component for each weight", "Normal([-2, 2], [1, 1])"),
-    "a list of components": (lambda: Mixture(HALF, [Normal(0, 1), Normal(1, 1)]), T, "components", "[Normal(mean=0.0, sd=1.0)", "a batch of a univariate family", "Normal([-2, 2], [1, 1])"),
+    "a list of components": (lambda: Mixture(HALF, [Normal(0, 1), Normal(1, 1)]), T, "components", "[Normal(mean=0.0, sd=1.0)", "a batch of one of our families", "Normal([-2, 2], [1, 1])"),
     # --- two members of a family
     "another family": (lambda: Normal(0, 1).kl_divergence(Poisson(1.0)), T, "other", "Poisson(rate=1.0)", "another Normal", "companion.kl_divergence(p, q)"),
     "cross-entropy with another family": (lambda: Normal(0, 1).cross_entropy("x"), T, "Normal.cross_entropy: other", "'x'", "another Normal", "companion.cross_entropy(p, q)"),

@@ -10,14 +10,14 @@ from companion.families.core import Distribution, ExponentialFamily
 
 
 class Mixture(Distribution):
-    r"""Mixture :math:`p(x) = \sum_k w_k\,p_k(x)` of univariate members of one family.
+    r"""Mixture :math:`p(x) = \sum_k w_k\,p_k(x)` of members of one family.
 
     Parameters
     ----------
     weights : array_like, shape (K,)
         Mixing probabilities; they sum to one.
     components : ExponentialFamily
-        One batch of shape (K,), e.g. ``Normal([-2, 2], 1)``.
+        One batch of shape (K,), e.g. ``Normal([-2, 2], 1)`` or, for vectors, a `MultivariateNormal` of K members.
 
     Raises
     ------
@@ -41,8 +41,8 @@ class Mixture(Distribution):
     parameter_names = ("weights", "components")
 
     def __init__(self, weights, components):
-        if not isinstance(components, ExponentialFamily) or components.event_ndim:
-            checks.fail("Mixture", "components", components, "a batch of a univariate family", "Pass e.g. Normal([-2, 2], [1, 1]).", TypeError)
+        if not isinstance(components, ExponentialFamily):
+            checks.fail("Mixture", "components", components, "a batch of one of our families", "Pass e.g. Normal([-2, 2], [1, 1]).", TypeError)
         weights = checks.probability_vector("Mixture", "weights", weights)
         if weights.ndim != 1 or components.batch_shape != weights.shape:
             checks.fail("Mixture", "shape of components", components.batch_shape, f"{weights.shape}, one component for each weight",
@@ -54,14 +54,26 @@ class Mixture(Distribution):
         return self.components.discrete
 
     @property
+    def event_ndim(self):
+        return self.components.event_ndim
+
+    @property
+    def dimension(self):
+        """Number of coordinates of a mixture of vectors."""
+        return self.components.dimension
+
+    @property
     def support(self):
         low, high = self.components.support
         return (float(np.min(low)), float(np.max(high)))
 
     def _log_joint(self, x):
-        """log w_k p_k(x), shape x.shape + (K,)."""
-        x = self._check_data(x)
-        x = x[..., None]
+        """log w_k p_k(x), shape (..., K)."""
+        if self.event_ndim:
+            x = checks.real_array("Mixture.log_prob", "x", x, "Pass vectors along the last axis.")
+            with np.errstate(divide="ignore"):
+                return np.log(self.weights) + self.components.log_prob(x[..., None, :] if x.ndim else x)
+        x = self._check_data(x)[..., None]
         inside = self.components._inside(x)  # one component may end before another does
         if not np.all(inside):
             low, _ = self.components.support
@@ -70,21 +82,24 @@ class Mixture(Distribution):
             return np.where(inside, np.log(self.weights) + self.components.log_prob(x), -np.inf)
 
     def log_prob(self, x):
-        r"""Log-density :math:`\log\sum_k w_k p_k(x)` in nats; same shape as `x`."""
+        r"""Log-density :math:`\log\sum_k w_k p_k(x)` in nats; one for each observation."""
         return logsumexp(self._log_joint(x), axis=-1)
 
     def posterior(self, x):
-        r"""Probabilities :math:`\mathrm{P}(k\mid x) = w_k p_k(x)/p(x)` of the components, shape x.shape + (K,)."""
+        r"""Probabilities :math:`\mathrm{P}(k\mid x) = w_k p_k(x)/p(x)` of the components, shape (..., K): the
+        responsibilities of EM."""
         joint = self._log_joint(x)
         return np.exp(joint - logsumexp(joint, axis=-1, keepdims=True))
 
     def mean(self):
-        return float(self.weights @ self.components.mean())
+        mean = self.weights @ self.components.mean()
+        return mean if self.event_ndim else float(mean)
 
     def variance(self):
-        """Variance within the components plus variance between their means."""
+        """Variance within the components plus variance between their means; of every coordinate for vectors."""
         between = (self.components.mean() - self.mean()) ** 2
-        return float(self.weights @ (self.components.variance() + between))
+        variance = self.weights @ (self.components.variance() + between)
+        return variance if self.event_ndim else float(variance)
 
     def sample(self, n, rng):
         n, rng = checks.sample_size("Mixture.sample", n), checks.generator("Mixture.sample", rng)

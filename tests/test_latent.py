@@ -1,0 +1,440 @@
+"""Hidden variables: evidence, bound, EM and importance weights against direct densities, quadrature and optimisers."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import integrate, optimize, stats
+from scipy.special import logsumexp
+
+from companion import datasets, latent
+from companion.families import Binomial, Exponential, Gamma, Mixture, MultivariateNormal, Normal, Poisson
+from companion.latent import ProbabilisticPCA
+from companion.likelihood import log_likelihood
+
+WAITING = datasets.old_faithful().waiting
+GEYSER = np.stack(datasets.old_faithful(), axis=1)
+SHAPES = [(5, 2), (4, 1), (3, 3), (2, 4), (1, 1)]
+each_shape = pytest.mark.parametrize("d, k", SHAPES)
+each_seed = pytest.mark.parametrize("seed", range(3))
+
+
+def draw_model(d, k, seed):
+    rng = np.random.default_rng([seed, d, k])
+    return ProbabilisticPCA(rng.normal(size=(d, k)), rng.normal(size=d), rng.uniform(0.2, 1.5)), rng
+
+
+def draw_q(n, k, rng):
+    factor = rng.normal(size=(n, k, k + 2))
+    return MultivariateNormal(rng.normal(size=(n, k)), factor @ np.swapaxes(factor, 1, 2) / (k + 2) + 0.05 * np.eye(k))
+
+
+# --- the linear model ---------------------------------------------------------------------------------------------
+@each_shape
+@each_seed
+def test_linear_evidence_and_posterior_against_the_joint_normal(d, k, seed):
+    model, rng = draw_model(d, k, seed)
+    w, mean, var = model.loadings, model.mean(), model.sd**2
+    x = rng.normal(size=(6, d), scale=2)
+    cov = w @ w.T + var * np.eye(d)
+    assert_allclose(model.log_prob(x), np.atleast_1d(stats.multivariate_normal(mean, cov).logpdf(x)), rtol=1e-10)
+    assert_allclose(model.marginal().cov, cov, rtol=1e-12, atol=1e-14)
+    assert_allclose(model.variance(), np.diag(cov), rtol=1e-12)
+    posterior = model.posterior(x)  # conditional of the joint normal of (z, x)
+    assert_allclose(posterior.mean(), (x - mean) @ np.linalg.solve(cov, w), rtol=1e-9, atol=1e-12)
+    assert_allclose(posterior.cov, np.broadcast_to(np.eye(k) - w.T @ np.linalg.solve(cov, w), (6, k, k)), rtol=1e-9, atol=1e-12)
+    z = rng.normal(size=(6, k))  # Bayes: p(x|z) p(z) = p(x) p(z|x)
+    direct = stats.norm(z @ w.T + mean, model.sd).logpdf(x).sum(1) + stats.norm.logpdf(z).sum(1)
+    assert_allclose(model.log_joint(x, z), direct, rtol=1e-11)
+    assert_allclose(model.log_prob(x) + posterior.log_prob(z), direct, rtol=1e-9)
+
+
+def test_linear_evidence_keeps_its_digits_when_the_noise_is_small():
+    from fractions import Fraction
+
+    w, sd, x = [3.0, 4.0], 2.0**-20, [1.5, 2.0 + 2.0**-18]
+    # exact: |C| = sd² (w'w + sd²); x'C⁻¹x = (x'x − (w'x)²/(w'w + sd²))/sd²
+    f = [Fraction(v) for v in w + [sd] + x]
+    wx, ww, xx, v = f[0] * f[3] + f[1] * f[4], f[0] ** 2 + f[1] ** 2, f[3] ** 2 + f[4] ** 2, f[2] ** 2
+    exact = -0.5 * (float((xx - wx**2 / (ww + v)) / v) + np.log(float(v * (ww + v))) + 2 * np.log(2 * np.pi))
+    assert_allclose(ProbabilisticPCA(np.array([w]).T, [0, 0], sd).log_prob(x), exact, rtol=1e-9)  # x'x − … in floats: 1e-3
+
+
+def test_linear_sample_has_the_marginal_moments():
+    model, rng = draw_model(3, 2, 0)
+    x = model.sample(100_000, 1)
+    cov = model.loadings @ model.loadings.T + model.sd**2 * np.eye(3)
+    assert_allclose(x.mean(axis=0), model.mean(), atol=4.5 * np.sqrt(cov.max() / 1e5))
+    assert_allclose(np.cov(x.T), cov, atol=0.02 * cov.max() + 0.03)
+
+
+@each_shape
+@each_seed
+def test_log_evidence_is_elbo_plus_kl_in_the_linear_model(d, k, seed):
+    model, rng = draw_model(d, k, seed)
+    x, q = model.sample(20, rng), draw_q(20, k, rng)
+    total = model.elbo(x, q) + q.kl_divergence(model.posterior(x))
+    assert_allclose(total, model.log_prob(x), rtol=0, atol=1e-10 * (1 + np.abs(total).max()))
+    assert np.all(model.elbo(x, q) <= model.log_prob(x))
+    assert_allclose(model.elbo(x, model.posterior(x)), model.log_prob(x), atol=1e-11 * (1 + np.abs(total).max()))
+
+
+@pytest.mark.parametrize("d, k", [(5, 2), (4, 1), (2, 2)])
+def test_elbo_by_quadrature_and_by_draws_against_the_closed_form(d, k):
+    model, rng = draw_model(d, k, 7)
+    x, q = model.sample(8, rng), draw_q(8, k, rng)
+    given = latent.gaussian_decoder(x, model.decode, model.sd)
+    value, error, method = latent.elbo(given, q, nodes=24)
+    assert_allclose(value, model.elbo(x, q), rtol=1e-11)
+    assert "Gauss–Hermite" in method and np.all(error < 1e-8)
+    value, error, _ = latent.elbo_monte_carlo(given, q, 20_000, rng)
+    assert np.all(np.abs(value - model.elbo(x, q)) < 4.5 * error)
+
+
+def test_weight_is_constant_under_the_posterior():
+    model, rng = draw_model(5, 2, 3)
+    x = model.sample(4, rng)
+    w = latent.draw_log_weights(latent.gaussian_decoder(x, model.decode, model.sd), model.posterior(x), 50, rng)
+    assert_allclose(w, np.repeat(model.log_prob(x)[:, None], 50, axis=1), rtol=1e-11)
+
+
+# --- maximum likelihood of the linear model -----------------------------------------------------------------------
+@pytest.mark.parametrize("d, k, n", [(6, 2, 200), (4, 1, 40), (10, 3, 9), (3, 2, 50)])
+def test_fit_attains_the_closed_form_maximum(d, k, n):
+    rng = np.random.default_rng([d, k, n])
+    x = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + rng.normal(size=d)
+    fit = ProbabilisticPCA.fit(x, k)
+    eigenvalues = np.sort(np.linalg.eigvalsh(np.cov(x.T, bias=True)))[::-1]
+    rest = eigenvalues[k:].mean()
+    closed = -0.5 * (d * np.log(2 * np.pi) + np.log(eigenvalues[:k]).sum() + (d - k) * np.log(rest) + d)
+    assert_allclose(fit.log_prob(x).mean(), closed, rtol=0, atol=1e-12 * max(1, abs(closed)))
+
+
+def test_no_optimiser_and_no_perturbation_does_better():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 4)) @ rng.normal(size=(4, 4))
+    fit, d, k = ProbabilisticPCA.fit(x, 2), 4, 2
+    best = fit.log_prob(x).mean()
+    model = lambda p: ProbabilisticPCA(p[: d * k].reshape(d, k), p[d * k : -1], np.exp(p[-1]))
+    for seed in range(3):
+        start = np.random.default_rng(seed).normal(size=d * k + d + 1)
+        found = optimize.minimize(lambda p: -model(p).log_prob(x).mean(), start, method="BFGS", options={"gtol": 1e-6})
+        assert -found.fun <= best + 1e-12
+        assert_allclose(-found.fun, best, atol=1e-7)
+    at = np.concatenate([fit.loadings.ravel(), fit.mean(), [np.log(fit.sd)]])
+    for _ in range(200):
+        assert model(at + rng.normal(size=at.size) * 10.0 ** rng.uniform(-5, 0)).log_prob(x).mean() <= best + 1e-12
+    rotation = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+    assert_allclose(ProbabilisticPCA(fit.loadings @ rotation, fit.mean(), fit.sd).log_prob(x).mean(), best, rtol=1e-12)
+
+
+# --- evidence by quadrature ---------------------------------------------------------------------------------------
+def arch_log_evidence(x, sd):
+    """log ∫ N(x₁; z, σ²) N(x₂; z², σ²) N(z; 0, 1) dz by scipy, scaled by its largest value."""
+    f = lambda z: stats.norm.logpdf(x[0], z, sd) + stats.norm.logpdf(x[1], z * z, sd) + stats.norm.logpdf(z)
+    grid = np.linspace(-8, 8, 4001)
+    top = f(grid).max()
+    value, _ = integrate.quad(lambda z: np.exp(f(z) - top), -9, 9, epsabs=0, epsrel=1e-13, limit=2000, points=list(np.linspace(-4, 4, 33)))
+    return top + np.log(value)
+
+
+X_ARCH = np.array([[0.5, 1.5], [0.0, 0.0], [-1.2, 1.0], [2.0, 4.1], [0.7, -0.5]])
+
+
+@pytest.mark.parametrize("sd", [0.2, 0.5, 1.0])
+def test_evidence_of_a_bent_line_within_its_stated_error(sd):
+    given = latent.gaussian_decoder(X_ARCH, latent.arch, sd)
+    exact = [arch_log_evidence(x, sd) for x in X_ARCH]
+    for settings in ({"nodes": 200}, {"spacing": 0.02}):
+        value, error, _ = (latent.evidence if "nodes" in settings else latent.evidence_on_grid)(given, 1, **settings)
+        assert np.all(np.abs(value - exact) <= error + 1e-11), settings
+        assert_allclose(value, exact, rtol=0, atol=1e-10)
+    coarse, error, _ = latent.evidence(given, k=1, nodes=8)
+    assert np.all(np.abs(coarse - exact) <= 10 * error) and error.max() > 1e-4
+
+
+def test_evidence_of_counts_and_in_two_dimensions():
+    x = np.array([0.0, 1.0, 4.0, 30.0])
+    rate = lambda z: np.exp(0.4 + 0.8 * z[..., 0])
+    value, error, _ = latent.evidence(lambda z: stats.poisson.logpmf(x[:, None], rate(z)), k=1)
+    exact = [np.log(integrate.quad(lambda z: stats.poisson.pmf(c, np.exp(0.4 + 0.8 * z)) * stats.norm.pdf(z), -12, 12, epsabs=0, epsrel=1e-12, limit=500)[0]) for c in x]
+    assert_allclose(value, exact, rtol=0, atol=1e-10)
+    decode = lambda z: np.stack([z[..., 0] + z[..., 1] ** 2, np.tanh(z[..., 0]), z[..., 0] * z[..., 1]], axis=-1)
+    point = np.array([0.8, 0.3, -0.4])
+    f = lambda a, b: np.exp(stats.norm.logpdf(point, decode(np.array([a, b])), 0.6).sum() + stats.norm.logpdf([a, b]).sum())
+    t, h = np.linspace(-7, 7, 141), 0.1
+    exact = np.log(h * h * sum(f(a, b) for a in t for b in t))  # trapezoid: exponentially accurate
+    value, error, _ = latent.evidence_on_grid(latent.gaussian_decoder(point[None], decode, 0.6), 2, spacing=0.1)
+    assert_allclose(value, exact, rtol=0, atol=1e-10)
+    assert error < 1e-4
+    value, error, _ = latent.evidence(latent.gaussian_decoder(point[None], decode, 0.6), k=2, nodes=128)
+    assert_allclose(value, exact, rtol=0, atol=1e-7)
+    assert error < 1e-5
+
+
+@pytest.mark.parametrize("sd", [1e-3, 0.1, 3.0])
+def test_evidence_finds_a_peaked_posterior(sd):
+    for d, k in ((5, 2), (4, 1)):
+        rng = np.random.default_rng(d)
+        model = ProbabilisticPCA(rng.normal(size=(d, k)), rng.normal(size=d), sd)
+        x = model.sample(30, rng)
+        value, error, _ = latent.evidence(latent.gaussian_decoder(x, model.decode, sd), k, nodes=32)
+        assert_allclose(value, model.log_prob(x), rtol=1e-9, atol=1e-9)
+
+
+def test_log_evidence_is_elbo_plus_kl_in_the_bent_model():
+    sd, rng = 0.5, np.random.default_rng(1)
+    given = latent.gaussian_decoder(X_ARCH, latent.arch, sd)
+    log_p, error, _ = latent.evidence(given, k=1, nodes=300)
+    for _ in range(4):
+        q = Normal(rng.normal(size=5), np.exp(rng.normal(-0.5, 0.5, size=5)))
+        bound, bound_error, _ = latent.elbo(given, q)
+        assert np.all(bound_error < 1e-9)
+        for i, x in enumerate(X_ARCH):
+            log_z = arch_log_evidence(x, sd)
+            log_post = lambda z: stats.norm.logpdf(x[0], z, sd) + stats.norm.logpdf(x[1], z * z, sd) + stats.norm.logpdf(z) - log_z
+            # KL as an integral of something that is never negative, under q
+            def rest(z):
+                l = log_post(z) - stats.norm.logpdf(z, q.mean()[i], q.sd[i])
+                return stats.norm.pdf(z, q.mean()[i], q.sd[i]) * (np.exp(l) - 1 - l)
+            kl = integrate.quad(rest, q.mean()[i] - 12 * q.sd[i] - 6, q.mean()[i] + 12 * q.sd[i] + 6, epsabs=1e-13, epsrel=1e-12, limit=2000,
+                                points=list(np.linspace(-4, 4, 33)))[0]
+            assert abs(bound[i] + kl - log_p[i]) < 1e-9 + 2 * (error[i] + bound_error[i])
+
+
+def test_log_weights_against_densities():
+    rng = np.random.default_rng(2)
+    q, z = draw_q(5, 1, rng), rng.normal(size=(5, 7, 1))
+    w = latent.log_weights(latent.gaussian_decoder(X_ARCH, latent.arch, 0.3), q, z)
+    direct = [[stats.norm.logpdf(x, [v, v * v], 0.3).sum() + stats.norm.logpdf(v) - stats.norm.logpdf(v, q.mean()[i, 0], q.cov[i, 0, 0] ** 0.5) for v in z[i, :, 0]]
+              for i, x in enumerate(X_ARCH)]
+    assert_allclose(w, direct, rtol=1e-11)
+
+
+# --- draws and their weights --------------------------------------------------------------------------------------
+def test_importance_weighted_bound_rises_with_k_and_reaches_the_evidence():
+    given = latent.gaussian_decoder(X_ARCH[:1], latent.arch, 0.5)
+    log_p = latent.evidence(given, k=1, nodes=300).value[0]
+    w = latent.draw_log_weights(given, Normal(0.7, 0.5), 2**18, 3)[0]
+    previous, averages = None, []
+    for k in 2 ** np.arange(11):
+        values = latent.importance_weighted_bound(w.reshape(-1, k))
+        averages.append((values.mean(), values.std() / np.sqrt(values.size)))
+        if previous is not None:  # log of a mean against the mean of two logs: no group of draws is an exception
+            assert np.all(values >= previous.reshape(-1, 2).mean(axis=1) - 1e-12)
+        previous = values
+    bounds, errors = np.transpose(averages)
+    assert np.all(np.diff(bounds) > -3 * errors[1:]) and np.all(bounds < log_p + 4 * errors)
+    assert_allclose(bounds[0], latent.elbo(given, Normal(0.7, 0.5)).value[0], atol=4 * errors[0])
+    assert log_p - bounds[0] > 0.1 > 0.01 > log_p - bounds[-1]
+
+
+def test_bias_of_the_bound_is_half_the_relative_variance_over_k():
+    model = ProbabilisticPCA([[1.0], [0.5]], [0.0, 0.0], 0.8)
+    x, q = np.array([[1.0, -0.3]]), Normal(0.2, 0.9)
+    given = latent.gaussian_decoder(x, model.decode, model.sd)
+    z, log_w = latent.gauss_hermite(q, 60)
+    relative = np.exp(logsumexp(2 * latent.log_weights(given, q, z) + log_w) - 2 * model.log_prob(x[0])) - 1  # by quadrature
+    for k in (64, 256):
+        values = latent.importance_weighted_bound(latent.draw_log_weights(given, q, 4000 * k, 5)[0].reshape(-1, k))
+        error = values.std() / np.sqrt(values.size)
+        assert abs(model.log_prob(x[0]) - values.mean() - relative / (2 * k)) < 4 * error + 2 * relative**2 / k**2
+
+
+def test_effective_sample_size_and_prior_average():
+    w = np.random.default_rng(4).normal(size=(3, 50), scale=2)
+    v = np.exp(w)
+    assert_allclose(latent.effective_sample_size(w - 1e4), v.sum(1) ** 2 / (v**2).sum(1), rtol=1e-9)
+    model, rng = draw_model(3, 2, 1)
+    x = model.sample(40, rng)
+    value, error, _ = latent.prior_average(latent.gaussian_decoder(x, model.decode, model.sd), 2, 50_000, rng)
+    score = (value - model.log_prob(x)) / error
+    assert np.abs(score).max() < 4.5 and np.abs(score).min() < 1.5
+
+
+@each_shape
+def test_second_moment_of_the_prior_average(d, k):
+    if k > 2:
+        pytest.skip("the grid is for one or two latents")
+    model, rng = draw_model(d, k, 5)
+    x = model.sample(6, rng)
+    t = np.linspace(-8, 8, 321)
+    z = np.stack(np.meshgrid(*[t] * k), axis=-1).reshape(-1, k)
+    log_w = stats.norm.logpdf(z).sum(1) + k * np.log(t[1] - t[0])
+    direct = np.array([logsumexp(2 * stats.norm(model.decode(z), model.sd).logpdf(v).sum(1) + log_w) for v in x]) - 2 * model.log_prob(x)
+    assert_allclose(latent.log_prior_second_moment(model, x), direct, rtol=1e-9, atol=1e-9)
+
+
+# --- mixtures and EM ----------------------------------------------------------------------------------------------
+def test_mixture_of_vectors_against_scipy():
+    mixture = Mixture([0.4, 0.6], MultivariateNormal([[0, 0], [3, 1]], [[[1, 0.5], [0.5, 1]], [[2, 0], [0, 0.3]]]))
+    x = np.random.default_rng(0).normal(size=(30, 2), scale=2)
+    parts = np.array([0.4 * stats.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]]).pdf(x), 0.6 * stats.multivariate_normal([3, 1], [[2, 0], [0, 0.3]]).pdf(x)]).T
+    assert_allclose(np.exp(mixture.log_prob(x)), parts.sum(1), rtol=1e-11)
+    assert_allclose(mixture.posterior(x), parts / parts.sum(1, keepdims=True), rtol=1e-10)
+    assert_allclose(mixture.mean(), [1.8, 0.6])
+    assert_allclose(mixture.variance(), [0.4 * (1 + 1.8**2) + 0.6 * (2 + 1.2**2), 0.4 * (1 + 0.36) + 0.6 * (0.3 + 0.16)])
+    draws = mixture.sample(50_000, 1)
+    assert_allclose(draws.mean(axis=0), mixture.mean(), atol=0.05)
+    assert_allclose(draws.var(axis=0), mixture.variance(), rtol=0.03)
+
+
+def kl_of_rows(p, q):
+    return np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1) / q), 0), axis=1)
+
+
+@each_seed
+def test_log_evidence_is_elbo_plus_kl_in_a_mixture(seed):
+    rng = np.random.default_rng(seed)
+    mixture = Mixture(rng.dirichlet(np.ones(3)), Normal(rng.normal(70, 10, 3), rng.uniform(4, 12, 3)))
+    r = rng.dirichlet(np.full(3, 0.5), size=len(WAITING))
+    r[0] = [1.0, 0.0, 0.0]
+    dens = mixture.weights * stats.norm.pdf(WAITING[:, None], mixture.components.mean(), mixture.components.sd)
+    assert_allclose(latent.mixture_elbo(mixture, WAITING, r) + kl_of_rows(r, dens / dens.sum(1, keepdims=True)), np.log(dens.sum(1)), rtol=1e-10)
+
+
+MIXTURES = {
+    "Normal": (Mixture([0.3, 0.7], Normal([-1.0, 2.0], [0.5, 1.0])), Mixture([0.5, 0.5], Normal([-0.5, 0.5], 1.0))),
+    "Poisson": (Mixture([0.3, 0.7], Poisson([1.0, 6.0])), Mixture([0.5, 0.5], Poisson([2.0, 3.0]))),
+    "Gamma": (Mixture([0.5, 0.5], Gamma([9.0, 2.0], [9.0, 0.4])), Mixture([0.5, 0.5], Gamma([1.5, 2.5], 1.0))),
+    "Exponential": (Mixture([0.5, 0.5], Exponential([0.3, 4.0])), Mixture([0.6, 0.4], Exponential([1.0, 2.0]))),
+    "Binomial": (Mixture([0.4, 0.6], Binomial(12, [0.2, 0.7])), Mixture([0.5, 0.5], Binomial(12, [0.4, 0.6]))),
+    "MultivariateNormal": (
+        Mixture([0.4, 0.6], MultivariateNormal([[0, 0], [3, 1]], [np.eye(2), [[2, 0.5], [0.5, 0.4]]])),
+        Mixture([0.5, 0.5], MultivariateNormal([[0, 0], [1, 1]], [np.eye(2), np.eye(2)]))),
+}
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_each_half_of_an_em_step_raises_the_bound(name):
+    truth, mixture = MIXTURES[name]
+    x = truth.sample(150, 0)
+    for _ in range(15):
+        before = mixture.log_prob(x).sum()
+        r = mixture.posterior(x)
+        touching = latent.mixture_elbo(mixture, x, r).sum()
+        assert_allclose(touching, before, rtol=1e-11)  # E: the gap closes
+        after = latent.em_step(mixture, x)
+        lifted = latent.mixture_elbo(after, x, r).sum()
+        assert lifted >= touching - 1e-9  # M: the bound rises
+        gap = kl_of_rows(r, after.posterior(x)).sum()
+        assert_allclose(after.log_prob(x).sum(), lifted + gap, rtol=1e-10)
+        mixture = after
+    components = mixture.components  # the M-step is the maximum over each component's parameters
+    r = mixture.posterior(x)
+    step = latent.em_step(mixture, x)
+    assert_allclose(step.weights, r.mean(axis=0), rtol=1e-12)
+    for k, member in enumerate(step.components):
+        weighted = r[:, k] @ member.log_prob(x)
+        for scale in (0.999, 1.001):
+            u = member.mean_parameters() * scale
+            other = type(member).from_mean_parameters(u, **{f: member._parameter(f) for f in member.fixed_names})
+            assert r[:, k] @ other.log_prob(x) <= weighted + 1e-9
+    assert components.batch_shape == (2,)
+
+
+def test_log_likelihood_never_falls_over_a_thousand_starts():
+    worst, steps, refused = np.inf, 0, 0
+    x = np.sort(np.random.default_rng(0).choice(WAITING, 40, replace=False))
+    for seed in range(1000):
+        try:
+            mixture = latent.random_start(x, Normal, 2 + seed % 2, seed)
+            value = mixture.log_prob(x).sum()
+            for _ in range(10):
+                mixture = latent.em_step(mixture, x)
+                value, before = mixture.log_prob(x).sum(), value
+                worst, steps = min(worst, value - before), steps + 1
+        except ValueError as error:
+            assert "collapsed" in str(error) or "no maximum" in str(error)
+            refused += 1
+    assert steps > 8_000 and refused < 200
+    assert worst > -1e-9
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_fit_is_a_stationary_point_of_the_likelihood(name):
+    truth, start = MIXTURES[name]
+    x = truth.sample(300, 1)
+    fit = latent.fit_mixture(x, start, tolerance=1e-15)
+    assert fit.converged and np.all(np.diff(fit.log_likelihoods) > -1e-9)
+    assert_allclose(fit.log_likelihoods[-1], log_likelihood(fit.mixture, x), rtol=1e-12)
+    if name in ("Normal", "Poisson", "Exponential"):
+        names = {"Normal": ("mean", "sd"), "Poisson": ("rate",), "Exponential": ("rate",)}[name]
+        c = fit.mixture.components
+        at = np.concatenate([[np.log(fit.mixture.weights[0] / fit.mixture.weights[1])], *(c._parameter(p) for p in names)])
+        make = lambda v: Mixture([1 / (1 + np.exp(-v[0])), 1 / (1 + np.exp(v[0]))], type(c)(*v[1:].reshape(len(names), 2)))
+        slope = optimize.approx_fprime(at, lambda v: make(v).log_prob(x).mean(), 1e-6)
+        assert np.abs(slope).max() < 1e-5
+        found = optimize.minimize(lambda v: -make(v).log_prob(x).mean(), at, method="Nelder-Mead", options={"maxiter": 2000, "fatol": 1e-14})
+        assert -found.fun <= fit.log_likelihoods[-1] / 300 + 1e-9
+
+
+def test_weights_are_repetitions():
+    mixture, values, counts = Mixture([0.5, 0.5], Poisson([1.0, 5.0])), np.array([0.0, 1.0, 3.0, 6.0]), np.array([4, 2, 3, 5])
+    a, b = latent.em_step(mixture, values, counts), latent.em_step(mixture, np.repeat(values, counts))
+    assert_allclose(a.weights, b.weights, rtol=1e-13)
+    assert_allclose(a.components.rate, b.components.rate, rtol=1e-13)
+    a, b = latent.fit_mixture(values, mixture, counts), latent.fit_mixture(np.repeat(values, counts), mixture)
+    assert_allclose(a.log_likelihoods, b.log_likelihoods, rtol=1e-12)
+
+
+def test_old_faithful_has_two_kinds_of_eruption():
+    fits = [latent.fit_mixture(GEYSER, latent.random_start(GEYSER, MultivariateNormal, 2, seed)) for seed in range(5)]
+    assert_allclose([fit.log_likelihoods[-1] for fit in fits], -1130.26396, atol=1e-4)  # as published for this data set
+    short = np.argmin(fits[0].mixture.weights)
+    assert_allclose(fits[0].mixture.weights[short], 0.3559, atol=1e-4)
+    assert_allclose(fits[0].mixture.components.mean()[short], [2.0364, 54.4785], atol=1e-3)
+
+
+@pytest.mark.parametrize("sd", [0.1, 0.3, 1.0])
+def test_a_spike_is_refused(sd):
+    with pytest.raises(ValueError, match="component 1") as caught:
+        latent.fit_mixture(WAITING, Mixture([0.99, 0.01], Normal([70.0, 96.0], [13.0, sd])))
+    assert "no maximum" in str(caught.value)
+    flat = np.column_stack([np.r_[np.zeros(3), np.linspace(1, 9, 12)], np.r_[np.arange(3), np.sin(np.arange(12))]])
+    with pytest.raises(ValueError, match="component 0"):  # three points on a line, in the plane
+        latent.fit_mixture(flat, Mixture([0.2, 0.8], MultivariateNormal([[0, 1], [5, 0]], [[[1e-4, 0], [0, 1]], [[6, 0], [0, 1]]])))
+
+
+# --- bad input ----------------------------------------------------------------------------------------------------
+LINE = lambda z: -z[..., 0]
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: ProbabilisticPCA([1.0, 2.0], [0, 0], 1), ["shape of loadings", "(2,)", "(d, k)", "w[:, None]"]),
+    (lambda: ProbabilisticPCA(np.eye(2), [0, 0, 0], 1), ["shape of mean", "(3,)", "(2,)"]),
+    (lambda: ProbabilisticPCA(np.eye(2), [0, 0], 0), ["sd", "0.0", "positive"]),
+    (lambda: ProbabilisticPCA(np.eye(2), [0, 0], [1.0, 2.0]), ["shape of sd", "(2,)", "one standard deviation"]),
+    (lambda: ProbabilisticPCA(np.eye(2), [0, 0], 1).log_prob([1.0, 2.0, 3.0]), ["shape of x", "(3,)", "(..., 2)"]),
+    (lambda: ProbabilisticPCA(np.eye(2), [0, 0], 1).log_prob([np.nan, 1.0]), ["x", "nan", "no NaN"]),
+    (lambda: ProbabilisticPCA.fit(np.eye(3), 3), ["k", "3", "fewer latent coordinates", "MultivariateNormal.fit"]),
+    (lambda: ProbabilisticPCA.fit(np.random.default_rng(0).normal(size=(3, 6)), 2), ["2-dimensional plane", "without bound"]),
+    (lambda: ProbabilisticPCA.fit(np.ones((4, 2)), 1), ["1-dimensional plane", "no maximum exists"]),
+    (lambda: latent.gaussian_decoder([1.0, 2.0], latent.arch, 1.0), ["shape of x", "(2,)", "x[None, :]"]),
+    (lambda: latent.gaussian_decoder([[1.0, 2.0]], latent.arch, 0.0), ["sd", "0.0", "positive"]),
+    (lambda: latent.evidence(LINE, k=3), ["k", "3", "1 or 2 latents", "importance_weighted_bound"]),
+    (lambda: latent.evidence(LINE, k=1, q=MultivariateNormal([0, 0], np.eye(2))), ["coordinates of q", "2", "1, the number"]),
+    (lambda: latent.evidence(lambda z: np.nan * z[..., 0], k=1), ["log_likelihood(z)", "nan", "check the decoder"]),
+    (lambda: latent.evidence(lambda z: np.full(z.shape[:2], np.nan), k=1, q=Normal(0, 1)), ["log_likelihood(z)", "nan", "decoder"]),
+    (lambda: latent.evidence(lambda z: z, k=1), ["shape of log_likelihood(z)", "(1, 32, 1)", "(n, m)"]),
+    (lambda: latent.evidence_on_grid(LINE, 3, 0.1), ["evidence_on_grid", "k", "1 or 2 latents"]),
+    (lambda: latent.evidence_on_grid(LINE, 1, 0.0), ["spacing", "0.0", "positive"]),
+    (lambda: latent.evidence_on_grid(LINE, 2, 0.01), ["nodes**k", "at most 1,000,000"]),
+    (lambda: latent.gauss_hermite(MultivariateNormal(np.zeros(4), np.eye(4)), 64), ["nodes**k", "at most 1,000,000", "draw samples"]),
+    (lambda: latent.elbo(LINE, stats.norm()), ["elbo", "q", "scipy.stats.norm", "Normal(0.3, 0.5)"]),
+    (lambda: latent.log_weights(LINE, Normal(0, 1), np.zeros(3)), ["shape of z", "(3,)", "(n, m, 1)"]),
+    (lambda: latent.draw_log_weights(LINE, Normal(0, 1), 0, 0), ["n", "0", "positive integer"]),
+    (lambda: latent.importance_weighted_bound([np.nan, 0.0]), ["log_weights", "nan", "not NaN"]),
+    (lambda: latent.effective_sample_size(1.0), ["log_weights", "1.0", "last axis"]),
+    (lambda: latent.mixture_elbo(Mixture([0.5, 0.5], Normal([0, 1], 1)), [0.0], [[0.5, 0.6]]), ["sum of responsibilities", "1.1"]),
+    (lambda: latent.mixture_elbo(Mixture([0.5, 0.5], Normal([0, 1], 1)), [0.0], [0.5, 0.5]), ["shape of responsibilities", "(2,)", "(1, 2)"]),
+    (lambda: latent.em_step(Normal(0, 1), [0.0]), ["em_step", "mixture", "Normal(mean=0.0, sd=1.0)", "Mixture([0.5, 0.5]"]),
+    (lambda: latent.em_step(Mixture([1.0, 0.0], Normal([0, 1], 1)), [0.0, 1.0]), ["component 1", "sum of weights"]),
+    (lambda: latent.fit_mixture([], Mixture([0.5, 0.5], Normal([0, 1], 1))), ["fit_mixture", "x", "at least one observation"]),
+    (lambda: latent.random_start([1.0, 1.0, 2.0], Normal, 3, 0), ["k", "3", "different observations"]),
+    (lambda: Mixture([0.5, 0.5], MultivariateNormal([[0, 0], [1, 1]], np.eye(2))).log_prob([1.0, 2.0, 3.0]), ["shape of x", "(..., 2)"]),
+], ids=range(32))
+def test_bad_input(call, words):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value), (word, str(caught.value))
