@@ -99,9 +99,7 @@ class VAE:
     # --- sizes and weights
     def __init__(self, pixels=64, hidden=64, latent=2, trials=16, beta=1.0, latent_term="kl", dtype="float64", rng=0):
         sizes = {"pixels": pixels, "hidden": hidden, "latent": latent, "trials": trials}
-        for name, value in sizes.items():
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                checks.fail("VAE", name, value, "a positive integer", "The digits have pixels=64 and trials=16.")
+        sizes = [checks.positive_integer("VAE", name, value, "The digits have pixels=64 and trials=16.") for name, value in sizes.items()]
         beta = checks.scalar("VAE", "beta", beta, "Pass the weight of the rate, e.g. 1.0.")
         if beta < 0:
             checks.fail("VAE", "beta", beta, "a number, at least 0", "Pass the weight of the rate, e.g. 1.0.")
@@ -110,7 +108,7 @@ class VAE:
         if dtype not in ("float64", "float32", float, np.float64, np.float32):
             checks.fail("VAE", "dtype", dtype, '"float64" or "float32"', 'Pass "float32" for speed.')
         rng = checks.generator("VAE", rng)
-        self.pixels, self.hidden, self.latent, self.trials = map(int, sizes.values())
+        self.pixels, self.hidden, self.latent, self.trials = sizes
         self.beta, self.latent_term, self.dtype = beta, latent_term, np.dtype(dtype)
         inward, outward = (self.pixels, self.hidden, 2 * self.latent), (self.latent, self.hidden, self.pixels)
         shapes = Network.shapes(inward, "encoder.") | Network.shapes(outward, "decoder.")
@@ -231,9 +229,8 @@ class VAE:
             If the objective is not finite: the message names epoch and step. The step is not taken.
         """
         x, rng = self._images("fit", x), checks.generator("VAE.fit", rng)
-        for name, value in (("epochs", epochs), ("batch", batch)):
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                checks.fail("VAE.fit", name, value, "a positive integer", "Pass e.g. epochs=200, batch=128.")
+        epochs, batch = (checks.positive_integer("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
+                         for name, value in (("epochs", epochs), ("batch", batch)))
         rate = checks.positive("VAE.fit", "rate", rate, "Pass the step length of Adam, e.g. 0.01.")
         if rate.shape not in ((), (epochs,)):
             checks.fail("VAE.fit", "shape of rate", rate.shape, f"() or {(epochs,)}", "Pass one step length, or one for each epoch.")
@@ -272,7 +269,7 @@ class VAE:
 
     def decode(self, z):
         """Probabilities p(z) of one trial, (..., pixels), for codes `z` (..., latent)."""
-        return expit(self._log_odds("decode", z))
+        return expit(self._log_odds(self._codes("decode", z)))
 
     def log_likelihood(self, x, z):
         r"""Conditional log-likelihood :math:`\log p_\theta(x_i\mid z_{ij})` in nats, (n, m).
@@ -286,32 +283,40 @@ class VAE:
 
         Examples
         --------
-        The evidence of an image, with codes on a grid:
+        With images fixed it is a model for `companion.latent`, here for the evidence of every image of two black or
+        white pixels: their probabilities sum to one.
 
-        >>> vae, x = VAE(pixels=4, hidden=3, latent=1, trials=1), [[0, 1, 1, 0]]
-        >>> z = np.linspace(-9, 9, 2001)
-        >>> p = np.exp(vae.log_likelihood(x, z[None, :, None]) - z**2 / 2) / np.sqrt(2 * np.pi)
-        >>> p_x = np.trapezoid(p, z)
-        >>> p_x.shape, bool(0 < p_x[0] < 1)
-        ((1,), True)
+        >>> from functools import partial
+        >>> from companion.latent import evidence_on_grid
+        >>> vae, every = VAE(pixels=2, hidden=3, latent=1, trials=1), [[0, 0], [0, 1], [1, 0], [1, 1]]
+        >>> log_p_x, error, method = evidence_on_grid(partial(vae.log_likelihood, every), k=1, spacing=0.1)
+        >>> round(float(np.exp(log_p_x).sum()), 12)
+        1.0
         """
         x = self._images("log_likelihood", x)
-        l = self._log_odds("log_likelihood", z)
-        if l.ndim != 3 or len(l) not in (1, len(x)):
-            checks.fail("VAE.log_likelihood", "shape of z", np.shape(z), f"({len(x)}, m, {self.latent}) or (1, m, {self.latent})", "Add axes, e.g. z[None].")
-        weight = x @ l[0].T if len(l) == 1 else (l @ x[:, :, None])[..., 0]
-        softplus = np.log1p(np.exp(-np.abs(l))) + np.maximum(l, 0)
-        return weight - self.trials * softplus.sum(axis=-1) + self._log_coefficient(x)[:, None]
+        z = self._codes("log_likelihood", z)
+        if z.ndim != 3 or len(z) not in (1, len(x)):
+            checks.fail("VAE.log_likelihood", "shape of z", z.shape, f"({len(x)}, m, {self.latent}) or (1, m, {self.latent})", "Add axes, e.g. z[None].")
+        value = np.repeat(self._log_coefficient(x)[:, None], z.shape[1], axis=1)
+        size = max(1, 1_000_000 // (len(z) * self.pixels))
+        for cut in (slice(start, start + size) for start in range(0, z.shape[1], size)):  # some megabytes at a time
+            l = self._log_odds(z[:, cut])
+            value[:, cut] += x @ l[0].T if len(l) == 1 else (l @ x[:, :, None])[..., 0]
+            value[:, cut] -= self.trials * np.sum(np.log1p(np.exp(-np.abs(l))) + np.maximum(l, 0), axis=-1)
+        return value
 
     def sample(self, n, rng):
         """`n` images drawn from the model, (n, pixels): z from the prior, then each pixel from its binomial distribution."""
         n, rng = checks.sample_size("VAE.sample", n), checks.generator("VAE.sample", rng)
         return rng.binomial(self.trials, self.decode(rng.standard_normal((n, self.latent)))).astype(float)
 
-    def _log_odds(self, method, z):
+    def _codes(self, method, z):
         z = checks.finite(f"VAE.{method}", "z", z, f"Pass codes, shape (..., {self.latent}).")
         if z.shape[-1:] != (self.latent,):
             checks.fail(f"VAE.{method}", "shape of z", z.shape, f"(..., {self.latent})", "The last axis holds the coordinates of a code.")
+        return z
+
+    def _log_odds(self, z):
         return self._through(self._decoder, z.reshape(-1, self.latent).astype(self.dtype)).reshape(*z.shape[:-1], self.pixels)
 
     def _through(self, network, a):
@@ -320,13 +325,13 @@ class VAE:
     # --- bounds
     def distortion_and_rate(self, x, rng, draws=1):
         """D (n,), averaged over `draws` codes an image, and R (n,), in closed form, of images `x` (n, pixels), in nats."""
-        (mean, tau), rng = self.encode(x), checks.generator("VAE.distortion_and_rate", rng)
-        noise = rng.standard_normal((len(mean), checks.sample_size("VAE.distortion_and_rate", draws), self.latent))
+        mean, tau = self.encode(x)
+        noise = self._noise("distortion_and_rate", len(mean), draws, rng)
         distortion = -self.log_likelihood(x, mean[:, None] + tau[:, None] * noise).mean(axis=1)
         return distortion, np.sum(0.5 * (mean**2 + tau**2 - 1) - np.log(tau), axis=1)
 
     def elbo(self, x, rng, draws=1):
-        """Evidence lower bound -D - R of each image, (n,), in nats: unbiased, from `draws` codes an image."""
+        """Evidence lower bound −D − R of each image, (n,), in nats: unbiased, from `draws` codes an image."""
         distortion, rate = self.distortion_and_rate(x, rng, draws)
         return -distortion - rate
 
@@ -338,10 +343,14 @@ class VAE:
         ----------
         Burda, Grosse and Salakhutdinov (2016).
         """
-        (mean, tau), rng = self.encode(x), checks.generator("VAE.log_weights", rng)
-        noise = rng.standard_normal((len(mean), checks.sample_size("VAE.log_weights", draws), self.latent))
+        mean, tau = self.encode(x)
+        noise = self._noise("log_weights", len(mean), draws, rng)
         z = mean[:, None] + tau[:, None] * noise
         return self.log_likelihood(x, z) + np.sum(0.5 * noise**2 - 0.5 * z**2 + np.log(tau)[:, None], axis=-1)
+
+    def _noise(self, method, n, draws, rng):
+        draws = checks.positive_integer(f"VAE.{method}", "draws", draws, "Pass how many codes to draw for each image, e.g. 10.")
+        return checks.generator(f"VAE.{method}", rng).standard_normal((n, draws, self.latent))
 
     # --- files
     _settings = ("pixels", "hidden", "latent", "trials", "beta", "latent_term")

@@ -1,6 +1,7 @@
 """The non-linear VAE against scipy's distributions, complex steps and sums over all images; training, files, bad input."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from scipy.special import comb, logsumexp
 
+from companion import latent
 from companion.datasets import digits
 from companion.vae import VAE
 
@@ -178,6 +180,18 @@ def test_bounds_are_below_the_evidence_and_close_in(trained):
     assert np.mean(exact - logsumexp(elbo, axis=1) + np.log(20_000)) < 0.2 * np.mean(exact - elbo.mean(axis=1))
 
 
+def test_the_latent_module_takes_its_likelihood_and_encoder(trained):
+    vae, x = trained
+    x = x[:6]
+    model, q, exact = partial(vae.log_likelihood, x), vae.encoder(x), evidence(vae, x, 601)
+    on_grid = latent.evidence_on_grid(model, 2, 0.03)
+    assert_allclose(on_grid.value, exact, atol=1e-9)
+    elbo = latent.elbo(model, q).value
+    weights = vae.log_weights(x, 5000, rng=6)
+    assert np.all(np.abs(weights.mean(axis=1) - elbo) < 5 * weights.std(axis=1) / np.sqrt(5000))
+    assert np.all(elbo < exact) and np.all(latent.importance_weighted_bound(weights) > elbo)
+
+
 def test_samples():
     vae, _, _ = small(trials=4)
     x = vae.sample(40_000, rng=0)
@@ -305,7 +319,8 @@ ROWS = {
     "infinite code": (lambda: VAE().decode([0.0, np.inf]), V, "z[1] = inf; expected a finite number"),
     "codes without axis": (lambda: VAE().log_likelihood(IMAGE, np.zeros((2, 2))), V, "shape of z = (2, 2); expected (2, m, 2) or (1, m, 2)"),
     "codes of other images": (lambda: VAE().log_likelihood(IMAGE, np.zeros((3, 1, 2))), V, "shape of z = (3, 1, 2); expected (2, m, 2)"),
-    "no draws": (lambda: VAE().elbo(IMAGE, rng=0, draws=0), V, "n = 0; expected a positive integer number of draws"),
+    "no draws": (lambda: VAE().elbo(IMAGE, rng=0, draws=0), V, "VAE.distortion_and_rate: draws = 0; expected a positive integer"),
+    "no weights": (lambda: VAE().log_weights(IMAGE, "many", rng=0), T, "VAE.log_weights: draws = 'many'; expected a positive integer"),
     "no sample": (lambda: VAE().sample(0, rng=0), V, "n = 0; expected a positive integer number of draws"),
 }
 
