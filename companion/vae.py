@@ -227,6 +227,11 @@ class VAE:
         ------
         ArithmeticError
             If the objective is not finite: the message names epoch and step. The step is not taken.
+
+        Notes
+        -----
+        Threads that share such small matrices mostly wait: on a busy machine set the environment variable
+        ``OMP_NUM_THREADS=1`` before Python starts, or an epoch may take a hundred times as long.
         """
         x, rng = self._images("fit", x), checks.generator("VAE.fit", rng)
         epochs, batch = (checks.positive_integer("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
