@@ -38,7 +38,7 @@ class TorchVAE:
         self.optimiser = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr=RATE, fused=fused)
 
     def fit(self, x, epochs, draw):
-        """Train; `draw()` gives order and noise of an epoch. Returns the objective of each epoch, without the binomial coefficients."""
+        """Train; `draw()` gives order and noise of an epoch. Returns their objectives, without the binomial coefficients."""
         objectives, cuts = [], batches(len(x), 128)
         for _ in range(epochs):
             order, noise = draw()
@@ -65,7 +65,7 @@ def check(x, epochs=5):
     theirs = TorchVAE(ours, fused=None)
     draw = lambda: (torch.from_numpy(rng.permutation(len(x))), torch.from_numpy(rng.standard_normal((len(x), ours.latent))))
     found = np.array(theirs.fit(torch.from_numpy(x), epochs, draw)) - ours._log_coefficient(x).mean()
-    ours.fit(x, epochs, rng=SEED, rate=RATE)
+    ours.fit(x, epochs, rng=SEED, learning_rate=RATE)
     difference = float(np.max(np.abs(found / ours.history["objective"] - 1)))
     if difference > 1e-9:
         raise AssertionError(f"the two networks differ by {difference:.1e} in their objective: this is no comparison")
@@ -81,13 +81,13 @@ def run(epochs=EPOCHS, repeats=REPEATS, seed=SEED):
         start = VAE(dtype=dtype, rng=seed)
         images, rng = torch.from_numpy(x).to(getattr(torch, dtype)), np.random.default_rng(seed)
         draw = lambda: (torch.randperm(len(images)), torch.randn((len(images), start.latent), dtype=images.dtype))
-        calls = {"companion": lambda vae=VAE(dtype=dtype, rng=seed): vae.fit(x, epochs, rng, rate=RATE)}
+        calls = {"companion": lambda vae=VAE(dtype=dtype, rng=seed): vae.fit(x, epochs, rng, learning_rate=RATE)}
         for name, fused in (("torch", None), ("torch, fused Adam", True)):
             calls[name] = lambda vae=TorchVAE(start, fused): vae.fit(images, epochs, draw)
         seconds = {name: np.median(values) / epochs for name, values in interleaved(calls, repeats, budget=30.0).items()}
         for name, value in seconds.items():
-            rows.append({"dtype": dtype, "peer": name, "milliseconds": few_digits(1e3 * value), "ratio": few_digits(value / seconds["companion"]),
-                         "seconds": few_digits(200 * value), "difference": few_digits(difference)})
+            rows.append({"dtype": dtype, "peer": name, "milliseconds": few_digits(1e3 * value), "seconds": few_digits(200 * value),
+                         "ratio": few_digits(value / seconds["companion"]), "difference": few_digits(difference)})
     return rows
 
 

@@ -98,8 +98,9 @@ class VAE:
 
     # --- sizes and weights
     def __init__(self, pixels=64, hidden=64, latent=2, trials=16, beta=1.0, latent_term="kl", dtype="float64", rng=0):
-        sizes = {"pixels": pixels, "hidden": hidden, "latent": latent, "trials": trials}
-        sizes = [checks.positive_integer("VAE", name, value, "The digits have pixels=64 and trials=16.") for name, value in sizes.items()]
+        given = {"pixels": pixels, "hidden": hidden, "latent": latent, "trials": trials}
+        fix = "The digits have pixels=64 and trials=16."
+        self.pixels, self.hidden, self.latent, self.trials = (checks.positive_integer("VAE", *pair, fix) for pair in given.items())
         beta = checks.scalar("VAE", "beta", beta, "Pass the weight of the rate, e.g. 1.0.")
         if beta < 0:
             checks.fail("VAE", "beta", beta, "a number, at least 0", "Pass the weight of the rate, e.g. 1.0.")
@@ -108,7 +109,6 @@ class VAE:
         if dtype not in ("float64", "float32", float, np.float64, np.float32):
             checks.fail("VAE", "dtype", dtype, '"float64" or "float32"', 'Pass "float32" for speed.')
         rng = checks.generator("VAE", rng)
-        self.pixels, self.hidden, self.latent, self.trials = sizes
         self.beta, self.latent_term, self.dtype = beta, latent_term, np.dtype(dtype)
         inward, outward = (self.pixels, self.hidden, 2 * self.latent), (self.latent, self.hidden, self.pixels)
         shapes = Network.shapes(inward, "encoder.") | Network.shapes(outward, "decoder.")
@@ -200,7 +200,7 @@ class VAE:
         return _Buffers(self._encoder.workspace(n), self._decoder.workspace(n), np.empty((n, self.pixels), self.dtype))
 
     # --- training
-    def fit(self, x, epochs, rng, rate=0.01, batch=128, progress=False):
+    def fit(self, x, epochs, rng, learning_rate=0.01, batch=128, progress=False):
         """Train with Adam. A second call goes on where the first one stopped.
 
         Parameters
@@ -211,8 +211,8 @@ class VAE:
             Passes over all images, each in a new order and with new noise.
         rng : numpy.random.Generator or int
             Draws order and noise.
-        rate : float or array_like, shape (epochs,)
-            Step length of Adam: one for all epochs, or one for each.
+        learning_rate : float or array_like, shape (epochs,)
+            That of Adam: one for all epochs, or one for each.
         batch : int
             Images in a step, about: batches are cut to equal lengths.
         progress : bool
@@ -236,14 +236,14 @@ class VAE:
         x, rng = self._images("fit", x), checks.generator("VAE.fit", rng)
         epochs, batch = (checks.positive_integer("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
                          for name, value in (("epochs", epochs), ("batch", batch)))
-        rate = checks.positive("VAE.fit", "rate", rate, "Pass the step length of Adam, e.g. 0.01.")
-        if rate.shape not in ((), (epochs,)):
-            checks.fail("VAE.fit", "shape of rate", rate.shape, f"() or {(epochs,)}", "Pass one step length, or one for each epoch.")
+        rates = checks.positive("VAE.fit", "learning_rate", learning_rate, "Pass one for Adam, e.g. 0.01.")
+        if rates.shape not in ((), (epochs,)):
+            checks.fail("VAE.fit", "shape of learning_rate", rates.shape, f"() or {(epochs,)}", "Pass one, or one for each epoch.")
         g, log_coefficient, cuts = self._scaled(x), self._log_coefficient(x).sum(), batches(len(x), batch)
         work = {n: self._buffers(n) for n in {cut.stop - cut.start for cut in cuts}}
         shuffled, before = np.empty_like(g), len(self.history["elbo"])
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported below
-            for epoch, step_length in enumerate(np.broadcast_to(rate, epochs).tolist(), before + 1):
+            for epoch, learning_rate in enumerate(np.broadcast_to(rates, epochs).tolist(), before + 1):
                 np.take(g, rng.permutation(len(g)), axis=0, out=shuffled, mode="clip")
                 noise = rng.standard_normal((len(g), self.latent)).astype(self.dtype)
                 D, R, term = -log_coefficient, 0.0, 0.0
@@ -251,8 +251,8 @@ class VAE:
                     parts = self._forward_and_backward(shuffled[cut], noise[cut], work[cut.stop - cut.start])
                     if not math.isfinite(sum(parts)):
                         checks.fail("VAE.fit", f"objective in epoch {epoch}, step {step}", sum(parts), "a finite number",
-                                    "Start again with a smaller rate: the weights have diverged.", ArithmeticError)
-                    self._adam.step(self.theta.flat, self._gradient.flat, step_length)
+                                    "Start again with a smaller learning_rate: the weights have diverged.", ArithmeticError)
+                    self._adam.step(self.theta.flat, self._gradient.flat, learning_rate)
                     D, R, term = D + parts[0], R + parts[1], term + parts[2]
                 D, R, term = float(D / len(g)), R / len(g), term / len(g)
                 for name, value in (("objective", D + self.beta * term), ("elbo", -D - R), ("distortion", D), ("rate", R)):
@@ -301,7 +301,7 @@ class VAE:
         x = self._images("log_likelihood", x)
         z = self._codes("log_likelihood", z)
         if z.ndim != 3 or len(z) not in (1, len(x)):
-            checks.fail("VAE.log_likelihood", "shape of z", z.shape, f"({len(x)}, m, {self.latent}) or (1, m, {self.latent})", "Add axes, e.g. z[None].")
+            checks.fail("VAE.log_likelihood", "shape of z", z.shape, f"({len(x)} or 1, m, {self.latent})", "Add axes, e.g. z[None].")
         value = np.repeat(self._log_coefficient(x)[:, None], z.shape[1], axis=1)
         size = max(1, 1_000_000 // (len(z) * self.pixels))
         for cut in (slice(start, start + size) for start in range(0, z.shape[1], size)):  # some megabytes at a time

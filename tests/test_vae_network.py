@@ -224,9 +224,9 @@ def test_seeds_decide_everything():
 def test_training_in_parts_is_training():
     x = digits().images[:300]
     rates = np.linspace(0.01, 0.002, 5)
-    whole = VAE(rng=1).fit(x, 5, rng=2, rate=rates)
+    whole = VAE(rng=1).fit(x, 5, rng=2, learning_rate=rates)
     parts, rng = VAE(rng=1), np.random.default_rng(2)
-    parts.fit(x, 2, rng, rate=rates[:2]).fit(x, 3, rng, rate=rates[2:])
+    parts.fit(x, 2, rng, learning_rate=rates[:2]).fit(x, 3, rng, learning_rate=rates[2:])
     assert_array_equal(parts.theta.flat, whole.theta.flat)
     assert parts.history == whole.history
 
@@ -311,14 +311,14 @@ ROWS = {
     "no images": (lambda: VAE().fit(IMAGE[:0], 1, rng=0), V, "expected at least one number"),
     "no epochs": (lambda: VAE().fit(IMAGE, 0, rng=0), V, "epochs = 0; expected a positive integer"),
     "no batch": (lambda: VAE().fit(IMAGE, 1, rng=0, batch=0), V, "batch = 0; expected a positive integer"),
-    "rate zero": (lambda: VAE().fit(IMAGE, 1, rng=0, rate=0), V, "rate = 0.0; expected a positive finite number"),
-    "rates too few": (lambda: VAE().fit(IMAGE, 3, rng=0, rate=[0.1, 0.1]), V, "shape of rate = (2,); expected () or (3,)"),
+    "rate zero": (lambda: VAE().fit(IMAGE, 1, rng=0, learning_rate=0), V, "learning_rate = 0.0; expected a positive finite number"),
+    "rates too few": (lambda: VAE().fit(IMAGE, 3, rng=0, learning_rate=[0.1, 0.1]), V, "shape of learning_rate = (2,); expected () or (3,)"),
     "no seed": (lambda: VAE().fit(IMAGE, 1, rng=None), T, "rng = None; expected a numpy.random.Generator"),
     "noise of another shape": (lambda: VAE().value_and_gradient(IMAGE, np.zeros((2, 3))), V, "shape of noise = (2, 3); expected (2, 2)"),
     "codes of three": (lambda: VAE().decode([0.0, 0.0, 0.0]), V, "shape of z = (3,); expected (..., 2)"),
     "infinite code": (lambda: VAE().decode([0.0, np.inf]), V, "z[1] = inf; expected a finite number"),
-    "codes without axis": (lambda: VAE().log_likelihood(IMAGE, np.zeros((2, 2))), V, "shape of z = (2, 2); expected (2, m, 2) or (1, m, 2)"),
-    "codes of other images": (lambda: VAE().log_likelihood(IMAGE, np.zeros((3, 1, 2))), V, "shape of z = (3, 1, 2); expected (2, m, 2)"),
+    "codes without axis": (lambda: VAE().log_likelihood(IMAGE, np.zeros((2, 2))), V, "shape of z = (2, 2); expected (2 or 1, m, 2)"),
+    "codes of other images": (lambda: VAE().log_likelihood(IMAGE, np.zeros((3, 1, 2))), V, "shape of z = (3, 1, 2); expected (2 or 1, m, 2)"),
     "no draws": (lambda: VAE().elbo(IMAGE, rng=0, draws=0), V, "VAE.distortion_and_rate: draws = 0; expected a positive integer"),
     "no weights": (lambda: VAE().log_weights(IMAGE, "many", rng=0), T, "VAE.log_weights: draws = 'many'; expected a positive integer"),
     "no sample": (lambda: VAE().sample(0, rng=0), V, "n = 0; expected a positive integer number of draws"),
@@ -338,8 +338,8 @@ def test_divergence_is_reported_and_not_taken():
     x = digits().images
     for dtype in ("float32", "float64"):
         vae = VAE(dtype=dtype, rng=0)
-        with pytest.raises(ArithmeticError, match=r"^VAE.fit: objective in epoch 1, step \d+ = (inf|nan); expected a finite number. .*smaller rate"):
-            vae.fit(x, 2, rng=0, rate=1e4)
+        with pytest.raises(ArithmeticError, match=r"^VAE.fit: objective in epoch 1, step \d+ = (inf|nan); expected a finite number. .*smaller learning_rate"):
+            vae.fit(x, 2, rng=0, learning_rate=1e4)
         assert np.all(np.isfinite(vae.theta.flat)) and vae.history["elbo"] == []
 
 
