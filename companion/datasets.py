@@ -96,7 +96,10 @@ def old_faithful() -> OldFaithful:
 
 
 class Digits(NamedTuple):
-    """Handwritten digits: ``images`` (1797, 64) are counts from 0 to 16, row by row of 8 × 8 pixels; ``labels`` (1797,) the digits 0, ..., 9."""
+    """Handwritten digits, both as arrays of 1,797 rows.
+
+    ``images`` (1797, 64) are counts from 0 to 16, the 8 × 8 pixels row by row; ``labels`` (1797,) the digits 0, ..., 9.
+    """
 
     images: np.ndarray
     labels: np.ndarray

@@ -50,7 +50,7 @@ class Parameters:
 
 # --- dense layers -------------------------------------------------------------------------------------------------
 class Workspace(NamedTuple):
-    """The arrays of one pass over n observations: activations ``a`` and derivatives ``d`` of each layer (n, size), ``ones`` (n,)."""
+    """The arrays of one pass over n observations: of each layer its activations ``a`` and derivatives ``d``, (n, size)."""
 
     a: list
     d: list
@@ -84,7 +84,7 @@ class Network:
     >>> for step in range(1000):                         # least squares
     ...     y = network.forward(x, work)
     ...     network.backward(x, work, (y - np.sin(x)) / 50)
-    ...     adam.step(theta.flat, gradient.flat, rate=0.03)
+    ...     adam.step(theta.flat, gradient.flat, learning_rate=0.03)
     >>> bool(np.abs(network.forward(x, work) - np.sin(x)).max() < 0.1)
     True
     """
@@ -103,7 +103,7 @@ class Network:
         {'W1': (64, 32), 'b1': (32,), 'W2': (32, 4), 'b2': (4,)}
         """
         pairs = list(zip(sizes, sizes[1:]))
-        return {f"{name}{letter}{i}": shape for i, (j, k) in enumerate(pairs, 1) for letter, shape in (("W", (j, k)), ("b", (k,)))}
+        return {f"{name}{part}{i}": shape for i, (j, k) in enumerate(pairs, 1) for part, shape in (("W", (j, k)), ("b", (k,)))}
 
     def draw(self, rng):
         """Start: weights with variance one over the number of inputs of their layer, so that signals keep their size."""
@@ -151,7 +151,7 @@ class Adam:
     .. math::
 
        m \leftarrow \beta_1 m + (1-\beta_1) g, \qquad v \leftarrow \beta_2 v + (1-\beta_2) g^2, \qquad
-       \theta \leftarrow \theta - a\,\frac{m/(1-\beta_1^t)}{\sqrt{v/(1-\beta_2^t)} + \epsilon}
+       \theta \leftarrow \theta - \alpha\,\frac{m/(1-\beta_1^t)}{\sqrt{v/(1-\beta_2^t)} + \epsilon}
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class Adam:
     --------
     >>> theta, adam = np.array([3.0]), Adam(1)
     >>> for _ in range(500):
-    ...     adam.step(theta, 2 * theta, rate=0.05)       # the gradient of θ²
+    ...     adam.step(theta, 2 * theta, learning_rate=0.05)       # the gradient of θ²
     >>> bool(abs(theta[0]) < 1e-6)
     True
     """
@@ -180,8 +180,8 @@ class Adam:
         self.m, self.v = np.zeros(size, dtype), np.zeros(size, dtype)
         self._scratch = np.empty(size, dtype)
 
-    def step(self, theta, gradient, rate):
-        """Move `theta` (size,) in place."""
+    def step(self, theta, gradient, learning_rate):
+        """Move `theta` (size,) in place; α is the `learning_rate`."""
         self.t += 1
         s = self._scratch
         np.multiply(gradient, 1 - self.beta1, out=s)
@@ -195,7 +195,7 @@ class Adam:
         np.sqrt(self.v, out=s)
         s += self.epsilon * root
         np.divide(self.m, s, out=s)
-        s *= rate * root / (1 - self.beta1**self.t)
+        s *= learning_rate * root / (1 - self.beta1**self.t)
         theta -= s
 
 

@@ -528,7 +528,7 @@ class _Buffers(NamedTuple):
 
     encoder: Workspace
     decoder: Workspace
-    h: np.ndarray
+    scratch: np.ndarray
 
 
 class VAE:
@@ -601,10 +601,9 @@ class VAE:
 
     # --- sizes and weights
     def __init__(self, pixels=64, hidden=64, latent=2, trials=16, beta=1.0, latent_term="kl", dtype="float64", rng=0):
-        sizes = {"pixels": pixels, "hidden": hidden, "latent": latent, "trials": trials}
-        for name, value in sizes.items():
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                checks.fail("VAE", name, value, "a positive integer", "The digits have pixels=64 and trials=16.")
+        given = {"pixels": pixels, "hidden": hidden, "latent": latent, "trials": trials}
+        fix = "The digits have pixels=64 and trials=16."
+        self.pixels, self.hidden, self.latent, self.trials = (checks.positive_integer("VAE", *pair, fix) for pair in given.items())
         beta = checks.scalar("VAE", "beta", beta, "Pass the weight of the rate, e.g. 1.0.")
         if beta < 0:
             checks.fail("VAE", "beta", beta, "a number, at least 0", "Pass the weight of the rate, e.g. 1.0.")
@@ -613,7 +612,6 @@ class VAE:
         if dtype not in ("float64", "float32", float, np.float64, np.float32):
             checks.fail("VAE", "dtype", dtype, '"float64" or "float32"', 'Pass "float32" for speed.')
         rng = checks.generator("VAE", rng)
-        self.pixels, self.hidden, self.latent, self.trials = map(int, sizes.values())
         self.beta, self.latent_term, self.dtype = beta, latent_term, np.dtype(dtype)
         inward, outward = (self.pixels, self.hidden, 2 * self.latent), (self.latent, self.hidden, self.pixels)
         shapes = Network.shapes(inward, "encoder.") | Network.shapes(outward, "decoder.")
@@ -626,46 +624,44 @@ class VAE:
         self.history = {"objective": [], "elbo": [], "distortion": [], "rate": []}
 
     # --- the objective and its gradient
-    def _forward_and_backward(self, f, noise, work):
-        """Write the gradient per image, for images f = x/N − 1/2 and noise ε. Return D without the binomial coefficients,
+    def _forward_and_backward(self, g, noise, work):
+        """Write the gradient per image, for images g = 2x/N − 1 and noise ε. Return D without the binomial coefficients,
         R, and the term that β multiplies, each summed over images."""
-        n, k, trials = len(f), self.latent, self.trials
+        n, k, N = len(g), self.latent, self.trials
         # encode: z = m + τ ε
-        code = self._encoder.forward(f, work.encoder)
+        code = self._encoder.forward(g, work.encoder)
         m, log_tau = code[:, :k].copy(), code[:, k:].copy()
         tau = np.exp(log_tau)
         away = tau * noise
         z = m + away
-        # decode: log-odds l, p = (1 + t)/2 with t = tanh(l/2)
-        l = self._decoder.forward(z, work.decoder)
-        h, t = work.h, work.decoder.d[-1]
-        np.multiply(l, 0.5, out=h)
+        # decode: half the log-odds h, p = (1 + t)/2 with t = tanh h
+        h, t = self._decoder.forward(z, work.decoder), work.decoder.d[-1]
+        h *= 0.5
         np.tanh(h, out=t)
-        # D = N Σ log(1 + exp l) − (x/N) l, where log(1 + exp l) = l/2 + |l/2| + log 2 − log(1 + |t|)
-        linear = float(np.vdot(f, l))
+        # D = −Σ x log p + (N − x) log(1 − p) = N Σ log(2 cosh h) − g h, where log(2 cosh h) = |h| + log 2 − log(1 + |t|)
+        linear, s = float(np.vdot(g, h)), work.scratch
+        np.abs(t, out=s)
+        np.log1p(s, out=s)
         np.abs(h, out=h)
-        np.abs(t, out=l)
-        np.log1p(l, out=l)
-        h -= l
-        distortion = trials * (float(h.sum()) + f.size * math.log(2) - linear)
-        # dD/dl = N p − x: a residual, what the decoder expects less what it sees
-        t *= 0.5
-        t -= f
-        t *= trials / n
+        h -= s
+        distortion = N * (float(h.sum()) + g.size * math.log(2) - linear)
+        # its derivative by the log-odds is N p − x, a residual: what the decoder expects less what it sees
+        t -= g
+        t *= N / (2 * n)
         dz = self._decoder.backward(z, work.decoder, t, inputs=True)
         # the latent term, with its derivatives by m and log τ
-        mm, tau2 = float(np.vdot(m, m)), tau * tau
-        rate = 0.5 * (mm + float(tau2.sum()) - z.size) - float(log_tau.sum())
+        squares, tau2 = float(np.vdot(m, m) + np.vdot(tau, tau)), tau * tau
+        rate = 0.5 * (squares - z.size) - float(log_tau.sum())
         if self.latent_term == "kl":
             term, by_m, by_log_tau = rate, m, tau2 - 1
         elif self.latent_term == "nll":
-            term, by_m, by_log_tau = 0.5 * (mm + float(tau2.sum()) + z.size * math.log(2 * math.pi)), m, tau2
+            term, by_m, by_log_tau = 0.5 * (squares + z.size * math.log(2 * math.pi)), m, tau2
         else:  # sampled: log q(z|x) − log p(z) = −log τ − ε²/2 + z²/2
             term, by_m, by_log_tau = 0.5 * float(np.vdot(z, z) - np.vdot(noise, noise)) - float(log_tau.sum()), z, z * away - 1
         weight, d = self.beta / n, work.encoder.d[-1]
         d[:, :k] = dz + weight * by_m
         d[:, k:] = dz * away + weight * by_log_tau
-        self._encoder.backward(f, work.encoder, d)
+        self._encoder.backward(g, work.encoder, d)
         return distortion, rate, term
 
     def value_and_gradient(self, x, noise):
@@ -684,7 +680,7 @@ class VAE:
         noise = checks.finite("VAE.value_and_gradient", "noise", noise, "Pass rng.standard_normal((n, latent)).")
         if noise.shape != (len(x), self.latent):
             checks.fail("VAE.value_and_gradient", "shape of noise", noise.shape, f"{(len(x), self.latent)}", "One row for each image.")
-        distortion, _, term = self._forward_and_backward(self._centred(x), noise.astype(self.dtype), self._buffers(len(x)))
+        distortion, _, term = self._forward_and_backward(self._scaled(x), noise.astype(self.dtype), self._buffers(len(x)))
         value = (distortion - self._log_coefficient(x).sum() + self.beta * term) / len(x)
         return float(value), self._gradient.flat.astype(float)
 
@@ -696,8 +692,8 @@ class VAE:
         checks.require(where, "x", x, (x >= 0) & (x <= self.trials) & (x == np.floor(x)), f"a whole number from 0 to {self.trials}", fix)
         return x
 
-    def _centred(self, x):
-        return (x / self.trials - 0.5).astype(self.dtype)
+    def _scaled(self, x):
+        return (x / (0.5 * self.trials) - 1).astype(self.dtype)
 
     def _log_coefficient(self, x):
         N, j = self.trials, np.arange(self.trials + 1)
@@ -707,7 +703,7 @@ class VAE:
         return _Buffers(self._encoder.workspace(n), self._decoder.workspace(n), np.empty((n, self.pixels), self.dtype))
 
     # --- training
-    def fit(self, x, epochs, rng, rate=0.01, batch=128, progress=False):
+    def fit(self, x, epochs, rng, learning_rate=0.01, batch=128, progress=False):
         """Train with Adam. A second call goes on where the first one stopped.
 
         Parameters
@@ -718,8 +714,8 @@ class VAE:
             Passes over all images, each in a new order and with new noise.
         rng : numpy.random.Generator or int
             Draws order and noise.
-        rate : float or array_like, shape (epochs,)
-            Step length of Adam: one for all epochs, or one for each.
+        learning_rate : float or array_like, shape (epochs,)
+            That of Adam: one for all epochs, or one for each.
         batch : int
             Images in a step, about: batches are cut to equal lengths.
         progress : bool
@@ -734,30 +730,34 @@ class VAE:
         ------
         ArithmeticError
             If the objective is not finite: the message names epoch and step. The step is not taken.
+
+        Notes
+        -----
+        Threads that share such small matrices mostly wait: on a busy machine set the environment variable
+        ``OMP_NUM_THREADS=1`` before Python starts, or an epoch may take a hundred times as long.
         """
         x, rng = self._images("fit", x), checks.generator("VAE.fit", rng)
-        for name, value in (("epochs", epochs), ("batch", batch)):
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                checks.fail("VAE.fit", name, value, "a positive integer", "Pass e.g. epochs=200, batch=128.")
-        rate = checks.positive("VAE.fit", "rate", rate, "Pass the step length of Adam, e.g. 0.01.")
-        if rate.shape not in ((), (epochs,)):
-            checks.fail("VAE.fit", "shape of rate", rate.shape, f"() or {(epochs,)}", "Pass one step length, or one for each epoch.")
-        f, log_coefficient, cuts = self._centred(x), self._log_coefficient(x).sum(), batches(len(x), batch)
+        epochs, batch = (checks.positive_integer("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
+                         for name, value in (("epochs", epochs), ("batch", batch)))
+        rates = checks.positive("VAE.fit", "learning_rate", learning_rate, "Pass one for Adam, e.g. 0.01.")
+        if rates.shape not in ((), (epochs,)):
+            checks.fail("VAE.fit", "shape of learning_rate", rates.shape, f"() or {(epochs,)}", "Pass one, or one for each epoch.")
+        g, log_coefficient, cuts = self._scaled(x), self._log_coefficient(x).sum(), batches(len(x), batch)
         work = {n: self._buffers(n) for n in {cut.stop - cut.start for cut in cuts}}
-        shuffled, before = np.empty_like(f), len(self.history["elbo"])
+        shuffled, before = np.empty_like(g), len(self.history["elbo"])
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported below
-            for epoch, step_length in enumerate(np.broadcast_to(rate, epochs).tolist(), before + 1):
-                np.take(f, rng.permutation(len(f)), axis=0, out=shuffled, mode="clip")
-                noise = rng.standard_normal((len(f), self.latent)).astype(self.dtype)
+            for epoch, learning_rate in enumerate(np.broadcast_to(rates, epochs).tolist(), before + 1):
+                np.take(g, rng.permutation(len(g)), axis=0, out=shuffled, mode="clip")
+                noise = rng.standard_normal((len(g), self.latent)).astype(self.dtype)
                 D, R, term = -log_coefficient, 0.0, 0.0
                 for step, cut in enumerate(cuts, 1):
                     parts = self._forward_and_backward(shuffled[cut], noise[cut], work[cut.stop - cut.start])
                     if not math.isfinite(sum(parts)):
                         checks.fail("VAE.fit", f"objective in epoch {epoch}, step {step}", sum(parts), "a finite number",
-                                    "Start again with a smaller rate: the weights have diverged.", ArithmeticError)
-                    self._adam.step(self.theta.flat, self._gradient.flat, step_length)
+                                    "Start again with a smaller learning_rate: the weights have diverged.", ArithmeticError)
+                    self._adam.step(self.theta.flat, self._gradient.flat, learning_rate)
                     D, R, term = D + parts[0], R + parts[1], term + parts[2]
-                D, R, term = float(D / len(f)), R / len(f), term / len(f)
+                D, R, term = float(D / len(g)), R / len(g), term / len(g)
                 for name, value in (("objective", D + self.beta * term), ("elbo", -D - R), ("distortion", D), ("rate", R)):
                     self.history[name].append(value)
                 if progress and (epoch - before) % max(1, epochs // 10) == 0:
@@ -767,7 +767,7 @@ class VAE:
     # --- encoder, decoder, model
     def encode(self, x):
         """Mean m and standard deviation τ of q(z|x), each (n, latent), of images `x` (n, pixels)."""
-        code = self._through(self._encoder, self._centred(self._images("encode", x)))
+        code = self._through(self._encoder, self._scaled(self._images("encode", x)))
         return code[:, : self.latent], np.exp(code[:, self.latent :])
 
     def encoder(self, x):
@@ -777,7 +777,7 @@ class VAE:
 
     def decode(self, z):
         """Probabilities p(z) of one trial, (..., pixels), for codes `z` (..., latent)."""
-        return expit(self._log_odds("decode", z))
+        return expit(self._log_odds(self._codes("decode", z)))
 
     def log_likelihood(self, x, z):
         r"""Conditional log-likelihood :math:`\log p_\theta(x_i\mid z_{ij})` in nats, (n, m).
@@ -791,32 +791,40 @@ class VAE:
 
         Examples
         --------
-        The evidence of an image, with codes on a grid:
+        With images fixed it is a model for `companion.latent`, here for the evidence of every image of two black or
+        white pixels: their probabilities sum to one.
 
-        >>> vae, x = VAE(pixels=4, hidden=3, latent=1, trials=1), [[0, 1, 1, 0]]
-        >>> z = np.linspace(-9, 9, 2001)
-        >>> p = np.exp(vae.log_likelihood(x, z[None, :, None]) - z**2 / 2) / np.sqrt(2 * np.pi)
-        >>> p_x = np.trapezoid(p, z)
-        >>> p_x.shape, bool(0 < p_x[0] < 1)
-        ((1,), True)
+        >>> from functools import partial
+        >>> from companion.latent import evidence_on_grid
+        >>> vae, every = VAE(pixels=2, hidden=3, latent=1, trials=1), [[0, 0], [0, 1], [1, 0], [1, 1]]
+        >>> log_p_x, error, method = evidence_on_grid(partial(vae.log_likelihood, every), k=1, spacing=0.1)
+        >>> round(float(np.exp(log_p_x).sum()), 12)
+        1.0
         """
         x = self._images("log_likelihood", x)
-        l = self._log_odds("log_likelihood", z)
-        if l.ndim != 3 or len(l) not in (1, len(x)):
-            checks.fail("VAE.log_likelihood", "shape of z", np.shape(z), f"({len(x)}, m, {self.latent}) or (1, m, {self.latent})", "Add axes, e.g. z[None].")
-        weight = x @ l[0].T if len(l) == 1 else (l @ x[:, :, None])[..., 0]
-        softplus = np.log1p(np.exp(-np.abs(l))) + np.maximum(l, 0)
-        return weight - self.trials * softplus.sum(axis=-1) + self._log_coefficient(x)[:, None]
+        z = self._codes("log_likelihood", z)
+        if z.ndim != 3 or len(z) not in (1, len(x)):
+            checks.fail("VAE.log_likelihood", "shape of z", z.shape, f"({len(x)} or 1, m, {self.latent})", "Add axes, e.g. z[None].")
+        value = np.repeat(self._log_coefficient(x)[:, None], z.shape[1], axis=1)
+        size = max(1, 1_000_000 // (len(z) * self.pixels))
+        for cut in (slice(start, start + size) for start in range(0, z.shape[1], size)):  # some megabytes at a time
+            l = self._log_odds(z[:, cut])
+            value[:, cut] += x @ l[0].T if len(l) == 1 else (l @ x[:, :, None])[..., 0]
+            value[:, cut] -= self.trials * np.sum(np.log1p(np.exp(-np.abs(l))) + np.maximum(l, 0), axis=-1)
+        return value
 
     def sample(self, n, rng):
         """`n` images drawn from the model, (n, pixels): z from the prior, then each pixel from its binomial distribution."""
         n, rng = checks.sample_size("VAE.sample", n), checks.generator("VAE.sample", rng)
         return rng.binomial(self.trials, self.decode(rng.standard_normal((n, self.latent)))).astype(float)
 
-    def _log_odds(self, method, z):
+    def _codes(self, method, z):
         z = checks.finite(f"VAE.{method}", "z", z, f"Pass codes, shape (..., {self.latent}).")
         if z.shape[-1:] != (self.latent,):
             checks.fail(f"VAE.{method}", "shape of z", z.shape, f"(..., {self.latent})", "The last axis holds the coordinates of a code.")
+        return z
+
+    def _log_odds(self, z):
         return self._through(self._decoder, z.reshape(-1, self.latent).astype(self.dtype)).reshape(*z.shape[:-1], self.pixels)
 
     def _through(self, network, a):
@@ -825,13 +833,13 @@ class VAE:
     # --- bounds
     def distortion_and_rate(self, x, rng, draws=1):
         """D (n,), averaged over `draws` codes an image, and R (n,), in closed form, of images `x` (n, pixels), in nats."""
-        (mean, tau), rng = self.encode(x), checks.generator("VAE.distortion_and_rate", rng)
-        noise = rng.standard_normal((len(mean), checks.sample_size("VAE.distortion_and_rate", draws), self.latent))
+        mean, tau = self.encode(x)
+        noise = self._noise("distortion_and_rate", len(mean), draws, rng)
         distortion = -self.log_likelihood(x, mean[:, None] + tau[:, None] * noise).mean(axis=1)
         return distortion, np.sum(0.5 * (mean**2 + tau**2 - 1) - np.log(tau), axis=1)
 
     def elbo(self, x, rng, draws=1):
-        """Evidence lower bound -D - R of each image, (n,), in nats: unbiased, from `draws` codes an image."""
+        """Evidence lower bound −D − R of each image, (n,), in nats: unbiased, from `draws` codes an image."""
         distortion, rate = self.distortion_and_rate(x, rng, draws)
         return -distortion - rate
 
@@ -843,10 +851,14 @@ class VAE:
         ----------
         Burda, Grosse and Salakhutdinov (2016).
         """
-        (mean, tau), rng = self.encode(x), checks.generator("VAE.log_weights", rng)
-        noise = rng.standard_normal((len(mean), checks.sample_size("VAE.log_weights", draws), self.latent))
+        mean, tau = self.encode(x)
+        noise = self._noise("log_weights", len(mean), draws, rng)
         z = mean[:, None] + tau[:, None] * noise
         return self.log_likelihood(x, z) + np.sum(0.5 * noise**2 - 0.5 * z**2 + np.log(tau)[:, None], axis=-1)
+
+    def _noise(self, method, n, draws, rng):
+        draws = checks.positive_integer(f"VAE.{method}", "draws", draws, "Pass how many codes to draw for each image, e.g. 10.")
+        return checks.generator(f"VAE.{method}", rng).standard_normal((n, draws, self.latent))
 
     # --- files
     _settings = ("pixels", "hidden", "latent", "trials", "beta", "latent_term")

@@ -1,6 +1,7 @@
 """The non-linear VAE against scipy's distributions, complex steps and sums over all images; training, files, bad input."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from scipy.special import comb, logsumexp
 
+from companion import latent
 from companion.datasets import digits
 from companion.vae import VAE
 
@@ -21,7 +23,7 @@ def network(weights, name, x):
 
 def objective(vae, weights, x, noise):
     """The training objective per image in the plainest form."""
-    code = network(weights, "encoder.", x / vae.trials - 0.5)
+    code = network(weights, "encoder.", 2 * x / vae.trials - 1)
     m, log_tau = code[:, : vae.latent], code[:, vae.latent :]
     tau = np.exp(log_tau)
     z = m + tau * noise
@@ -103,7 +105,7 @@ def test_gradient_of_saturated_pixels():
 def test_parts_against_scipy():
     vae, x, _ = small()
     mean, tau = vae.encode(x)
-    assert_allclose(np.concatenate([mean, np.log(tau)], 1), network(vae.theta, "encoder.", x / 3 - 0.5), rtol=1e-12)
+    assert_allclose(np.concatenate([mean, np.log(tau)], 1), network(vae.theta, "encoder.", 2 * x / 3 - 1), rtol=1e-12)
     z = np.random.default_rng(1).normal(size=(7, 4, 2))
     p = 1 / (1 + np.exp(-network(vae.theta, "decoder.", z)))
     assert_allclose(vae.decode(z), p, rtol=1e-13)
@@ -178,6 +180,18 @@ def test_bounds_are_below_the_evidence_and_close_in(trained):
     assert np.mean(exact - logsumexp(elbo, axis=1) + np.log(20_000)) < 0.2 * np.mean(exact - elbo.mean(axis=1))
 
 
+def test_the_latent_module_takes_its_likelihood_and_encoder(trained):
+    vae, x = trained
+    x = x[:6]
+    model, q, exact = partial(vae.log_likelihood, x), vae.encoder(x), evidence(vae, x, 601)
+    on_grid = latent.evidence_on_grid(model, 2, 0.03)
+    assert_allclose(on_grid.value, exact, atol=1e-9)
+    elbo = latent.elbo(model, q).value
+    weights = vae.log_weights(x, 5000, rng=6)
+    assert np.all(np.abs(weights.mean(axis=1) - elbo) < 5 * weights.std(axis=1) / np.sqrt(5000))
+    assert np.all(elbo < exact) and np.all(latent.importance_weighted_bound(weights) > elbo)
+
+
 def test_samples():
     vae, _, _ = small(trials=4)
     x = vae.sample(40_000, rng=0)
@@ -210,9 +224,9 @@ def test_seeds_decide_everything():
 def test_training_in_parts_is_training():
     x = digits().images[:300]
     rates = np.linspace(0.01, 0.002, 5)
-    whole = VAE(rng=1).fit(x, 5, rng=2, rate=rates)
+    whole = VAE(rng=1).fit(x, 5, rng=2, learning_rate=rates)
     parts, rng = VAE(rng=1), np.random.default_rng(2)
-    parts.fit(x, 2, rng, rate=rates[:2]).fit(x, 3, rng, rate=rates[2:])
+    parts.fit(x, 2, rng, learning_rate=rates[:2]).fit(x, 3, rng, learning_rate=rates[2:])
     assert_array_equal(parts.theta.flat, whole.theta.flat)
     assert parts.history == whole.history
 
@@ -297,15 +311,16 @@ ROWS = {
     "no images": (lambda: VAE().fit(IMAGE[:0], 1, rng=0), V, "expected at least one number"),
     "no epochs": (lambda: VAE().fit(IMAGE, 0, rng=0), V, "epochs = 0; expected a positive integer"),
     "no batch": (lambda: VAE().fit(IMAGE, 1, rng=0, batch=0), V, "batch = 0; expected a positive integer"),
-    "rate zero": (lambda: VAE().fit(IMAGE, 1, rng=0, rate=0), V, "rate = 0.0; expected a positive finite number"),
-    "rates too few": (lambda: VAE().fit(IMAGE, 3, rng=0, rate=[0.1, 0.1]), V, "shape of rate = (2,); expected () or (3,)"),
+    "rate zero": (lambda: VAE().fit(IMAGE, 1, rng=0, learning_rate=0), V, "learning_rate = 0.0; expected a positive finite number"),
+    "rates too few": (lambda: VAE().fit(IMAGE, 3, rng=0, learning_rate=[0.1, 0.1]), V, "shape of learning_rate = (2,); expected () or (3,)"),
     "no seed": (lambda: VAE().fit(IMAGE, 1, rng=None), T, "rng = None; expected a numpy.random.Generator"),
     "noise of another shape": (lambda: VAE().value_and_gradient(IMAGE, np.zeros((2, 3))), V, "shape of noise = (2, 3); expected (2, 2)"),
     "codes of three": (lambda: VAE().decode([0.0, 0.0, 0.0]), V, "shape of z = (3,); expected (..., 2)"),
     "infinite code": (lambda: VAE().decode([0.0, np.inf]), V, "z[1] = inf; expected a finite number"),
-    "codes without axis": (lambda: VAE().log_likelihood(IMAGE, np.zeros((2, 2))), V, "shape of z = (2, 2); expected (2, m, 2) or (1, m, 2)"),
-    "codes of other images": (lambda: VAE().log_likelihood(IMAGE, np.zeros((3, 1, 2))), V, "shape of z = (3, 1, 2); expected (2, m, 2)"),
-    "no draws": (lambda: VAE().elbo(IMAGE, rng=0, draws=0), V, "n = 0; expected a positive integer number of draws"),
+    "codes without axis": (lambda: VAE().log_likelihood(IMAGE, np.zeros((2, 2))), V, "shape of z = (2, 2); expected (2 or 1, m, 2)"),
+    "codes of other images": (lambda: VAE().log_likelihood(IMAGE, np.zeros((3, 1, 2))), V, "shape of z = (3, 1, 2); expected (2 or 1, m, 2)"),
+    "no draws": (lambda: VAE().elbo(IMAGE, rng=0, draws=0), V, "VAE.distortion_and_rate: draws = 0; expected a positive integer"),
+    "no weights": (lambda: VAE().log_weights(IMAGE, "many", rng=0), T, "VAE.log_weights: draws = 'many'; expected a positive integer"),
     "no sample": (lambda: VAE().sample(0, rng=0), V, "n = 0; expected a positive integer number of draws"),
 }
 
@@ -323,8 +338,8 @@ def test_divergence_is_reported_and_not_taken():
     x = digits().images
     for dtype in ("float32", "float64"):
         vae = VAE(dtype=dtype, rng=0)
-        with pytest.raises(ArithmeticError, match=r"^VAE.fit: objective in epoch 1, step \d+ = (inf|nan); expected a finite number. .*smaller rate"):
-            vae.fit(x, 2, rng=0, rate=1e4)
+        with pytest.raises(ArithmeticError, match=r"^VAE.fit: objective in epoch 1, step \d+ = (inf|nan); expected a finite number. .*smaller learning_rate"):
+            vae.fit(x, 2, rng=0, learning_rate=1e4)
         assert np.all(np.isfinite(vae.theta.flat)) and vae.history["elbo"] == []
 
 
