@@ -183,6 +183,15 @@ def test_pictures_have_text_and_size(pages):
     problems(poor())
 
 
+def test_cells_of_a_folding_table_name_their_column(site):
+    folded = [table for path in site.rglob("*.html") for table in re.findall(r'<table[^>]*class="[^"]*folding.*?</table>', path.read_text(encoding="utf-8"), re.S)]
+    assert folded
+    for table in folded:
+        heads = [re.sub(r"<[^>]*>", "", head).strip() for head in re.findall(r"<th[ >].*?</th>", table, re.S)]
+        labels = re.findall(r'<td[^>]*data-label="([^"]*)"', table)
+        assert all(heads) and labels == heads * (table.count("<tr") - 1)
+
+
 def test_no_leftovers_of_other_services(pages, site):
     words = re.compile("thebe|unpkg|jsdelivr|fontawesome|binder-examples|ethical-ad|googleapis", re.I)
     problems(f"{name}: {found.group()}" for name in pages if (found := words.search((site / name).read_text(encoding="utf-8"))))

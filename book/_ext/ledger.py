@@ -50,7 +50,7 @@ def lines_of(row):
         yield ": *Open.*"
         return
     if "reading" in row:
-        yield f": *Paid.* Answered in {many('reading', reference)}; checked by {checks(row['checked'])}."
+        yield f": *Paid.* Answered in {' · '.join(map(reference, row['reading']))} Checked by {checks(row['checked'])}."
         return
     yield (
         f": *Paid.* Derived in {many('derivation', reference)}; computed by {many('computed', function)}; "
