@@ -426,10 +426,10 @@ def fit_linear(start, data, latent_term="kl", beta=1.0, along=None, iterations=5
     return LinearFit(free.at(found.x), float(found.fun), float(np.max(np.abs(objective(found.x)[1]))))
 
 
-def descend(start, data, steps, rate, latent_term="kl", beta=1.0, along=None):
+def descend(start, data, steps, learning_rate, latent_term="kl", beta=1.0, along=None):
     r"""The linear VAEs along plain gradient descent on the exact `loss`: a list of `steps` + 1.
 
-    The parameters are W, b, log σ, V, c and log τ; `rate` is the length of a step. Other arguments as in `fit_linear`.
+    The parameters are W, b, log σ, V, c and log τ; `learning_rate` is the length of a step. Other arguments as in `fit_linear`.
 
     Raises
     ------
@@ -439,21 +439,23 @@ def descend(start, data, steps, rate, latent_term="kl", beta=1.0, along=None):
     Examples
     --------
     >>> data = MultivariateNormal([0.0, 0.0], [[3.0, 1.0], [1.0, 3.0]])
-    >>> path = descend(start_linear(data, 1, rng=0), data, steps=300, rate=0.2)
+    >>> path = descend(start_linear(data, 1, rng=0), data, steps=300, learning_rate=0.2)
     >>> len(path), round(path[-1].sd**2, 2)
     (301, 2.0)
     """
     free = _Free("descend", start, along)
     given = _checked("descend", start, data, latent_term, beta)
-    rate = float(checks.positive("descend", "rate", checks.scalar("descend", "rate", rate, "Pass e.g. 0.05."), "Pass e.g. 0.05."))
+    learning_rate = checks.scalar("descend", "learning_rate", learning_rate, "Pass e.g. 0.01.")
+    checks.positive("descend", "learning_rate", learning_rate, "Pass e.g. 0.01.")
     theta, path = np.zeros(free.size), [start]
     for _ in range(checks.sample_size("descend", steps)):
         try:
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                theta = theta - rate * free.of(_loss_and_gradient(path[-1], *given)[1])
+                theta = theta - learning_rate * free.of(_loss_and_gradient(path[-1], *given)[1])
                 path.append(free.at(theta))
         except ValueError:
-            checks.fail("descend", "rate", rate, f"steps so short that all stays finite (step {len(path)} did not)", "Pass a smaller rate.")
+            expected = f"steps so short that all stays finite (step {len(path)} did not)"
+            checks.fail("descend", "learning_rate", learning_rate, expected, "Pass a smaller one.")
     return path
 
 

@@ -321,7 +321,7 @@ VAE11, DATA = LinearVAE(**GOOD), MultivariateNormal([0.0], [[1.0]])
     (lambda: loss(VAE11, DATA, beta="two"), ["beta", "two", "number"]),
     (lambda: fit_linear(VAE11, DATA, along={"tau": [[1.0]]}), ["fit_linear", "a key of along", "tau", "log_tau"]),
     (lambda: fit_linear(VAE11, DATA, along={"log_tau": [[1.0, 2.0]]}), ["shape of along['log_tau']", "(1, 2)", "(m, 1)"]),
-    (lambda: descend(VAE11, DATA, 100, 50.0), ["descend", "rate", "50.0", "smaller rate"]),
+    (lambda: descend(VAE11, DATA, 100, 50.0), ["descend", "learning_rate", "50.0", "smaller one"]),
     (lambda: start_linear(DATA, 0, 0), ["n = 0", "positive integer"]),
     (lambda: sampled_kl_gradient(0.0, -1.0, [0.3]), ["tau", "-1.0", "positive"]),
 ], ids=range(14))
