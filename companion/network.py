@@ -36,7 +36,7 @@ class Parameters:
     [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
     """
 
-    def __init__(self, shapes, dtype=float):
+    def __init__(self, shapes, dtype="float64"):
         ends = np.cumsum([0, *map(math.prod, shapes.values())])
         self.flat = np.zeros(ends[-1], dtype)
         self._views = {name: self.flat[i:j].reshape(shape) for (name, shape), i, j in zip(shapes.items(), ends, ends[1:])}
@@ -175,7 +175,7 @@ class Adam:
 
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
-    def __init__(self, size, dtype=float):
+    def __init__(self, size, dtype="float64"):
         self.t = 0
         self.m, self.v = np.zeros(size, dtype), np.zeros(size, dtype)
         self._scratch = np.empty(size, dtype)
