@@ -1,6 +1,6 @@
 """Training the small VAE on the digits: one epoch of ours against the same network in torch, on one thread.
 
-Both train the same way: same weights to begin with, new order and new noise each epoch, about 128 images a step, Adam. That
+Both train the same way: same weights to begin with, new order and new noise each epoch, at most 128 images a step, Adam. That
 they compute the same is checked first: given the same order and noise, the objective of every epoch agrees.
 torch runs as it is written by hand (eager), without a DataLoader, which would only cost time; with its default Adam and with
 the fused one.

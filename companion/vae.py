@@ -719,7 +719,7 @@ class VAE:
         learning_rate : float or array_like, shape (epochs,)
             That of Adam: one for all epochs, or one for each.
         batch : int
-            Images in a step, about: batches are cut to equal lengths.
+            Images in a step, at most: batches are cut to equal lengths.
         progress : bool
             Print a line about ten times in the course of the training.
 
@@ -732,11 +732,6 @@ class VAE:
         ------
         ArithmeticError
             If the objective is not finite: the message names epoch and step. The step is not taken.
-
-        Notes
-        -----
-        Threads that share such small matrices mostly wait: on a busy machine set the environment variable
-        ``OMP_NUM_THREADS=1`` before Python starts, or an epoch may take a hundred times as long.
         """
         x, rng = self._images("fit", x), checks.generator("VAE.fit", rng)
         epochs, batch = (checks.positive_integer("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
