@@ -418,7 +418,8 @@ def _quadrature(where, average, log_likelihood, q, nodes):
     values = []
     for number in (nodes, max(2, nodes * 3 // 4)):
         z, log_w = gauss_hermite(q, number)
-        w = log_weights(log_likelihood, q, z)
+        blocks = np.array_split(z, -(-z.shape[1] // 1024), axis=1)  # a decoder's output may be large
+        w = np.concatenate([log_weights(log_likelihood, q, block) for block in blocks], axis=1)
         checks.require(where, "log_likelihood(z)", w, w < np.inf, "numbers below +inf, not NaN", "Check the decoder.")
         values.append(average(w, log_w))
     rounding = 4 * np.finfo(float).eps * np.abs(values[0])
@@ -446,7 +447,7 @@ def evidence(log_likelihood, k, nodes=64, q=None):
     -------
     Estimate
         `value` and `error`, each of shape (n,). The error is the difference from three quarters of the nodes: an
-        estimate, not a bound. A hump that both grids miss goes unseen: `evidence_on_grid` is slower and misses none.
+        estimate, not a bound. A hump that both grids miss goes unseen: `evidence_on_grid` is slower and misses none that is wider than its spacing.
 
     Raises
     ------
@@ -529,9 +530,9 @@ def elbo_monte_carlo(log_likelihood, q, draws, rng):
 
 
 def mixture_elbo(mixture, x, responsibilities):
-    r"""Evidence lower bound of a mixture, :math:`\sum_k r_{ik}\,(\log w_k p_k(x_i) - \log r_{ik})`, shape (n,), in nats.
+    r"""Evidence lower bound of a mixture, :math:`\sum_j r_{ij}\,(\log \pi_j p_j(x_i) - \log r_{ij})`, shape (n,), in nats.
 
-    `responsibilities` r (n, K) are any distributions over the components. With ``mixture.posterior(x)`` the bound is the
+    `responsibilities` r (n, J) are any distributions over the components. With ``mixture.posterior(x)`` the bound is the
     log-density itself.
 
     References
@@ -548,7 +549,7 @@ def mixture_elbo(mixture, x, responsibilities):
     r = checks.probability_vector("mixture_elbo", "responsibilities", responsibilities)
     joint = mixture._log_joint(x)
     if r.shape != joint.shape:
-        checks.fail("mixture_elbo", "shape of responsibilities", r.shape, f"{joint.shape}, (n, K)", "One row for each observation.")
+        checks.fail("mixture_elbo", "shape of responsibilities", r.shape, f"{joint.shape}, (n, J)", "One row for each observation.")
     return np.sum(np.where(r > 0, r * np.where(r > 0, joint, 0.0) - xlogy(r, r), 0.0), axis=-1)
 
 
@@ -580,8 +581,8 @@ def _from_responsibilities(where, family, x, r, **fixed):
 def em_step(mixture, x, weights=None):
     r"""One step of expectation–maximisation: the mixture after it.
 
-    E: responsibilities :math:`r_{ik} = \mathrm{P}(k\mid x_i)`. M: :math:`w_k = \frac1n\sum_i r_{ik}`, and each component is the
-    maximum-likelihood member of its family for the data weighted by :math:`r_{ik}`. The log-likelihood does not fall.
+    E: responsibilities :math:`r_{ij} = \mathrm{P}(j\mid x_i)`. M: weights :math:`\pi_j = \frac1n\sum_i r_{ij}`, and each component is
+    the maximum-likelihood member of its family for the data weighted by :math:`r_{ij}`. The log-likelihood does not fall.
 
     Parameters
     ----------

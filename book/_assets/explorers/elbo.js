@@ -68,8 +68,10 @@
     svg += line("axis", L, BASE, R, BASE) + text("name end", R, BASE + 36, "hidden z") + text("name", L + 4, TOP - 7, "density")
       // an inner <svg> cuts off what is higher than the panel
       + el("svg", { x: L, y: TOP, width: R - L, height: BASE - TOP, viewBox: `${L} ${TOP} ${R - L} ${BASE - TOP}` },
-        el("path", { class: "area", d: points(post) + `L${R} ${BASE}L${L} ${BASE}Z` }) + el("path", { class: "curve bound", d: points(normal) })
-        + el("path", { class: "curve data", d: points(post) }) + el("path", { class: "curve best model", d: points(q) }))
+        el("path", { class: "area", d: points(post) + `L${R} ${BASE}L${L} ${BASE}Z` }) + el("path", { class: "curve sample", d: points(normal) })
+        + el("path", { class: "curve data", d: points(post) }) + el("path", { class: "curve model", d: points(q) }))
+      + text("name dataname end", R - 4, TOP + 14, "posterior") + text("name modelname end", R - 4, TOP + 30, "guess q")
+      + text("name end", R - 4, TOP + 46, "prior (dotted)")
       + handles(s, n, W).map((p) => handle(p.x, p.y)).join("");
     return panel(W, 310, svg);
   }
@@ -82,7 +84,7 @@
     svg += text("tick end", L - 6, TOP + 4, "0");
     if (!off) svg += el("rect", { class: "bar", x: L + 12, y, width: 44, height: low - y });
     if (y - TOP > 14) svg += el("path", { class: "gap", d: `M${x} ${TOP + 3}V${tenth(y - 2)}` + head(TOP + 3, 8) + (off ? "" : head(y - 2, -8)) });
-    svg += line("curve data", L, TOP, R, TOP) + line("axis", L, low, R, low)
+    svg += line("tangent", L, TOP, R, TOP) + line("axis", L, low, R, low)
       + text("name gapname", L + 66, max(TOP + 16, (TOP + y) / 2 + 4), "gap " + num(n.gap, 3))
       + text("name", L + 66, min(low - 8, y + 22), off ? "bound off the scale" : "bound")
       + text("name end", R, low + 18, "nats below log p(x)");
@@ -97,8 +99,8 @@
       alt: `The posterior density of z given x = (0.1, ${num(s.height, 2)}), shaded, the standard normal prior, and a normal ${guess}. `
         + `Beside them a bar, the lower bound, ends ${num(n.gap, 2)} nats below the line of log p(x).`,
       readout: [
-        { key: "data", label: "log p(x), by a fine grid", value: p },
-        { key: "", label: "Lower bound ELBO(q)", value: b },
+        { key: "", label: "log p(x)", value: p },
+        { key: "", label: "Bound ELBO(q)", value: b },
         { key: "gap", label: "Gap KL(q‖posterior)", value: g },
         { key: "", label: "E<sub>q</sub>[log p(x|z)]", value: num(n.fit, 4) },
         { key: "", label: "KL(q‖prior)", value: num(n.prior, 4) },
@@ -119,9 +121,9 @@
     title: "Move the guess q: drag its top or its side, or use the sliders; then change the observation",
     start: { mu: -0.3, sigma: 0.7, height: 0.5 },
     controls: [
-      { key: "mu", label: "Mean of q", min: -2.5, max: 2.5, step: 0.01, digits: 2 },
-      { key: "sigma", label: "Standard deviation of q", min: 0.1, max: 1.5, step: 0.01, digits: 2 },
-      { key: "height", label: "Observation x = (0.1, height): height", min: -1, max: 3, step: 0.05, digits: 2 },
+      { key: "mu", label: "Mean of q", min: -2, max: 2, step: 0.01, digits: 2 },
+      { key: "sigma", label: "Spread of q (sd)", min: 0.1, max: 2, step: 0.01, digits: 2 },
+      { key: "height", label: "Observed height", min: -1, max: 3, step: 0.05, digits: 2 },
     ],
     actions: [
       { key: "climb", label: "Climb to the best q nearby", run: (s) => ({
