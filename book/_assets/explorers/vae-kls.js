@@ -47,7 +47,7 @@
   ];
 
   // ---- the figure -----------------------------------------------------------
-  const TOP = 20, BASE = 262, MOST = 6;
+  const TOP = 20, BASE = 262, MOST = 5;
   const Y = (t) => BASE - min(t, MOST) / MOST * (BASE - TOP);
   const widths = (W) => (W < 540 ? [W, W] : [Math.round(0.5 * W), W - Math.round(0.5 * W) - 8]);
 
@@ -56,7 +56,7 @@
     const stacks = [[["distortion", "distortion"], ["rate", "rate"]],
       [["entropy", "H(data)"], ["likelihood", "KL(data‖model)"], ["gap", "gap"]]];
     let svg = "";
-    for (const t of [0, 2, 4, 6]) svg += line("grid", L, Y(t), R, Y(t)) + text("tick end", L - 5, Y(t) + 4, num(t, 0));
+    for (const t of [0, 1, 2, 3, 4, 5]) svg += line("grid", L, Y(t), R, Y(t)) + text("tick end", L - 5, Y(t) + 4, num(t, 0));
     svg += line("axis", L, BASE, R, BASE) + text("name", L + 4, TOP - 8, "nats per observation")
       + text("tick middle", at[0] + wide / 2, BASE + 18, "as computed") + text("tick middle", at[1] + wide / 2, BASE + 18, "what it is");
     stacks.forEach((stack, k) => {
@@ -128,7 +128,7 @@
   Explorer.define({
     name: "vae-kls",
     title: "Decoder: w and σ. Encoder: v and τ. Drag the two lines, or use the sliders",
-    start: { w: 1.2, sd: 1.2, v: 0.2, tau: 0.9 },
+    start: { w: 0.8, sd: 0.8, v: 0.45, tau: 0.5 },
     controls: [
       { key: "w", label: "Decoder, slope w", min: 0, max: 3, step: 0.01, digits: 2 },
       { key: "sd", label: "Decoder, noise σ", min: 0.4, max: 3, step: 0.01, digits: 2 },
