@@ -105,12 +105,12 @@
         + `entropy of the data ${num(n.entropy, 2)}, KL from data to model ${num(n.likelihood, 2)} and gap ${num(n.gap, 2)}. `
         + `Beside them the plane of x and z with two ellipses, the joint distribution of data and codes and that of the model.`,
       readout: [
-        { key: "rate", label: "Rate E KL(q(z|x)‖p(z))", value: f("rate") },
-        { key: "entropy", label: "Entropy H(p<sub>data</sub>), fixed", value: f("entropy") },
-        { key: "distortion", label: "Distortion E[−log p<sub>θ</sub>(x|z)]", value: f("distortion") },
-        { key: "likelihood", label: "KL(p<sub>data</sub>‖p<sub>θ</sub>): likelihood", value: f("likelihood") },
-        { key: "", label: "−ELBO, the sum", value: f("loss") },
-        { key: "gap", label: "Gap E KL(q(z|x)‖p<sub>θ</sub>(z|x))", value: f("gap") },
+        { key: "rate", label: "Rate: encoder‖prior", value: f("rate") },
+        { key: "entropy", label: "Entropy of the data, fixed", value: f("entropy") },
+        { key: "distortion", label: "Distortion: decoder’s NLL", value: f("distortion") },
+        { key: "likelihood", label: "Likelihood: KL(data‖model)", value: f("likelihood") },
+        { key: "", label: "−ELBO, either sum", value: f("loss") },
+        { key: "gap", label: "Gap: encoder‖posterior", value: f("gap") },
       ],
       status: `−ELBO ${f("loss")} = distortion ${f("distortion")} + rate ${f("rate")} `
         + `= entropy ${f("entropy")} + KL(data‖model) ${f("likelihood")} + gap ${f("gap")} nats.`,
