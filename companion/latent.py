@@ -447,7 +447,8 @@ def evidence(log_likelihood, k, nodes=64, q=None):
     -------
     Estimate
         `value` and `error`, each of shape (n,). The error is the difference from three quarters of the nodes: an
-        estimate, not a bound. A hump that both grids miss goes unseen: `evidence_on_grid` is slower and misses none that is wider than its spacing.
+        estimate, not a bound. A hump that both grids miss goes unseen: `evidence_on_grid` is
+        slower and misses none that is wider than its spacing.
 
     Raises
     ------
