@@ -106,7 +106,7 @@
         + `Beside them the plane of x and z with two ellipses, the joint distribution of data and codes and that of the model.`,
       readout: [
         { key: "rate", label: "Rate: encoder‖prior", value: f("rate") },
-        { key: "entropy", label: "Entropy of the data, fixed", value: f("entropy") },
+        { key: "entropy", label: "Entropy H(data), fixed", value: f("entropy") },
         { key: "distortion", label: "Distortion: decoder’s NLL", value: f("distortion") },
         { key: "likelihood", label: "Likelihood: KL(data‖model)", value: f("likelihood") },
         { key: "", label: "−ELBO, either sum", value: f("loss") },
