@@ -200,3 +200,10 @@ def sample_size(where, n) -> int:
         return int(n)
     fail(where, "n", n, "a positive integer number of draws", "Pass how many draws you want, e.g. n=1000.",
          ValueError if isinstance(n, (int, float, np.number)) else TypeError)
+
+
+def positive_integer(where, argument, value, fix) -> int:
+    """A positive integer: a size, or a number of rounds."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0:
+        return int(value)
+    fail(where, argument, value, "a positive integer", fix, ValueError if isinstance(value, (int, float, np.number)) else TypeError)

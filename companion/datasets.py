@@ -6,6 +6,7 @@ what the book's own benchmarks found.
 
 from __future__ import annotations
 
+import gzip
 import json
 from importlib import resources
 from typing import NamedTuple
@@ -94,6 +95,33 @@ def old_faithful() -> OldFaithful:
     with resources.files("companion").joinpath("data", "old_faithful.csv").open(encoding="utf-8") as file:
         table = np.loadtxt(file, delimiter=",", skiprows=1)
     return OldFaithful(*np.ascontiguousarray(table.T))
+
+
+class Digits(NamedTuple):
+    """Handwritten digits, both as arrays of 1,797 rows.
+
+    ``images`` (1797, 64) are counts from 0 to 16, the 8 × 8 pixels row by row; ``labels`` (1797,) the digits 0, ..., 9.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def digits() -> Digits:
+    """1,797 handwritten digits: how many of the 16 dots of each cell of an 8 × 8 grid are ink.
+
+    Every digit is a bitmap of 32 × 32 dots cut into cells of 4 × 4, so that a pixel is a count out of 16 trials. These
+    are the images of thirteen people that the source sets apart as its test part.
+
+    Source: E. Alpaydin and C. Kaynak (1998), *Optical Recognition of Handwritten Digits*, UCI Machine Learning
+    Repository, doi:10.24432/C50P49; licence CC BY 4.0.
+
+    >>> digits().images.shape, float(digits().images.max()), digits().labels[:3].tolist()
+    ((1797, 64), 16.0, [0, 1, 2])
+    """
+    with resources.files("companion").joinpath("data", "digits.csv.gz").open("rb") as file:
+        table = np.loadtxt(gzip.open(file, "rt", encoding="utf-8"), delimiter=",", dtype=int)
+    return Digits(table[:, :-1].astype(float), table[:, -1].copy())
 
 
 class Peers(NamedTuple):

@@ -23,8 +23,9 @@ import companion
 from companion import latent
 from companion.datasets import horse_kicks, old_faithful
 from companion.divergence import two_humps
-from companion.families import Bernoulli, Normal, Poisson
+from companion.families import Bernoulli, MultivariateNormal, Normal, Poisson
 from companion.numerics import TEXTBOOK, exact_kl, nearby, relative_error
+from companion.vae import LinearVAE, objective_parts
 
 TARGET = Path(__file__).parent / "data" / "explorers.json"
 DISTANCES, MEANS, SDS = (0, 1, 2.5, 4.9, 6, 8), (-6, -2.7, 0, 0.35, 3, 6), (0.4, 0.85, 1.5, 3, 6)
@@ -33,6 +34,7 @@ SEEDS = (1, 2, 99)
 COUNTS = (109, 65, 22, 3, 1)
 PAIRS, LOG_DISTANCES = (Bernoulli(0.3), Poisson(1.3), Normal(1.0, 3.0)), (-12, -10.05, -8, -7.45, -6, -4.15, -2, -0.45, -0.3, 0)
 HEIGHTS, GUESS_MEANS, GUESS_SDS = (-1, 0.5, 1.5, 3), (-2, -0.3, 0.8, 1.6), (0.1, 0.3, 0.7, 2)
+DECODERS, ENCODERS = ((0.0, 0.4), (1.2, 1.2), (3.0, 0.4), (1.7, 3.0)), ((0.0, 0.05), (0.2, 0.9), (1.25, 1.5), (0.45, 0.3))
 FIRST, SECOND = (-1, -0.45, 0, 0.05, 0.5, 1), (-1, -0.6, -0.2715, -0.2, -0.1)
 
 
@@ -239,6 +241,35 @@ def elbo_by_quadrature(mu, sigma, height):
     return {"logp": logp, "elbo": fit - rest, "gap": gap, "fit": fit, "prior": rest}
 
 
+def vae(w, sd, v, tau):
+    """Companion's numbers for the fourth explorer, at one state: data N(0, 2²), decoder N(w z, sd²), encoder N(v x, tau²)."""
+    parts = objective_parts(LinearVAE([[w]], [0.0], sd, [[v]], [0.0], [tau]), MultivariateNormal([0.0], [[4.0]]))
+    return parts._asdict() | {"loss": parts.distortion + parts.rate}
+
+
+def vae_by_quadrature(w, sd, v, tau):
+    """The same by SciPy's densities and Gauss–Hermite quadrature over x and z, exact for these integrands."""
+    t, weights = np.polynomial.hermite_e.hermegauss(20)
+    weights = weights / weights.sum()
+    x = 2 * t[:, None]
+    z = v * x + tau * t
+    mean = lambda f: float(weights @ np.broadcast_to(f, z.shape) @ weights)
+    data, q, prior = stats.norm(0, 2).logpdf(x), stats.norm(v * x, tau).logpdf(z), stats.norm.logpdf(z)
+    decoder, marginal = stats.norm(w * z, sd).logpdf(x), stats.norm(0, np.hypot(w, sd)).logpdf(x)
+    codes = stats.norm(0, np.hypot(2 * v, tau)).logpdf(z)
+    return {
+        "distortion": mean(-decoder),
+        "rate": mean(q - prior),
+        "entropy": mean(-data),
+        "likelihood": mean(data - marginal),
+        "gap": mean(q - (prior + decoder - marginal)),
+        "joint": mean(data + q - prior - decoder),
+        "information": mean(q - codes),
+        "codes": mean(codes - prior),
+        "loss": mean(q - prior - decoder),
+    }
+
+
 def rounded(value):
     """To 13 digits, so that the file does not depend on the machine."""
     if isinstance(value, dict):
@@ -249,7 +280,7 @@ def rounded(value):
 
 
 def build():
-    reference = {"cancellation": [], "two-humps": [], "constant-gap": [], "residual": [], "elbo": [], "old-faithful": [rounded(waits())]}
+    reference = {"cancellation": [], "two-humps": [], "constant-gap": [], "residual": [], "elbo": [], "vae-kls": [], "old-faithful": [rounded(waits())]}
     for number, (d, mu, sigma) in enumerate(itertools.product(DISTANCES, MEANS, SDS)):
         seed = SEEDS[number % len(SEEDS)]
         ours, theirs = humps(d, mu, sigma), humps_by_quadrature(d, mu, sigma)
@@ -277,6 +308,12 @@ def build():
         for key, value in ours.items():
             np.testing.assert_allclose(value, theirs[key], rtol=1e-9, atol=1e-9, err_msg=f"{key} at {mu, sigma, height}")
         reference["elbo"].append({"state": {"mu": mu, "sigma": sigma, "height": height}, "numbers": rounded(ours)})
+    for (w, sd), (v, tau) in itertools.product(DECODERS, ENCODERS):
+        ours, theirs = vae(w, sd, v, tau), vae_by_quadrature(w, sd, v, tau)
+        for key, value in ours.items():
+            np.testing.assert_allclose(value, theirs[key], rtol=1e-10, atol=1e-11, err_msg=f"{key} at {w, sd, v, tau}")
+        del ours["joint"]  # which the explorer does not show
+        reference["vae-kls"].append({"state": {"w": w, "sd": sd, "v": v, "tau": tau}, "numbers": rounded(ours)})
     return reference
 
 

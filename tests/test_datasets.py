@@ -11,13 +11,14 @@ import pytest
 from scipy import stats
 
 from companion import datasets, families
-from companion.datasets import CountTable, horse_kicks, old_faithful, peers, weldon_dice
+from companion.datasets import CountTable, digits, horse_kicks, old_faithful, peers, weldon_dice
 from companion.families import FAMILIES
 
 CHECKSUMS = {
     "weldon_dice.csv": "2c24e32486c7f7f65c596ee42430a90684fc362a8bba458bb7e67268dff5ad62",
     "horse_kicks.csv": "ad8f90a10ed276b10f6716075db4521154f2b628323b9e7874db0367f4715ce4",
     "old_faithful.csv": "5dbea6e52da0a5dd92e46834a664237aee3b52e4347ed8f0c49b6f21e7703402",
+    "digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
 }
 
 
@@ -56,6 +57,16 @@ def test_old_faithful():
     assert np.corrcoef(data.eruption, data.waiting)[0, 1] == pytest.approx(0.9008112, abs=5e-8)
 
 
+def test_digits():
+    """1,797 images, with the class distribution that the repository's description gives for the test part."""
+    data = digits()
+    assert data.images.shape == (1797, 64) and data.images.dtype == float and data.labels.shape == (1797,)
+    np.testing.assert_array_equal(np.unique(data.images), np.arange(17))
+    np.testing.assert_array_equal(np.bincount(data.labels), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
+    np.testing.assert_array_equal(data.images[0, :16].astype(int), [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0])
+    assert np.all(data.images[:, [0, 32, 39]] == 0)  # the pixels that no test digit reaches
+
+
 @pytest.mark.parametrize("load", [weldon_dice, horse_kicks])
 def test_a_table_is_consistent(load):
     table = load()
@@ -73,6 +84,8 @@ def test_each_call_gives_its_own_arrays():
     assert weldon_dice().n == 26_306
     old_faithful().waiting[:] = 0
     assert old_faithful().waiting.sum() == 19_284
+    digits().images[:] = 0
+    assert digits().images.sum() == 561_718
 
 
 def test_a_table_made_by_hand():
@@ -173,7 +186,7 @@ def test_fits_and_calls_are_timed():
 def test_every_file_is_package_data_and_unchanged():
     """Found through importlib.resources, as in an installed wheel; none without a checksum."""
     folder = resources.files("companion").joinpath("data")
-    files = {entry.name: entry for entry in folder.iterdir() if entry.name.endswith(".csv")}
+    files = {entry.name: entry for entry in folder.iterdir() if entry.name.endswith((".csv", ".csv.gz"))}
     assert set(files) == set(CHECKSUMS)
     for name, entry in files.items():
         assert hashlib.sha256(entry.read_bytes()).hexdigest() == CHECKSUMS[name], name

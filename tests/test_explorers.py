@@ -33,13 +33,14 @@ REFERENCE = json.loads(maker.TARGET.read_text(encoding="utf-8"))
 NAMES = explorer.names()
 MINUS = "−"
 SPOKEN = {"cancellation": [], "two-humps": ["forward", "reverse", "loglik"], "constant-gap": ["cross", "kl", "gap"], "residual": ["loglik", "kl"],
-          "elbo": ["logp", "elbo", "gap"]}
+          "elbo": ["logp", "elbo", "gap"], "vae-kls": ["loss", "distortion", "rate", "entropy", "likelihood", "gap"]}
 SHOWN = {  # the numbers of the readout with the decimals of each ("4e": in scientific notation)
     "two-humps": {"forward": 4, "reverse": 4, "loglik": 4, "expected": 4},
     "constant-gap": {"cross": 4, "kl": 4, "gap": 4, "slope": 3, "loglik": 2},
     "cancellation": {"exact": "4e", "d": "2e", "textbook": "4e", "textbookDigits": 1, "remainders": "4e", "remainderDigits": 1},
     "residual": {"eta": 3, "model": 3, "data": 3, "residual": 3, "loglik": 4, "kl": 4},
     "elbo": {"logp": 4, "elbo": 4, "gap": 4, "fit": 4, "prior": 4},
+    "vae-kls": {"rate": 4, "entropy": 4, "distortion": 4, "likelihood": 4, "loss": 4, "gap": 4},
 }
 
 
@@ -83,10 +84,11 @@ def test_reference_is_what_companion_computes_today():
         ("constant-gap", lambda state: maker.gap(state["lambda"])),
         ("residual", lambda state: maker.residual(**state)),
         ("elbo", lambda state: maker.elbo(**state)),
+        ("vae-kls", lambda state: maker.vae(**state)),
         ("cancellation", lambda state: maker.cancellation(**state)),
     ):
         for row in REFERENCE[name]:
-            fresh = fresh_numbers(row["state"])
+            fresh = {key: value for key, value in fresh_numbers(row["state"]).items() if key != "joint"}
             assert fresh.keys() == row["numbers"].keys()
             for key, value in fresh.items():
                 np.testing.assert_allclose(row["numbers"][key], value, rtol=1e-10, atol=1e-12, err_msg=f"{key} at {row['state']}")
@@ -381,6 +383,43 @@ def test_best_rate():
     assert numbers["loglik"] == pytest.approx(-found.fun, abs=1e-9)
 
 
+# --- the divergences of a VAE -------------------------------------------------------------------------------------
+VAES = [{"w": w, "sd": sd, "v": v, "tau": tau} for (w, sd), (v, tau) in zip(maker.DECODERS[1:] * 2, maker.ENCODERS + ((0.8, 0.2), (0.1, 1.0)))]
+
+
+@pytest.mark.parametrize("state", VAES, ids=str)
+def test_both_bars_have_one_height_and_each_side_moves_its_own_divergence(state):
+    numbers = model("vae-kls", state)
+    assert numbers["entropy"] + numbers["likelihood"] + numbers["gap"] == pytest.approx(numbers["loss"], abs=1e-12)
+    assert numbers["information"] + numbers["codes"] == pytest.approx(numbers["rate"], abs=1e-12)
+    other_decoder, other_encoder = model("vae-kls", {**state, "w": 0.7, "sd": 0.9}), model("vae-kls", {**state, "v": 0.3, "tau": 0.6})
+    assert other_decoder["rate"] == numbers["rate"] and other_encoder["likelihood"] == numbers["likelihood"]
+
+
+@pytest.mark.parametrize("state", VAES, ids=str)
+def test_best_encoder_and_decoder_of_the_vae(state):
+    ranges = {c["key"]: (c["min"], c["max"]) for c in controls("vae-kls")}
+    for key, names in (("encoder", ("v", "tau")), ("decoder", ("w", "sd"))):
+        after, note = act("vae-kls", key, state)
+        assert all(after[k] == state[k] for k in state if k not in names) and note.endswith(".")
+        found = optimize.minimize(lambda t: model("vae-kls", {**state, **dict(zip(names, t))})["loss"], [np.mean(ranges[k]) for k in names],
+                                  method="Nelder-Mead", bounds=[ranges[k] for k in names], options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 4000})
+        assert model("vae-kls", after)["loss"] == pytest.approx(found.fun, abs=1e-9)
+        assert [after[k] for k in names] == pytest.approx(found.x, abs=1e-4)
+    assert model("vae-kls", act("vae-kls", "encoder", state)[0])["gap"] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("state", VAES, ids=str)
+def test_codes_by_nll_have_the_smallest_spread_and_the_largest_gap(state):
+    after, note = act("vae-kls", "nll", state)
+    score = lambda s: model("vae-kls", s)["distortion"] + 0.5 * (4 * s["v"] ** 2 + s["tau"] ** 2)
+    assert after["tau"] == 0.05 and "gap goes" in note
+    for h in (1e-4, -1e-4):
+        assert score({**after, "v": after["v"] + h}) > score(after)
+    assert score({**after, "tau": 0.06}) > score(after)
+    assert model("vae-kls", after)["gap"] > model("vae-kls", act("vae-kls", "encoder", state)[0])["gap"] + 0.5
+
+
 # --- markup -----------------------------------------------------------------------------------------------------
 def tree(markup):
     return ElementTree.fromstring(markup)
@@ -634,7 +673,7 @@ def handle_at(page, name, index):
 
 
 DRAGS = [("cancellation", 0, "x"), ("two-humps", 0, "sigma"), ("two-humps", 1, "mu"), ("constant-gap", 0, "lambda"), ("constant-gap", 1, "lambda"),
-         ("elbo", 0, "sigma"), ("elbo", 1, "mu")]
+         ("elbo", 0, "sigma"), ("elbo", 1, "mu"), ("vae-kls", 1, "w")]
 
 
 @pytest.mark.parametrize(("name", "index", "key"), DRAGS)
@@ -682,6 +721,32 @@ def test_drag_by_touch(browser, playground, name, index, key):
         assert after[key] > before[key] + 0.1
         assert {k for k in after if after[k] != before[k]} == {key}
         check_numbers(page, name)
+
+
+def test_drag_of_the_encoder_up_and_down(browser, playground):
+    with opened(browser, playground) as page:
+        x, y = handle_at(page, "vae-kls", 0)
+        before = state_of(page, "vae-kls")
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 30, y - 40, steps=4)
+        page.mouse.up()
+        settle(page)
+        after = state_of(page, "vae-kls")
+        assert after["v"] > before["v"] + 0.1 and {k for k in after if after[k] != before[k]} == {"v"}
+        assert handle_at(page, "vae-kls", 0) == pytest.approx((x, y - 40), abs=1.5), "it moves up and down only"
+        check_numbers(page, "vae-kls")
+
+
+def test_buttons_of_the_vae(browser, playground):
+    with opened(browser, playground) as page:
+        for key in ("encoder", "decoder", "nll", "reset"):
+            wanted, note = act("vae-kls", key, state_of(page, "vae-kls")) if key != "reset" else (start("vae-kls"), "Back")
+            page.locator(f"explorer-vae-kls [data-action={key}]").click()
+            settle(page)
+            assert state_of(page, "vae-kls") == pytest.approx(wanted)
+            assert page.locator("explorer-vae-kls [role=status]").inner_text().startswith(note)
+            check_numbers(page, "vae-kls")
 
 
 def mean_point(page):

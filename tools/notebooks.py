@@ -3,12 +3,14 @@
 A second run changes no byte: no timing, fixed metadata, cell ids kept.
 """
 
+import os
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the kernels: threads that wait for each other slow small matrices down many times
 BOOK = Path(__file__).resolve().parent.parent / "book"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
