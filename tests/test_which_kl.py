@@ -23,11 +23,25 @@ each_seed = pytest.mark.parametrize("seed", range(20))
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
+def by_the_rule(pair, first, second):
+    """The verdict that the three questions at the top of the page give, in their order, from the columns of a row."""
+    if "changed" not in first + second:                                          # 1. Is anything changed?
+        return "likelihood, weighted, not maximised" if "weighted" in second else "no, a measurement"
+    if re.search(r"\$, (with|as) ", pair):                                       # 2. Is this KL minimised alone?
+        return "no, a part"
+    if first.startswith("data completed") and second.startswith("model"):        # 3. What is A?
+        return "a bound"
+    if "changed" in first:
+        return "no"
+    return {"data": "yes", "made": "of made data"}[re.match("data|made", first)[0]]
+
+
 @each_row
 def test_row_has_every_column_and_the_direction_follows_from_what_is_changed(row):
     assert len(row) == 6 and all(row)
     name, pair, first, second, direction, _ = row
     assert "mathrm{KL}" in pair and pair.count(r"\Vert") >= 1
+    assert re.fullmatch(r"\$[^$]+\$(, (with|as) .+)?", pair)
     direction, _, needs = direction.partition(": ")
     assert needs
     changed = tuple("changed" in side or "weighted" in side for side in (first, second))
@@ -38,17 +52,19 @@ def test_row_has_every_column_and_the_direction_follows_from_what_is_changed(row
 
 @each_row
 def test_verdict_follows_from_the_three_questions(row):
-    *_, first, second, direction, verdict = (cell.replace("*", "") for cell in row)
-    if verdict.startswith("yes"):
-        assert first.startswith("data") and direction.startswith("forward")
-    elif verdict == "of made data":
-        assert first.startswith("made") and direction.startswith("forward")
-    elif verdict == "bound":
-        assert first.startswith("data") and "model, changed" in second
-    else:
-        assert verdict.startswith("no")
-        # reverse, a measurement, or more than this one KL is minimised
-        assert not direction.startswith("forward") or "," in verdict
+    _, pair, first, second, _, verdict = (cell.replace("*", "") for cell in row)
+    answer = by_the_rule(pair, first, second)
+    remarks = {"no, near it", "no, its dual is"} if answer == "no" else set()    # said in addition, not instead
+    assert verdict in {answer} | remarks
+
+
+def test_the_rule_on_the_page_has_the_words_of_the_table():
+    """Each bold answer of the rule is the verdict of some row, and each verdict is an answer of the rule."""
+    head = PAGE[PAGE.index("ask three questions"):PAGE.index(":::{prf:proposition}")]
+    bold = re.findall(r"\*\*(.+?)\*\*", head)
+    assert sum(words.endswith("?") for words in bold) == 3
+    answers = {by_the_rule(*(cell.replace("*", "") for cell in row[1:4])) for row in ROWS}
+    assert answers == {words.lower() for words in bold if not words.endswith("?")}
 
 
 @each_row
@@ -66,7 +82,9 @@ def test_every_entry_has_a_row_and_leads_into_the_book():
     linked = {re.search(r"<(which-[\w-]+)>`", row[0])[1] for row in ROWS}
     assert linked == set(ENTRIES)
     for label, entry in ENTRIES.items():
-        assert re.search(r"\{(doc|eq|prf:ref|numref|ref)\}`|In the book: ", entry), label
+        targets = re.findall(r"\{(?:doc|eq|prf:ref|numref)\}`([\w-]+)`", entry)
+        elsewhere = [target for target in targets if f"({target})" not in PAGE and f":label: {target}" not in PAGE]
+        assert elsewhere, label
 
 
 # --- its identities -----------------------------------------------------------------------------------------------
