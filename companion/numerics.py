@@ -250,7 +250,8 @@ def raw_moments(x, total=running_total):
     r"""Mean and standard deviation from raw moments, :math:`\sigma^2 = \mathrm{E}[x^2] - \mathrm{E}[x]^2`: the formula
     that loses :math:`(\mu/\sigma)^2` times the unit roundoff, and may end in the root of a negative number (NaN).
 
-    `total` adds up: pass ``math.fsum`` to add without rounding, which does not help.
+    `total` adds up: pass ``math.fsum`` to add without rounding. That removes the largest error, not the last one: the squares
+    and the two averages are still rounded.
 
     >>> raw_moments([1.0, 2.0, 3.0, 6.0])
     (3.0, 1.8708286933869707)

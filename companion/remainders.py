@@ -52,7 +52,7 @@ def phi(t, ratio=None, log_ratio=None):
     near = z * (s - 2.0 * z2 * series)
     with np.errstate(divide="ignore", invalid="ignore"):
         if log_ratio is None:
-            log_ratio = np.log(np.where(small, 1.0, 1.0 + t if ratio is None else ratio))
+            log_ratio = np.log1p(np.where(small, 0.0, t)) if ratio is None else np.log(np.where(small, 1.0, ratio))
         far = np.where(np.isposinf(t), np.inf, t - log_ratio)
     return np.where(small, near, far)[()]
 

@@ -95,9 +95,10 @@
     state: { family }, note: `${FAMILIES[family].name} distributions.` }) });
   const actions = [0, 1, 2].map(choose).concat({
     key: "negative", label: "Go to a negative KL", run: ({ family }) => {
-      const all = grid(family), last = all.filter((r) => r.textbook < 0).pop();
-      return last ? { state: { x: snap(log10(last.d)) }, note: `The farthest of ${all.length} distances at which the textbook formula is negative.` }
-        : { state: {}, note: `At none of ${all.length} distances is the textbook formula negative here, though its errors are no smaller.` };
+      const farthest = (k) => grid(k).filter((r) => r.textbook < 0).pop(), here = farthest(family), to = here ? family : 0, all = grid(to).length;
+      return { state: { family: to, x: snap(log10((here || farthest(to)).d)) }, note: (here ? "The" : `At none of ${all} distances is the textbook `
+        + `formula negative for ${FAMILIES[family].name}, though its errors are no smaller. For ${FAMILIES[to].name} this is the`)
+        + ` farthest of ${all} distances at which ${here ? "the textbook formula" : "it"} is negative.` };
     } });
 
   // ---- the figure ---------------------------------------------------------------------------------
