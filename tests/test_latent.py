@@ -78,6 +78,23 @@ def test_log_evidence_is_elbo_plus_kl_in_the_linear_model(d, k, seed):
     assert_allclose(model.elbo(x, model.posterior(x)), model.log_prob(x), atol=1e-11 * (1 + np.abs(total).max()))
 
 
+@pytest.mark.parametrize("d, k", [(5, 2), (2, 2), (4, 3)])
+def test_turning_the_loadings_moves_the_factorised_bound_and_not_the_likelihood(d, k):
+    model, rng = draw_model(d, k, 4)
+    x = model.sample(1, rng)
+    u, s, _ = np.linalg.svd(model.loadings, full_matrices=False)
+    gaps = []
+    for rotation in (np.eye(k), np.linalg.qr(rng.normal(size=(k, k)))[0]):
+        turned = ProbabilisticPCA(u * s @ rotation, model.mean(), model.sd)
+        assert_allclose(turned.log_prob(x), model.log_prob(x), rtol=1e-11)
+        bound = lambda v: turned.elbo(x, MultivariateNormal(v[:k], np.diag(np.exp(2 * v[k:]))))[0]
+        found = optimize.minimize(lambda v: -bound(v), np.zeros(2 * k), method="BFGS", options={"gtol": 1e-7})  # any factorised normal
+        m = turned.loadings.T @ turned.loadings + turned.sd**2 * np.eye(k)
+        gaps.append(model.log_prob(x)[0] + found.fun)
+        assert_allclose(gaps[-1], 0.5 * (np.log(np.diag(m)).sum() - np.linalg.slogdet(m)[1]), rtol=0, atol=1e-8)
+    assert abs(gaps[0]) < 1e-8 and gaps[1] > 0.01
+
+
 @pytest.mark.parametrize("d, k", [(5, 2), (4, 1), (2, 2)])
 def test_elbo_by_quadrature_and_by_draws_against_the_closed_form(d, k):
     model, rng = draw_model(d, k, 7)

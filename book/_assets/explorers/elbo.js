@@ -54,7 +54,7 @@
   }
 
   // ---- the figure -------------------------------------------------------------
-  const L = 30, TOP = 20, BASE = 268, SIDE = 4, MOST = 1.6, DEEP = 3;
+  const L = 30, TOP = 20, BASE = 268, SIDE = 4, MOST = 2, DEEP = 3;
   const scale = (R) => ({ X: (z) => L + (z / SIDE + 1) / 2 * (R - L), unX: (u) => ((u - L) / (R - L) * 2 - 1) * SIDE });
   const Y = (d) => BASE - d / MOST * (BASE - TOP), inside = (y) => max(TOP, y);
   const widths = (W) => (W < 540 ? [W, W] : [Math.round(0.66 * W), W - Math.round(0.66 * W) - 8]);
@@ -64,7 +64,7 @@
     const points = (f) => path(400, (k) => { const z = (k / 200 - 1) * SIDE; return [X(z), Y(f(z))]; });
     let svg = "";
     for (const z of [-4, -2, 0, 2, 4]) svg += line("grid", X(z), TOP, X(z), BASE) + text("tick middle", X(z), BASE + 18, num(z, 0));
-    for (const d of [0, 0.5, 1, 1.5]) svg += line("grid", L, Y(d), R, Y(d)) + text("tick end", L - 6, Y(d) + 4, num(d, 1));
+    for (const d of [0, 0.5, 1, 1.5, 2]) svg += line("grid", L, Y(d), R, Y(d)) + text("tick end", L - 6, Y(d) + 4, num(d, 1));
     svg += line("axis", L, BASE, R, BASE) + text("name end", R, BASE + 36, "hidden z") + text("name", L + 4, TOP - 7, "density")
       // an inner <svg> cuts off what is higher than the panel
       + el("svg", { x: L, y: TOP, width: R - L, height: BASE - TOP, viewBox: `${L} ${TOP} ${R - L} ${BASE - TOP}` },
@@ -87,7 +87,7 @@
     svg += line("tangent", L, TOP, R, TOP) + line("axis", L, low, R, low)
       + text("name gapname", L + 66, max(TOP + 16, (TOP + y) / 2 + 4), "gap " + num(n.gap, 3))
       + text("name", L + 66, min(low - 8, y + 22), off ? "bound off the scale" : "bound")
-      + text("name end", R, low + 18, "nats below log p(x)");
+      + text("name end", R, low + 18, "bound − log p(x), nats");
     return panel(W, height, svg);
   }
 
