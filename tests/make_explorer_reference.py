@@ -261,7 +261,7 @@ def vae_by_quadrature(w, sd, v, tau):
         "distortion": mean(-decoder),
         "rate": mean(q - prior),
         "entropy": mean(-data),
-        "likelihood": mean(data - marginal),
+        "data_model": mean(data - marginal),
         "gap": mean(q - (prior + decoder - marginal)),
         "joint": mean(data + q - prior - decoder),
         "information": mean(q - codes),
