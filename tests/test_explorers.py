@@ -40,7 +40,7 @@ SHOWN = {  # the numbers of the readout with the decimals of each ("4e": in scie
     "cancellation": {"exact": "4e", "d": "2e", "textbook": "4e", "textbookDigits": 1, "remainders": "4e", "remainderDigits": 1},
     "residual": {"eta": 3, "model": 3, "data": 3, "residual": 3, "loglik": 4, "kl": 4},
     "elbo": {"logp": 4, "elbo": 4, "gap": 4, "fit": 4, "prior": 4},
-    "vae-kls": {"rate": 4, "entropy": 4, "distortion": 4, "data_model": 4, "loss": 4, "gap": 4},
+    "vae-kls": {"distortion": 4, "rate": 4, "loss": 4, "nll": 4, "entropy": 4, "data_model": 4, "gap": 4},
 }
 
 

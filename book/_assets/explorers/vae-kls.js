@@ -100,11 +100,11 @@
     for (const t of [-2, 0, 2]) svg += line("grid", L, Z(t), R, Z(t)) + text("tick end", L - 4, Z(t) + 4, num(t, 0));
     svg += line("axis", L, BASE, R, BASE) + text("name end", R, BASE + 34, "observed x") + text("name", L + 4, TOP - 8, "code z");
     svg += el("svg", { x: L, y: TOP, width: R - L, height: BASE - TOP, viewBox: `${L} ${TOP} ${R - L} ${BASE - TOP}` },
-      line("guide", X(-XMAX), Z(-XMAX * v), X(XMAX), Z(XMAX * v)) + line("guide", X(-ZMAX * w), Z(-ZMAX), X(ZMAX * w), Z(ZMAX))
+      el("g", { class: "encoder" }, line("guide", X(-XMAX), Z(-XMAX * v), X(XMAX), Z(XMAX * v))) + line("guide", X(-ZMAX * w), Z(-ZMAX), X(ZMAX * w), Z(ZMAX))
       + ellipse("data_model", VAR, VAR * v, VAR * v * v + tau * tau) + ellipse("gap", w * w + sd * sd, w, 1));
     const [e, d] = handles(s, null, W, true);
     svg += text("name dataname", e.x + 12, e.y - 8, "encoder") + text("name modelname" + (d.x > R - 70 ? " end" : ""), d.x + (d.x > R - 70 ? -12 : 12), d.y - 8, "decoder")
-      + handle(e.x, e.y, true) + handle(d.x, d.y);
+      + el("g", { class: "encoder" }, handle(e.x, e.y, true)) + handle(d.x, d.y);
     return panel(W, 300, svg);
   }
 
@@ -116,11 +116,12 @@
         + `entropy of the data ${num(n.entropy, 2)}, KL from data to model ${num(n.data_model, 2)} and gap ${num(n.gap, 2)}. `
         + `Beside them the plane of x and z with two ellipses, the joint distribution of data and codes and that of the model.`,
       readout: [
-        { key: "rate", label: "Rate: encoder‖prior", value: f("rate") },
-        { key: "entropy", label: "Entropy H(data), fixed", value: f("entropy") },
         { key: "distortion", label: "Distortion: decoder’s NLL", value: f("distortion") },
-        { key: "data_model", label: "KL(data‖model)", value: f("data_model") },
+        { key: "rate", label: "Rate: encoder‖prior", value: f("rate") },
         { key: "", label: "−ELBO, either sum", value: f("loss") },
+        { key: "", label: "Loss with codes’ NLL", value: f("nll") },
+        { key: "entropy", label: "Entropy H(data), fixed", value: f("entropy") },
+        { key: "data_model", label: "KL(data‖model)", value: f("data_model") },
         { key: "gap", label: "Gap: encoder‖posterior", value: f("gap") },
       ],
       status: `−ELBO ${f("loss")} = distortion ${f("distortion")} + rate ${f("rate")} `
