@@ -75,7 +75,7 @@
       for (const [key, label] of stack) {
         const low = Y(sum), high = Y(sum += n[key]), c = at[k] + wide / 2;
         svg += el("rect", { class: "part " + key, x: at[k], y: high, width: wide, height: low - high });
-        if (low - high > 15) svg += text("name middle", c, (low + high) / 2 + 4, label);
+        if (low - high > 10) svg += text("name middle", c, (low + high) / 2 + 4, label);
       }
     });
     svg += n.loss < MOST ? line("guide strong", L, Y(n.loss), R, Y(n.loss)) + text("name end", R, Y(n.loss) - 5, "−ELBO " + num(n.loss, 2))
