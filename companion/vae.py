@@ -8,7 +8,7 @@ minimises
 
    -\mathrm{ELBO} = \underbrace{\mathrm{E}[-\log p_\theta(x\mid z)]}_{\text{distortion}}
    + \underbrace{\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p(z))}_{\text{rate}}
-   = \mathrm{H}(p_{\mathrm{data}}) + \underbrace{\mathrm{KL}(p_{\mathrm{data}}\,\|\,p_\theta)}_{\text{likelihood}}
+   = \mathrm{H}(p_{\mathrm{data}}) + \underbrace{\mathrm{KL}(p_{\mathrm{data}}\,\|\,p_\theta)}_{\mathrm{KL}(\text{data}\,\|\,\text{model})}
    + \underbrace{\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p_\theta(z\mid x))}_{\text{gap}} .
 
 First the linear case, in which every term has a closed form; then a small network.
@@ -198,7 +198,7 @@ class Parts(NamedTuple):
     distortion    :math:`\mathrm{E}\,\mathrm{E}_q[-\log p_\theta(x\mid z)]`: decoder's negative log-likelihood
     rate          :math:`\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p(z))`: encoder and prior
     entropy       :math:`\mathrm{H}(p_{\mathrm{data}})`
-    likelihood    :math:`\mathrm{KL}(p_{\mathrm{data}}\,\|\,p_\theta)`: data and model
+    data_model    :math:`\mathrm{KL}(p_{\mathrm{data}}\,\|\,p_\theta)`: data and model
     gap           :math:`\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p_\theta(z\mid x))`: encoder and posterior
     joint         :math:`\mathrm{KL}(p_{\mathrm{data}}(x)q(z\mid x)\,\|\,p(z)p_\theta(x\mid z))`: the two joints
     information   :math:`\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,q(z))`: mutual information of data and code
@@ -209,7 +209,7 @@ class Parts(NamedTuple):
     distortion: float
     rate: float
     entropy: float
-    likelihood: float
+    data_model: float
     gap: float
     joint: float
     information: float
@@ -224,7 +224,7 @@ def objective_parts(vae, data):
     .. math::
 
        -\mathrm{ELBO} = \text{distortion} + \text{rate} = \text{entropy} + \text{joint}, \quad
-       \text{joint} = \text{likelihood} + \text{gap}, \quad \text{rate} = \text{information} + \text{codes}
+       \text{joint} = \mathrm{KL}(\text{data}\,\|\,\text{model}) + \text{gap}, \quad \text{rate} = \text{information} + \text{codes}
 
     can be checked.
 
@@ -251,7 +251,7 @@ def objective_parts(vae, data):
     --------
     >>> vae = LinearVAE(W=[[1.0]], b=[0.0], sd=1.0, V=[[0.5]], c=[0.0], tau=[1.0])
     >>> parts = objective_parts(vae, MultivariateNormal([0.0], [[2.0]]))
-    >>> abs(round(parts.likelihood, 12)), round(parts.gap, 6), round(parts.rate, 6)
+    >>> abs(round(parts.data_model, 12)), round(parts.gap, 6), round(parts.rate, 6)
     (0.0, 0.153426, 0.25)
     """
     if not isinstance(data, MultivariateNormal):
@@ -268,7 +268,7 @@ def objective_parts(vae, data):
         distortion=float(_distortion(vae, error)),
         rate=float(np.sum(kl_to_prior(codes.mean(), vae.tau)) + 0.5 * np.trace(vae.V @ cov @ vae.V.T)),
         entropy=float(data.entropy()),
-        likelihood=float(data.kl_divergence(vae.model().marginal())),
+        data_model=float(data.kl_divergence(vae.model().marginal())),
         gap=float(given_x.kl_divergence(MultivariateNormal(np.zeros(k), np.linalg.inv(precision)))
                   + 0.5 * (away @ precision @ away + np.trace(precision @ turn @ cov @ turn.T))),
         joint=float(vae.data_joint(data).kl_divergence(vae.model_joint())),

@@ -25,7 +25,7 @@ from companion.datasets import horse_kicks, old_faithful
 from companion.divergence import two_humps
 from companion.families import Bernoulli, MultivariateNormal, Normal, Poisson
 from companion.numerics import TEXTBOOK, exact_kl, nearby, relative_error
-from companion.vae import LinearVAE, objective_parts
+from companion.vae import LinearVAE, loss, objective_parts
 
 TARGET = Path(__file__).parent / "data" / "explorers.json"
 DISTANCES, MEANS, SDS = (0, 1, 2.5, 4.9, 6, 8), (-6, -2.7, 0, 0.35, 3, 6), (0.4, 0.85, 1.5, 3, 6)
@@ -243,8 +243,9 @@ def elbo_by_quadrature(mu, sigma, height):
 
 def vae(w, sd, v, tau):
     """Companion's numbers for the fourth explorer, at one state: data N(0, 2²), decoder N(w z, sd²), encoder N(v x, tau²)."""
-    parts = objective_parts(LinearVAE([[w]], [0.0], sd, [[v]], [0.0], [tau]), MultivariateNormal([0.0], [[4.0]]))
-    return parts._asdict() | {"loss": parts.distortion + parts.rate}
+    machine, data = LinearVAE([[w]], [0.0], sd, [[v]], [0.0], [tau]), MultivariateNormal([0.0], [[4.0]])
+    parts = objective_parts(machine, data)
+    return parts._asdict() | {"loss": parts.distortion + parts.rate, "nll": loss(machine, data, "nll")}
 
 
 def vae_by_quadrature(w, sd, v, tau):
@@ -261,12 +262,13 @@ def vae_by_quadrature(w, sd, v, tau):
         "distortion": mean(-decoder),
         "rate": mean(q - prior),
         "entropy": mean(-data),
-        "likelihood": mean(data - marginal),
+        "data_model": mean(data - marginal),
         "gap": mean(q - (prior + decoder - marginal)),
         "joint": mean(data + q - prior - decoder),
         "information": mean(q - codes),
         "codes": mean(codes - prior),
         "loss": mean(q - prior - decoder),
+        "nll": mean(-prior - decoder),
     }
 
 

@@ -48,10 +48,10 @@ def test_the_objective_splits_into_its_divergences(d, k, seed):
     vae, data = random_vae(d, k, rng), random_data(d, rng)
     parts = objective_parts(vae, data)
     assert_allclose(parts.distortion + parts.rate, parts.entropy + parts.joint, rtol=1e-11)
-    assert_allclose(parts.joint, parts.likelihood + parts.gap, rtol=1e-10)
+    assert_allclose(parts.joint, parts.data_model + parts.gap, rtol=1e-10)
     assert_allclose(parts.rate, parts.information + parts.codes, rtol=1e-10)
     assert_allclose(parts.distortion + parts.rate, loss(vae, data), rtol=1e-12)
-    assert min(parts.rate, parts.likelihood, parts.gap, parts.joint, parts.information, parts.codes) >= 0
+    assert min(parts.rate, parts.data_model, parts.gap, parts.joint, parts.information, parts.codes) >= 0
 
 
 @each_shape
@@ -65,7 +65,7 @@ def test_each_divergence_is_the_textbook_one(d, k, seed):
     joint_model = np.concatenate([vae.b, np.zeros(k)]), np.block([[W @ W.T + vae.sd**2 * np.eye(d), W], [W.T, np.eye(k)]])
     joint_data = np.concatenate([m, V @ m + vae.c]), np.block([[S, S @ V.T], [V @ S, V @ S @ V.T + T]])
     assert_allclose(parts.joint, normal_kl(*joint_data, *joint_model), rtol=1e-9)
-    assert_allclose(parts.likelihood, normal_kl(m, S, joint_model[0][:d], joint_model[1][:d, :d]), rtol=1e-9)
+    assert_allclose(parts.data_model, normal_kl(m, S, joint_model[0][:d], joint_model[1][:d, :d]), rtol=1e-9)
     assert_allclose(parts.codes, normal_kl(joint_data[0][d:], joint_data[1][d:, d:], np.zeros(k), np.eye(k)), rtol=1e-9)
     assert_allclose(parts.entropy, stats.multivariate_normal(m, S).entropy(), rtol=1e-12)
     # averages over x: sigma points that give every second moment of the data exactly
@@ -94,7 +94,7 @@ def test_one_dimension_by_quadrature_over_both_variables(seed):
     assert_allclose(parts.rate, mean(q - prior), rtol=1e-9)
     assert_allclose(parts.gap, mean(q - (decoder + prior - marginal)), rtol=1e-9)
     log_data = stats.norm(data.mean()[0], np.sqrt(data.cov[0, 0])).logpdf(x)
-    assert_allclose(parts.likelihood, mean(log_data - marginal), rtol=1e-9)
+    assert_allclose(parts.data_model, mean(log_data - marginal), rtol=1e-9)
     assert_allclose(loss(vae, data, "nll") - parts.distortion, mean(-prior), rtol=1e-10)
 
 
@@ -117,8 +117,8 @@ def test_rate_knows_nothing_of_the_decoder_and_likelihood_nothing_of_the_encoder
     first = objective_parts(one, data)
     decoder_moved = objective_parts(LinearVAE(other.W, other.b, other.sd, one.V, one.c, one.tau), data)
     encoder_moved = objective_parts(LinearVAE(one.W, one.b, one.sd, other.V, other.c, other.tau), data)
-    assert decoder_moved.rate == first.rate and decoder_moved.likelihood != first.likelihood
-    assert encoder_moved.likelihood == first.likelihood and encoder_moved.rate != first.rate
+    assert decoder_moved.rate == first.rate and decoder_moved.data_model != first.data_model
+    assert encoder_moved.data_model == first.data_model and encoder_moved.rate != first.rate
 
 
 @each_shape
@@ -219,7 +219,7 @@ def test_one_tau_for_all_codes_is_biased_as_derived(seed):
     assert_allclose(found, root * root.mean(), rtol=1e-6)
     parts, best = objective_parts(fit.vae, data), closed_form(cov, 3)[0] - data.entropy()
     assert_allclose(parts.gap, 0.5 * np.sum(np.log(root.mean() / root)), rtol=1e-5)
-    assert_allclose(parts.likelihood - best, parts.gap, rtol=1e-4)
+    assert_allclose(parts.data_model - best, parts.gap, rtol=1e-4)
 
 
 def heaters(d, causes, loading=1.0, sd=1.0):
@@ -233,13 +233,13 @@ def test_restricted_encoder_is_biased_and_training_leaves_the_truth(d, causes, l
     truth = heaters(d, causes, loading, sd)
     data, along = truth.model().marginal(), {"W": np.ones((1, d, causes))}
     before = objective_parts(truth, data)
-    assert before.likelihood == 0.0
+    assert before.data_model == 0.0
     a = d * loading**2 / sd**2
     assert_allclose(before.gap, 0.5 * (causes * np.log1p(a) - np.log1p(causes * a)), rtol=1e-10)
     fit = fit_linear(truth, data, along=along)
     after = objective_parts(fit.vae, data)
     assert fit.gradient < 1e-6
-    assert after.joint < before.joint - 1e-3 and after.likelihood > 1e-3 and after.gap < before.gap
+    assert after.joint < before.joint - 1e-3 and after.data_model > 1e-3 and after.gap < before.gap
     assert fit.vae.W[0, 0] < loading and fit.vae.sd > sd
     # two equations in two unknowns: the stationary point of the bound, with λ = causes·d·w² + σ²
     lam, var = causes * d * fit.vae.W[0, 0] ** 2 + fit.vae.sd**2, fit.vae.sd**2
@@ -250,7 +250,7 @@ def test_restricted_encoder_is_biased_and_training_leaves_the_truth(d, causes, l
         assert bound(lam * (1 + h), var) < bound(lam, var) and bound(lam, var * (1 + h)) < bound(lam, var)
     # along the way the bound rises at every step while the likelihood falls
     parts = [objective_parts(vae, data) for vae in descend(truth, data, 200, 0.0002, along=along)]
-    assert np.all(np.diff([p.joint for p in parts]) < 0) and np.all(np.diff([p.likelihood for p in parts]) > 0)
+    assert np.all(np.diff([p.joint for p in parts]) < 0) and np.all(np.diff([p.data_model for p in parts]) > 0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -264,7 +264,7 @@ def test_without_the_entropy_the_codes_collapse_to_points(seed):
     assert np.all(collapsed[-1].tau < 0.15) and np.all(sane[-1].tau > 2 * collapsed[-1].tau)
     assert np.all(np.diff([loss(vae, data, "nll") for vae in collapsed]) < 0), "all the while its loss goes down"
     good, bad = objective_parts(sane[-1], data), objective_parts(collapsed[-1], data)
-    assert bad.gap > good.gap + 0.3 and bad.likelihood > good.likelihood and bad.joint > good.joint + 0.5
+    assert bad.gap > good.gap + 0.3 and bad.data_model > good.data_model and bad.joint > good.joint + 0.5
 
 
 @each_seed
@@ -274,7 +274,7 @@ def test_larger_loadings_and_smaller_codes_lower_the_nll_loss_for_ever(seed):
     best = fit_linear(start_linear(data, 2, rng), data).vae
     scaled = [LinearVAE(a * best.W, best.b, best.sd, best.V / a, best.c / a, best.tau / a**2) for a in (1, 2, 4, 8, 16)]
     assert np.all(np.diff([loss(vae, data, "nll") for vae in scaled]) < 0)
-    likelihood = [objective_parts(vae, data).likelihood for vae in scaled]
+    likelihood = [objective_parts(vae, data).data_model for vae in scaled]
     assert np.all(np.diff(likelihood) > 0) and likelihood[-1] > likelihood[0] + 2
 
 

@@ -1,13 +1,14 @@
 /* Explorer: the divergences in the objective of a VAE with one observed and one hidden variable.
 
    Data x ~ N(0, 2²).  Decoder p(x|z) = N(w z, σ²), prior N(0, 1), encoder q(z|x) = N(v x, τ²).
-   −ELBO = distortion + rate = H(data) + KL(data‖model) + gap, each by a formula of its own. */
+   −ELBO = distortion + rate = H(data) + KL(data‖model) + gap, each by a formula of its own.
+   "nll" is the loss that scores the codes by −log p(z) instead: it lacks the entropy of the encoder. */
 "use strict";
 (function () {
   const { num, line, text, path, handle, panel, el } = Explorer;
   const { log, log1p, max, min, sqrt, cos, sin, PI } = Math;
 
-  const VAR = 4, ENTROPY = 0.5 * log(2 * PI * Math.E * VAR), LEAST = { tau: 0.05, sd: 0.4 }, MOSTW = 3;
+  const VAR = 4, ENTROPY = 0.5 * log(2 * PI * Math.E * VAR), LEAST = { tau: 0.05, sd: 0.4 }, MOSTW = 3, MOSTV = 1.25;
   const phi = (r) => r - 1 - log(r);                       // 2 KL between centred normals of variance ratio r
   const posterior = ({ w, sd }) => ({ slope: w / (w * w + sd * sd), variance: sd * sd / (w * w + sd * sd) });
 
@@ -17,7 +18,8 @@
     const rate = 0.5 * (VAR * v * v + phi(tau * tau));
     return {
       distortion, rate, loss: distortion + rate, entropy: ENTROPY,
-      likelihood: 0.5 * phi(VAR / (w * w + sd * sd)),
+      nll: distortion + 0.5 * (log(2 * PI) + VAR * v * v + tau * tau),
+      data_model: 0.5 * phi(VAR / (w * w + sd * sd)),
       gap: 0.5 * (phi(tau * tau / variance) + VAR * (v - slope) ** 2 / variance),
       codes: 0.5 * phi(codes), information: 0.5 * log1p(VAR * v * v / (tau * tau)),
     };
@@ -30,20 +32,29 @@
       const w = min(MOSTW, VAR * v / (VAR * v * v + tau * tau));
       return { w, sd: max(LEAST.sd, sqrt(VAR * (1 - w * v) ** 2 + (w * tau) ** 2)) };
     },
-    nll: (s) => ({ v: posterior(s).slope, tau: LEAST.tau }),
+    /** The loss with the codes' NLL has no minimum: what is found is where the sliders end. */
+    nll: (s) => {
+      for (let k = 0; k < 500; k++) {
+        s = { v: min(MOSTV, posterior(s).slope), tau: LEAST.tau };
+        Object.assign(s, best.decoder(s));
+      }
+      return s;
+    },
   };
   const change = (n, m, key) => `from ${num(n[key], 2)} to ${num(m[key], 2)}`;
   function turn(s, state, say) {
     const n = model(s), m = model(Object.assign({}, s, state));
     return { state, note: say(n, m) };
   }
+  const sdOf = (s) => best.decoder(s).sd;
   const actions = [
     { key: "encoder", label: "Best encoder", run: (s) => turn(s, best.encoder(s), (n, m) =>
-      `The encoder is now the posterior: the gap goes ${change(n, m, "gap")}, the rate ${change(n, m, "rate")}; KL(data‖model) stays at ${num(m.likelihood, 2)}.`) },
+      `The encoder is now the posterior: the gap goes ${change(n, m, "gap")}, the rate ${change(n, m, "rate")}; KL(data‖model) stays at ${num(m.data_model, 2)}.`) },
     { key: "decoder", label: "Best decoder", run: (s) => turn(s, best.decoder(s), (n, m) =>
-      `The decoder fits the codes: the rate stays at ${num(m.rate, 2)}, KL(data‖model) goes ${change(n, m, "likelihood")}.`) },
-    { key: "nll", label: "Codes by NLL", run: (s) => turn(s, best.nll(s), (n, m) =>
-      `The best encoder when codes are scored by −log p(z) has τ as small as the slider allows: the gap goes ${change(n, m, "gap")}.`) },
+      `The decoder fits the codes: the rate stays at ${num(m.rate, 2)}, KL(data‖model) goes ${change(n, m, "data_model")}${sdOf(s) > LEAST.sd ? "" : "; σ is at the end of its slider"}.`) },
+    { key: "nll", label: "Train with codes’ NLL", run: (s) => turn(s, best.nll(s), (n, m) =>
+      `Decoder and encoder trained with the codes scored by −log p(z): w, σ and τ stop only where their sliders end. `
+      + `That loss goes ${change(n, m, "nll")}, the gap ${change(n, m, "gap")}, KL(data‖model) ${change(n, m, "data_model")}.`) },
   ];
 
   // ---- the figure -----------------------------------------------------------
@@ -54,7 +65,7 @@
   function bars(n, W) {
     const L = 24, R = W - 6, wide = (R - L) / 2 - 14, at = [L + 8, L + wide + 24];
     const stacks = [[["distortion", "distortion"], ["rate", "rate"]],
-      [["entropy", "H(data)"], ["likelihood", "KL(data‖model)"], ["gap", "gap"]]];
+      [["entropy", "H(data)"], ["data_model", "KL(data‖model)"], ["gap", "gap"]]];
     let svg = "";
     for (const t of [0, 1, 2, 3, 4, 5]) svg += line("grid", L, Y(t), R, Y(t)) + text("tick end", L - 5, Y(t) + 4, num(t, 0));
     svg += line("axis", L, BASE, R, BASE) + text("name", L + 4, TOP - 8, "nats per observation")
@@ -64,7 +75,7 @@
       for (const [key, label] of stack) {
         const low = Y(sum), high = Y(sum += n[key]), c = at[k] + wide / 2;
         svg += el("rect", { class: "part " + key, x: at[k], y: high, width: wide, height: low - high });
-        if (low - high > 15) svg += text("name middle", c, (low + high) / 2 + 4, label);
+        if (low - high > 10) svg += text("name middle", c, (low + high) / 2 + 4, label);
       }
     });
     svg += n.loss < MOST ? line("guide strong", L, Y(n.loss), R, Y(n.loss)) + text("name end", R, Y(n.loss) - 5, "−ELBO " + num(n.loss, 2))
@@ -89,11 +100,11 @@
     for (const t of [-2, 0, 2]) svg += line("grid", L, Z(t), R, Z(t)) + text("tick end", L - 4, Z(t) + 4, num(t, 0));
     svg += line("axis", L, BASE, R, BASE) + text("name end", R, BASE + 34, "observed x") + text("name", L + 4, TOP - 8, "code z");
     svg += el("svg", { x: L, y: TOP, width: R - L, height: BASE - TOP, viewBox: `${L} ${TOP} ${R - L} ${BASE - TOP}` },
-      line("guide", X(-XMAX), Z(-XMAX * v), X(XMAX), Z(XMAX * v)) + line("guide", X(-ZMAX * w), Z(-ZMAX), X(ZMAX * w), Z(ZMAX))
-      + ellipse("likelihood", VAR, VAR * v, VAR * v * v + tau * tau) + ellipse("gap", w * w + sd * sd, w, 1));
+      el("g", { class: "encoder" }, line("guide", X(-XMAX), Z(-XMAX * v), X(XMAX), Z(XMAX * v))) + line("guide", X(-ZMAX * w), Z(-ZMAX), X(ZMAX * w), Z(ZMAX))
+      + ellipse("data_model", VAR, VAR * v, VAR * v * v + tau * tau) + ellipse("gap", w * w + sd * sd, w, 1));
     const [e, d] = handles(s, null, W, true);
     svg += text("name dataname", e.x + 12, e.y - 8, "encoder") + text("name modelname" + (d.x > R - 70 ? " end" : ""), d.x + (d.x > R - 70 ? -12 : 12), d.y - 8, "decoder")
-      + handle(e.x, e.y, true) + handle(d.x, d.y);
+      + el("g", { class: "encoder" }, handle(e.x, e.y, true)) + handle(d.x, d.y);
     return panel(W, 300, svg);
   }
 
@@ -102,18 +113,19 @@
     return {
       panels: [bars(n, left), plane(s, right)],
       alt: `Two stacked bars of equal height, ${num(n.loss, 2)} nats: distortion ${num(n.distortion, 2)} and rate ${num(n.rate, 2)}; `
-        + `entropy of the data ${num(n.entropy, 2)}, KL from data to model ${num(n.likelihood, 2)} and gap ${num(n.gap, 2)}. `
+        + `entropy of the data ${num(n.entropy, 2)}, KL from data to model ${num(n.data_model, 2)} and gap ${num(n.gap, 2)}. `
         + `Beside them the plane of x and z with two ellipses, the joint distribution of data and codes and that of the model.`,
       readout: [
-        { key: "rate", label: "Rate: encoder‖prior", value: f("rate") },
-        { key: "entropy", label: "Entropy H(data), fixed", value: f("entropy") },
         { key: "distortion", label: "Distortion: decoder’s NLL", value: f("distortion") },
-        { key: "likelihood", label: "Likelihood: KL(data‖model)", value: f("likelihood") },
+        { key: "rate", label: "Rate: encoder‖prior", value: f("rate") },
         { key: "", label: "−ELBO, either sum", value: f("loss") },
+        { key: "", label: "Loss with codes’ NLL", value: f("nll") },
+        { key: "entropy", label: "Entropy H(data), fixed", value: f("entropy") },
+        { key: "data_model", label: "KL(data‖model)", value: f("data_model") },
         { key: "gap", label: "Gap: encoder‖posterior", value: f("gap") },
       ],
       status: `−ELBO ${f("loss")} = distortion ${f("distortion")} + rate ${f("rate")} `
-        + `= entropy ${f("entropy")} + KL(data‖model) ${f("likelihood")} + gap ${f("gap")} nats.`,
+        + `= entropy ${f("entropy")} + KL(data‖model) ${f("data_model")} + gap ${f("gap")} nats.`,
     };
   }
   function handles(s, n, W, inPanel) {
