@@ -1,6 +1,6 @@
 """Make tests/data/kl_references.json: KL divergences of hard pairs in more than a hundred digits.
 
-    python tests/make_kl_references.py [--seed 20] [--pairs 50] [--only Normal]
+    python tests/make_kl_references.py [--seed 20] [--pairs 200] [--only Normal]
 
 Needs mpmath, which the tests do not. Each reference is computed from the very doubles in the table, by the textbook
 formula, in so many digits that its cancellation does not matter. Nothing of `companion` is used here.
@@ -299,7 +299,7 @@ def one_row(row, seed, pairs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--pairs", type=int, default=50, help="pairs in each suite of each row")
+    parser.add_argument("--pairs", type=int, default=200, help="pairs in each suite of each row")
     parser.add_argument("--only", help="show one row instead of writing the table")
     options = parser.parse_args()
     if options.only:

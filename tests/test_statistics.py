@@ -1,5 +1,7 @@
 """Addable statistics: for every family, whatever the order and the chunks; and the digits that raw sums lose."""
 
+import copy
+import pickle
 from math import fsum
 
 import numpy as np
@@ -72,6 +74,13 @@ def test_weights_count_repetitions_and_add(name):
 
 
 @EACH
+def test_statistics_travel_between_processes(name):
+    cls, x, fixed, _ = drawn(name, 50)
+    a = cls.statistics(x, **fixed)
+    assert pickle.loads(pickle.dumps(a)) == copy.deepcopy(a) == a
+
+
+@EACH
 def test_residual_of_statistics_is_that_of_the_data(name):
     cls, x, fixed, member = drawn(name, 100)
     assert_allclose(residual(member, cls.statistics(x, **fixed)), residual(member, x), rtol=1e-12, atol=1e-12)
@@ -87,7 +96,7 @@ def test_fit_of_statistics_is_the_fit(name):
 def test_good_data_are_looked_at_once(name, monkeypatch):
     """The slow check, which is for error messages, is never asked about a sample that has a fit."""
     cls, x, fixed, _ = drawn(name, 500)
-    monkeypatch.setattr(cls, "_check_sample", lambda self, x: pytest.fail("slow check of good data"))
+    monkeypatch.setattr(cls, "_check_sample", lambda self, x, method: pytest.fail("slow check of good data"))
     cls.statistics(x, **fixed)
     if name == "VonMises":
         cls.statistics(x + 7.0)
@@ -207,6 +216,10 @@ def test_repr_equality_and_immutability():
     assert repr(Laplace.statistics([1.0], loc=0)) == "Statistics(family=Laplace, loc=0.0, weight=1.0, mean=[1.0])"
     with pytest.raises(AttributeError, match="immutable"):
         a.weight = 3.0
+    with pytest.raises(TypeError):
+        Laplace.statistics([1.0], loc=0).fixed["loc"] = 1.0
+    with pytest.raises(ValueError, match="read-only"):
+        MultivariateNormal.statistics([[0.0, 1.0], [2.0, 0.0]]).sums[1][0, 0] = 7.0
 
 
 BAD = {
@@ -217,9 +230,9 @@ BAD = {
     "weights twice": (lambda: Normal.fit(Normal.statistics([1.0, 2.0]), weights=[1, 1]), TypeError, "has the weights in it"),
     "another k in the fit": (lambda: Weibull.fit(Weibull.statistics([1.0, 2.0], k=2), k=3), ValueError, "k = 3; expected 2.0"),
     "a location that is not given": (lambda: Laplace.statistics([1.0, 2.0]), TypeError, "loc = missing"),
-    "NaN in a later chunk": (lambda: Normal.statistics(np.append(np.zeros(70_000), np.nan)), ValueError, r"x\[70000\] = nan"),
+    "NaN in a later chunk": (lambda: Normal.statistics(np.append(np.zeros(70_000), np.nan)), ValueError, r"Normal.statistics: x\[70000\] = nan"),
     "infinite in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), np.inf)), ValueError, r"x\[70000\] = inf"),
-    "a zero in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), 0.0)), ValueError, r"x\[70000\] = 0.0"),
+    "a zero in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), 0.0)), ValueError, r"Gamma.statistics: x\[70000\] = 0.0"),
     "half a count": (lambda: Poisson.statistics(np.append(np.ones(70_000), 0.5)), ValueError, r"x\[70000\] = 0.5"),
     "a residual with other statistics": (lambda: residual(Poisson(1.0), Normal.statistics([1.0])), TypeError, "expected statistics of Poisson"),
     "vectors of length zero": (lambda: MultivariateNormal.fit(np.empty((3, 0))), ValueError, r"shape of x = \(3, 0\)"),

@@ -141,9 +141,9 @@ class Beta(MeanLogs, ExponentialFamily):
     def _example(cls):
         return cls(1.0, 1.0)
 
-    def _check_sample(self, x):
-        self._check_data(x, "fit")
-        checks.require("Beta.fit", "x", x, (x > 0) & (x < 1), "observations strictly between 0 and 1",
+    def _check_sample(self, x, method):
+        self._check_data(x, method)
+        checks.require(f"Beta.{method}", "x", x, (x > 0) & (x < 1), "observations strictly between 0 and 1",
                        "The density at 0 and 1 is zero or unbounded: no maximum exists. Drop them, or model them apart.")
 
     def _moment_variable(self, x, out):

@@ -205,9 +205,9 @@ class Categorical(ExponentialFamily):
     def _example(cls, classes):
         return cls(np.full(classes, 1 / classes))
 
-    def _check_sample(self, x):
-        x = self._check_classes("Categorical.fit", x)
-        checks.require("Categorical.fit", "x", x, x < self.classes, f"a class number below classes = {self.classes}", "Pass a larger `classes`, or recode.")
+    def _check_sample(self, x, method):
+        x = self._check_classes(f"Categorical.{method}", x)
+        checks.require(f"Categorical.{method}", "x", x, x < self.classes, f"a class number below classes = {self.classes}", "Pass a larger `classes`, or recode.")
 
     def _sums_about(self, shift, x, weights, work):
         return (np.bincount(x.astype(int), weights=weights, minlength=self.classes).astype(float),)

@@ -295,7 +295,7 @@ class ExponentialFamily(Distribution):
         for name in cls.fixed_names:
             if fixed.get(name) is None and not (method == "fit" and name in cls.fit_options):
                 raise TypeError(f"{where}: {name} = missing; expected the value of {name}, which is not estimated. {call}")
-        return statistics.of_sample(cls, x, weights, cls._fixed(method, x, weights, **fixed))
+        return statistics.of_sample(cls, x, weights, cls._fixed(method, x, weights, **fixed), method)
 
     @classmethod
     def _fixed(cls, method, x, weights):
@@ -319,9 +319,9 @@ class ExponentialFamily(Distribution):
         inside = (low == -np.inf or above(x.min(), low)) and (high == np.inf or below(x.max(), high))
         return inside and (not self.discrete or bool((np.floor(x) == x).all()))
 
-    def _check_sample(self, x):
+    def _check_sample(self, x, method):
         """Raise an error that names the first observation that cannot be fitted."""
-        self._check_data(x, "fit")
+        self._check_data(x, method)
 
     # What follows is for sums of u(x) as it is; `ShiftedMoments` and `ShiftedRatios` replace it.
     def _first_shift(self, x, weights):

@@ -196,12 +196,12 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     def _accepts(self, x):
         return x.shape[1] > 1 and x.min() > 0 and np.all(np.abs(x.sum(axis=1) - 1) <= checks.SUM_TOLERANCE)
 
-    def _check_sample(self, x):
-        where = "Dirichlet.fit"
+    def _check_sample(self, x, method):
+        where = f"Dirichlet.{method}"
         if x.shape[1] < 2:
             checks.fail(where, "shape of x", x.shape, "(n, d) with d at least 2", "Pass one vector of probabilities in each row.")
         checks.require(where, "x", x, ~(x <= 0), "positive proportions", "The density at a zero is zero or unbounded: no maximum exists. Merge or drop rare cells.")
-        type(self)(np.ones(x.shape[1]))._check_data(x, "fit")
+        type(self)(np.ones(x.shape[1]))._check_data(x, method)
 
     def _moment_variable(self, x, out):
         return np.log(x, out=out)

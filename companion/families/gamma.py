@@ -152,9 +152,9 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     def _example(cls):
         return cls(1.0, 1.0)
 
-    def _check_sample(self, x):
-        self._check_data(x, "fit")
-        checks.require("Gamma.fit", "x", x, x > 0, "positive observations",
+    def _check_sample(self, x, method):
+        self._check_data(x, method)
+        checks.require(f"Gamma.{method}", "x", x, x > 0, "positive observations",
                        "At zero the density is unbounded for every shape below 1: no maximum exists. Drop zeros, or shift them by half a unit of measurement.")
 
     def _sums_about(self, shift, x, weights, work):

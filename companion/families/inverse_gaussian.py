@@ -146,9 +146,9 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     def _example(cls):
         return cls(1.0, 1.0)
 
-    def _check_sample(self, x):
-        self._check_data(x, "fit")
-        checks.require("InverseGaussian.fit", "x", x, x > 0, "positive observations",
+    def _check_sample(self, x, method):
+        self._check_data(x, method)
+        checks.require(f"InverseGaussian.{method}", "x", x, x > 0, "positive observations",
                        "At zero the density is zero for all parameters: no maximum exists. Drop zeros.")
 
     def _remainder(self, t, x, shift, weights, out):

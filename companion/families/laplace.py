@@ -129,7 +129,7 @@ class Laplace(ExponentialFamily):
         if loc is None:
             loc = _median(x, weights)
             if not np.isfinite(loc):
-                cls(0.0, 1.0)._check_data(x, "fit")
+                cls(0.0, 1.0)._check_data(x, method)
         return {"loc": checks.scalar(f"Laplace.{method}", "loc", loc, "Pass one location for all observations.")}
 
     @classmethod

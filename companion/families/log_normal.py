@@ -135,9 +135,9 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
     def _example(cls):
         return cls(0.0, 1.0)
 
-    def _check_sample(self, x):
-        self._check_data(x, "fit")
-        checks.require("LogNormal.fit", "x", x, x > 0, "positive observations",
+    def _check_sample(self, x, method):
+        self._check_data(x, method)
+        checks.require(f"LogNormal.{method}", "x", x, x > 0, "positive observations",
                        "At zero the density is zero for all parameters: no maximum exists. Drop zeros.")
 
     def _moment_variable(self, x, out):

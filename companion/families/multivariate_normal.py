@@ -301,8 +301,8 @@ class MultivariateNormal(ExponentialFamily):
     def _example(cls):
         return cls([0.0], [[1.0]])
 
-    def _check_sample(self, x):
-        checks.finite("MultivariateNormal.fit", "x", x, "Drop infinite values before.")
+    def _check_sample(self, x, method):
+        checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop infinite values before.")
 
     def _first_shift(self, x, weights):
         return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)

@@ -133,8 +133,8 @@ class Normal(ShiftedMoments, ExponentialFamily):
     def _example(cls):
         return cls(0.0, 1.0)
 
-    def _check_sample(self, x):
-        checks.finite("Normal.fit", "x", x, "Drop infinite values before.")
+    def _check_sample(self, x, method):
+        checks.finite(f"Normal.{method}", "x", x, "Drop infinite values before.")
 
     @classmethod
     def _estimate(cls, statistics):

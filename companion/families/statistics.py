@@ -13,6 +13,8 @@ taken about that mean: x² for the normal distribution, −log x for the gamma, 
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from companion import checks
@@ -30,7 +32,7 @@ class Statistics:
     ----------
     family : type
         The family.
-    fixed : dict
+    fixed : mapping
         The parameters that the family holds fixed, e.g. ``{"n": 12}`` of a binomial.
     weight : float
         Sum of the weights: the number of observations n where none were given.
@@ -64,18 +66,25 @@ class Statistics:
     __slots__ = ("family", "fixed", "weight", "shift", "sums")
 
     def __init__(self, family, fixed, weight, shift, sums):
-        for name, value in zip(self.__slots__, (family, fixed, weight, shift, sums)):
+        for array in (shift, *sums):
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False
+        for name, value in zip(self.__slots__, (family, MappingProxyType(dict(fixed)), weight, shift, sums)):
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name, value):
         raise AttributeError(f"Statistics.{name} cannot be assigned: statistics are immutable. Add to them with a + b.")
+
+    def __reduce__(self):
+        """Statistics travel between processes."""
+        return Statistics, (self.family, dict(self.fixed), self.weight, self.shift, self.sums)
 
     def __add__(self, other):
         if not isinstance(other, Statistics) or other.family is not self.family:
             checks.fail("Statistics", "other", other, f"statistics of {self.family.__name__}",
                         f"Make them with {self.family.__name__}.statistics(x).", TypeError)
         if self.fixed != other.fixed:
-            checks.fail("Statistics", "fixed parameters", other.fixed, str(self.fixed), "Take the statistics of all chunks with the same ones.")
+            checks.fail("Statistics", "fixed parameters", dict(other.fixed), str(dict(self.fixed)), "Take the statistics of all chunks with the same ones.")
         heavy, light = (self, other) if self.weight >= other.weight else (other, self)
         shift = self.family._shift_for_both(heavy.shift, light.shift)
         sums = tuple(a + b for a, b in zip(heavy._about(shift), light._about(shift)))
@@ -109,8 +118,8 @@ class Statistics:
         return Statistics(self.family, self.fixed, self.weight, shift, self._about(shift))
 
 
-def of_sample(family, x, weights, fixed):
-    """Statistics of the checked sample x (n, ...) with weights (n,) or None: one pass, no copy of x."""
+def of_sample(family, x, weights, fixed, method):
+    """Statistics of the sample x (n, ...) with weights (n,) or None: one pass, no copy of x. Errors name the `method`."""
     n, example = len(x), family._example(**fixed)
     rows = min(n, max(1, CHUNK * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
@@ -121,7 +130,7 @@ def of_sample(family, x, weights, fixed):
             part = np.asarray(x[start:start + rows], dtype=float)
             w = None if weights is None else weights[start:start + rows]
             if not example._accepts(part):
-                example._check_sample(x)
+                example._check_sample(x, method)
             new = example._sums_about(shift, part, w, work[:, : len(part)])
             sums = new if sums is None else tuple(a + b for a, b in zip(sums, new))
             done += len(part) if w is None else w.sum()
@@ -129,8 +138,8 @@ def of_sample(family, x, weights, fixed):
                 running = Statistics(family, fixed, done, shift, sums)._centred()
                 shift, sums = running.shift, running.sums
     if not all(np.all(np.isfinite(s)) for s in sums):
-        example._check_sample(x)
-        checks.fail(f"{family.__name__}.statistics", "largest sum", float(np.max([np.max(s) for s in sums])), "a finite number",
+        example._check_sample(x, method)
+        checks.fail(f"{family.__name__}.{method}", "largest sum", float(np.max([np.max(s) for s in sums])), "a finite number",
                     "The sums of these observations overflow: change the unit of measurement.")
     return Statistics(family, fixed, total, shift, sums)._centred()
 

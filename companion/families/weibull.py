@@ -143,7 +143,7 @@ class Weibull(ExponentialFamily):
         return cls(k, 1.0)
 
     def _first_shift(self, x, weights):
-        return float(np.max(x))
+        return float(np.max(x))  # a pass of its own: about any smaller c the powers might overflow
 
     def _sums_about(self, shift, x, weights, work):
         """Σ (x/c)^k, c the largest observation, so that nothing overflows."""
