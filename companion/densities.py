@@ -34,6 +34,7 @@ class _Density:
     scale = 1.0
     magnitude = 0.0
     offset = 0.0  # of the lattice of a discrete distribution from the integers
+    circular = turned = False  # a density of angles; and one moved to another turn of the circle than its own
 
     def locate(self, features):
         features = np.unique(np.asarray(features, dtype=float))
@@ -89,7 +90,7 @@ class _Scipy(_Density):
         if self.low == other.low:
             return self
         new, turn = copy.copy(self), 2 * np.pi * self.scale
-        new.low, new.high = other.low, other.high
+        new.low, new.high, new.turned = other.low, other.high, True  # rounding of its ends must not cut it
         new.a, new.b = (new.low - self.loc) / self.scale, (new.high - self.loc) / self.scale
         new.locate([new.low + (x - new.low) % turn for x in self.features])
         return new
@@ -122,7 +123,7 @@ class _Scipy(_Density):
                 return np.where(-s <= self.b - self.a, self.from_high(-s), -np.inf) - math.log(self.scale)
             z = s + (self.a if c == self.low else self.b if c == self.high else (c - self.loc) / self.scale)
             value = self.standard(z) - math.log(self.scale)
-        return value if self.circular else np.where((z >= self.a) & (z <= self.b), value, -np.inf)
+        return value if self.turned else np.where((z >= self.a) & (z <= self.b), value, -np.inf)
 
     def resolution(self, c):
         if (c == self.low and self.from_low) or (c == self.high and self.from_high):

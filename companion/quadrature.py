@@ -210,7 +210,7 @@ def _pair(where, p, q):
             f"{where}: p = {p.name} is {kinds[p.discrete]} and q = {q.name} is {kinds[q.discrete]}; expected both of one "
             "kind. There is no density of one with respect to the other: compare two probability functions or two densities."
         )
-    if getattr(p, "circular", False) and getattr(q, "circular", False) and p.scale == q.scale:
+    if p.circular and q.circular and p.scale == q.scale:
         q = q.on_turn_of(p)  # angles: a support is any one turn
     return p, q
 

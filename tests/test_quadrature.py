@@ -350,3 +350,8 @@ def test_angles_may_be_written_on_different_turns():
             value, error, _ = function(p, q)
             assert abs(value - getattr(p, function.__name__)(q)) <= error + 1e-12 * abs(value)
     assert abs(kl_divergence(stats.vonmises(2.0, loc=0.3), stats.vonmises(2.5, loc=0.5)).value / VonMises(0.3, 2.0).kl_divergence(VonMises(0.5, 2.5)) - 1) < 1e-12
+    wider = stats.uniform(-4, 8)  # a distribution of numbers, not of angles: it leaves the turn
+    assert kl_divergence(wider, stats.vonmises(2.0)).value == np.inf
+    inside = stats.uniform(-3, 6)
+    direct = np.mean(inside.logpdf(np.linspace(-3, 3, 200_001)) - stats.vonmises(2.0).logpdf(np.linspace(-3, 3, 200_001)))
+    assert abs(kl_divergence(inside, stats.vonmises(2.0)).value - direct) < 1e-4
