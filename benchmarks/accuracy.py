@@ -25,8 +25,15 @@ def run(pairs=PAIRS, seed=SEED):
                 found = kl_of_pairs(peer, constructor, [(p, q) for p, q, _ in table])
                 if found is not None:
                     itself, _ = kl_of_pairs(peer, constructor, [(p, p) for p, _, _ in table])
-                    rows.append({"family": constructor, "suite": suite, "peer": name, **summary(*found, exact),
-                                 "itself": int(np.sum(itself != 0))})
+                    rows.append(
+                        {
+                            "family": constructor,
+                            "suite": suite,
+                            "peer": name,
+                            **summary(*found, exact),
+                            "itself": int(np.sum(itself != 0)),
+                        }
+                    )
     return rows
 
 

@@ -34,8 +34,14 @@ def run(pairs=PAIRS, seed=SEED):
                 vectorised[name] = partial(peer.kl, *many)
             scalar, vectorised = interleaved(scalar, repeats=9), interleaved(vectorised, repeats=5)
         for name, count in counts.items():
-            rows.append({"family": constructor, "peer": name, "scalar": few_digits(1e6 * np.median(scalar[name]) / count),
-                         "vectorised": few_digits(1e9 * np.median(vectorised[name]) / pairs)})
+            rows.append(
+                {
+                    "family": constructor,
+                    "peer": name,
+                    "scalar": few_digits(1e6 * np.median(scalar[name]) / count),
+                    "vectorised": few_digits(1e9 * np.median(vectorised[name]) / pairs),
+                }
+            )
     return rows
 
 

@@ -53,8 +53,14 @@ def run(distances=DISTANCES, pairs=PAIRS, seed=SEED):
         for name, of_peer in summaries.items():
             if of_peer:
                 columns = zip(("median", "worst", "negative"), zip(*of_peer))
-                rows.append({"family": constructor, "peer": name, "distance": [few_digits(d) for d in distances],
-                             **{title: [few_digits(v) for v in column] for title, column in columns}})
+                rows.append(
+                    {
+                        "family": constructor,
+                        "peer": name,
+                        "distance": [few_digits(d) for d in distances],
+                        **{title: [few_digits(v) for v in column] for title, column in columns},
+                    }
+                )
     return rows
 
 

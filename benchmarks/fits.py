@@ -8,7 +8,8 @@ and searches at random. There is no fit of scipy's for categorical and Dirichlet
 from __future__ import annotations
 
 import warnings
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -62,14 +63,17 @@ TASKS = [
     Task(families.Pareto(2.5, 1.5), {}, _both(stats.pareto, floc=0)),
     Task(families.Weibull(1.7, 2.0), {"k": 1.7}, _both(stats.weibull_min, f0=1.7, floc=0)),
     Task(
-        families.MultivariateNormal([1.0, -1.0, 0.0], [[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 1.5]]), {},
+        families.MultivariateNormal([1.0, -1.0, 0.0], [[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 1.5]]),
+        {},
         {"default": lambda x: stats.multivariate_normal(*stats.multivariate_normal.fit(x))},
     ),
     Task(families.Bernoulli(0.3), {}, {"constrained": _bounded(stats.bernoulli, {"p": (0, 1)})}),
     Task(families.Binomial(12, 0.3), {"n": 12}, {"constrained": _bounded(stats.binom, {"n": (12, 12), "p": (0, 1)})}),
     Task(families.Poisson(3.0), {}, {"constrained": _bounded(stats.poisson, {"mu": (0, 100)})}),
     Task(families.Geometric(0.3), {}, {"constrained": _bounded(stats.geom, {"p": (0, 1)})}),
-    Task(families.NegativeBinomial(3, 0.4), {"r": 3}, {"constrained": _bounded(stats.nbinom, {"n": (3, 3), "p": (0, 1)})}),
+    Task(
+        families.NegativeBinomial(3, 0.4), {"r": 3}, {"constrained": _bounded(stats.nbinom, {"n": (3, 3), "p": (0, 1)})}
+    ),
 ]
 
 
@@ -95,6 +99,7 @@ def run(sizes=SIZES, seed=SEED):
             models, failures = {}, {}
             calls = {"ours": lambda: family.fit(x, **task.fixed)}
             for kind, fit in task.scipy.items():
+
                 def call(kind=kind, fit=fit):
                     try:
                         models[kind] = fit(x)
@@ -108,18 +113,28 @@ def run(sizes=SIZES, seed=SEED):
                 for kind in task.scipy:
                     median = {k: float(np.median(seconds[k])) for k in ("ours", kind)}
                     shortfall = best - log_likelihood(models[kind], x) if kind in models else None
-                    rows.append({
-                        "family": family.__name__, "data": repr(task.member), "n": n, "scipy fit": kind,
-                        "ours": few_digits(median["ours"]), "scipy": few_digits(median[kind]),
-                        "ratio": few_digits(median[kind] / median["ours"]), "runs": len(seconds[kind]),
-                        "shortfall": few_digits(shortfall), "failure": failures.get(kind),
-                    })
+                    rows.append(
+                        {
+                            "family": family.__name__,
+                            "data": repr(task.member),
+                            "n": n,
+                            "scipy fit": kind,
+                            "ours": few_digits(median["ours"]),
+                            "scipy": few_digits(median[kind]),
+                            "ratio": few_digits(median[kind] / median["ours"]),
+                            "runs": len(seconds[kind]),
+                            "shortfall": few_digits(shortfall),
+                            "failure": failures.get(kind),
+                        }
+                    )
     return rows
 
 
 def show(rows):
     shown = [row | {"data": row["data"][:45]} for row in rows]
-    print_table("Maximum-likelihood fits: seconds, and nats per observation that scipy's falls short of the maximum", shown)
+    print_table(
+        "Maximum-likelihood fits: seconds, and nats per observation that scipy's falls short of the maximum", shown
+    )
 
 
 if __name__ == "__main__":

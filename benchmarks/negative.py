@@ -56,8 +56,15 @@ def run():
         best = max(range(len(pairs)), key=lambda i: (negative[i], -sum(v[i] for v in values.values() if v[i] < 0)))
         if negative[best]:
             p, q = pairs[best]
-            rows.append({"family": constructor, "p": p, "q": q, "exact": mp.nstr(exact_kl(constructor, p, q), 20),
-                         "values": {name: float(v[best]) for name, v in values.items()}})
+            rows.append(
+                {
+                    "family": constructor,
+                    "p": p,
+                    "q": q,
+                    "exact": mp.nstr(exact_kl(constructor, p, q), 20),
+                    "values": {name: float(v[best]) for name, v in values.items()},
+                }
+            )
     return rows
 
 

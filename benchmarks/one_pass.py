@@ -19,9 +19,18 @@ def run(size=SIZE, seed=SEED):
         x = np.asarray(member.sample(n, np.random.default_rng(seed)), dtype=float)
         fixed = {name: float(getattr(member, name)) for name in member.fixed_names}
         calls = {"ours": lambda: type(member).statistics(x, **fixed), "sum": x.sum}
-        median = {call: float(np.median(seconds)) for call, seconds in interleaved(calls, repeats=15, budget=5.0).items()}
-        rows.append({"family": name, "n": n, "statistics": few_digits(median["ours"]), "sum": few_digits(median["sum"]),
-                     "ratio": few_digits(median["ours"] / median["sum"])})
+        median = {
+            call: float(np.median(seconds)) for call, seconds in interleaved(calls, repeats=15, budget=5.0).items()
+        }
+        rows.append(
+            {
+                "family": name,
+                "n": n,
+                "statistics": few_digits(median["ours"]),
+                "sum": few_digits(median["sum"]),
+                "ratio": few_digits(median["ours"] / median["sum"]),
+            }
+        )
     return rows[::-1]
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from functools import reduce
 from importlib.metadata import version
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -103,9 +104,13 @@ def numpyro():
 
     jax.config.update("jax_enable_x64", True)
     classes = {
-        "Bernoulli": "BernoulliProbs", "Bernoulli.from_logits": "BernoulliLogits",
-        "Categorical": "CategoricalProbs", "Categorical.from_logits": "CategoricalLogits",
-        "Binomial": "BinomialProbs", "Geometric": "GeometricProbs", "NegativeBinomial": "NegativeBinomialProbs",
+        "Bernoulli": "BernoulliProbs",
+        "Bernoulli.from_logits": "BernoulliLogits",
+        "Categorical": "CategoricalProbs",
+        "Categorical.from_logits": "CategoricalLogits",
+        "Binomial": "BinomialProbs",
+        "Geometric": "GeometricProbs",
+        "NegativeBinomial": "NegativeBinomialProbs",
     }
     make = _makers(d, lambda a: jax.numpy.asarray(a, dtype="float64"), classes, {"Pareto": ["alpha", "scale"]})
     return Peer(version("numpyro"), make, lambda p, q: np.asarray(d.kl_divergence(p, q)))
@@ -117,7 +122,8 @@ def tensorflow_probability():
         warnings.simplefilter("ignore")
         from tensorflow_probability.substrates.numpy import distributions as d
     classes = {
-        "MultivariateNormal": "MultivariateNormalFullCovariance", "MultivariateNormal.from_cholesky": "MultivariateNormalTriL",
+        "MultivariateNormal": "MultivariateNormalFullCovariance",
+        "MultivariateNormal.from_cholesky": "MultivariateNormalTriL",
     }
     make = _makers(d, lambda a: np.asarray(a, dtype=float), classes, {"Pareto": ["concentration", "scale"]})
     return Peer(version("tensorflow-probability"), make, lambda p, q: np.asarray(p.kl_divergence(q)))

@@ -26,7 +26,16 @@ from benchmarks.common import ROOT, SEED, print_table
 
 TARGET = ROOT / "companion" / "data" / "peers.json"
 PARTS = ("accuracy", "distance", "negative", "fits", "one_pass", "calls", "vae")
-PACKAGES = ("likelihood-divergence-companion", "numpy", "scipy", "torch", "jax", "numpyro", "tensorflow-probability", "mpmath")
+PACKAGES = (
+    "likelihood-divergence-companion",
+    "numpy",
+    "scipy",
+    "torch",
+    "jax",
+    "numpyro",
+    "tensorflow-probability",
+    "mpmath",
+)
 
 
 def environment():
@@ -43,9 +52,11 @@ def as_text(stored):
     parts = []
     for name, content in stored.items():
         brackets = "[]" if isinstance(content, list) else "{}"
-        entries = content if isinstance(content, list) else [f"{json.dumps(k)}: {compact(v)}" for k, v in content.items()]
+        entries = (
+            content if isinstance(content, list) else [f"{json.dumps(k)}: {compact(v)}" for k, v in content.items()]
+        )
         lines = ",\n".join("  " + (entry if isinstance(entry, str) else compact(entry)) for entry in entries)
-        parts.append(f' {json.dumps(name)}: {brackets[0]}\n{lines}\n {brackets[1]}')
+        parts.append(f" {json.dumps(name)}: {brackets[0]}\n{lines}\n {brackets[1]}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
@@ -55,7 +66,9 @@ def compact(value):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="part", help=f"some of: {', '.join(PARTS)}")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, metavar="part", help=f"some of: {', '.join(PARTS)}"
+    )
     options = parser.parse_args()
     stored = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.exists() else {}
     runs = stored.get("made", {}).get("runs", {})

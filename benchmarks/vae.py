@@ -35,7 +35,9 @@ class TorchVAE:
                 for i, layer in ((1, network[0]), (2, network[2])):
                     layer.weight[:] = torch.from_numpy(vae.theta[f"{name}.W{i}"].T)
                     layer.bias[:] = torch.from_numpy(vae.theta[f"{name}.b{i}"])
-        self.optimiser = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr=RATE, fused=fused)
+        self.optimiser = torch.optim.Adam(
+            [*self.encoder.parameters(), *self.decoder.parameters()], lr=RATE, fused=fused
+        )
 
     def fit(self, x, epochs, draw):
         """Train; `draw()` gives order and noise of an epoch. Returns their objectives, without the binomial coefficients."""
@@ -63,7 +65,10 @@ def check(x, epochs=5):
     """Ours and torch's objective, epoch by epoch, from the same order and noise, in float64: the largest relative difference."""
     ours, rng = VAE(rng=SEED), np.random.default_rng(SEED)
     theirs = TorchVAE(ours, fused=None)
-    draw = lambda: (torch.from_numpy(rng.permutation(len(x))), torch.from_numpy(rng.standard_normal((len(x), ours.latent))))
+    draw = lambda: (
+        torch.from_numpy(rng.permutation(len(x))),
+        torch.from_numpy(rng.standard_normal((len(x), ours.latent))),
+    )
     found = np.array(theirs.fit(torch.from_numpy(x), epochs, draw)) - ours._log_coefficient(x).mean()
     ours.fit(x, epochs, rng=SEED, learning_rate=RATE)
     difference = float(np.max(np.abs(found / ours.history["objective"] - 1)))
@@ -84,10 +89,20 @@ def run(epochs=EPOCHS, repeats=REPEATS, seed=SEED):
         calls = {"companion": lambda vae=VAE(dtype=dtype, rng=seed): vae.fit(x, epochs, rng, learning_rate=RATE)}
         for name, fused in (("torch", None), ("torch, fused Adam", True)):
             calls[name] = lambda vae=TorchVAE(start, fused): vae.fit(images, epochs, draw)
-        seconds = {name: np.median(values) / epochs for name, values in interleaved(calls, repeats, budget=30.0).items()}
+        seconds = {
+            name: np.median(values) / epochs for name, values in interleaved(calls, repeats, budget=30.0).items()
+        }
         for name, value in seconds.items():
-            rows.append({"dtype": dtype, "peer": name, "milliseconds": few_digits(1e3 * value), "seconds": few_digits(200 * value),
-                         "ratio": few_digits(value / seconds["companion"]), "difference": few_digits(difference)})
+            rows.append(
+                {
+                    "dtype": dtype,
+                    "peer": name,
+                    "milliseconds": few_digits(1e3 * value),
+                    "seconds": few_digits(200 * value),
+                    "ratio": few_digits(value / seconds["companion"]),
+                    "difference": few_digits(difference),
+                }
+            )
     return rows
 
 

@@ -156,7 +156,11 @@ def probability_vector(where, argument, value):
         fail(where, argument, value, "a vector with at least one probability", fix)
     total = array.sum(axis=-1)
     require(
-        where, f"sum of {argument}", total, np.abs(total - 1) <= SUM_TOLERANCE, f"1 to within {SUM_TOLERANCE:g}",
+        where,
+        f"sum of {argument}",
+        total,
+        np.abs(total - 1) <= SUM_TOLERANCE,
+        f"1 to within {SUM_TOLERANCE:g}",
         f"Divide by the sum yourself if these are weights: {argument} / {argument}.sum(); nothing is renormalised here.",
     )
     return array
@@ -190,20 +194,39 @@ def generator(where, rng) -> np.random.Generator:
         return rng
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return np.random.default_rng(int(rng))
-    fail(where, "rng", rng, "a numpy.random.Generator or a non-negative integer seed",
-         "Pass rng=0, or rng=np.random.default_rng(0).", ValueError if isinstance(rng, (int, float)) else TypeError)
+    fail(
+        where,
+        "rng",
+        rng,
+        "a numpy.random.Generator or a non-negative integer seed",
+        "Pass rng=0, or rng=np.random.default_rng(0).",
+        ValueError if isinstance(rng, (int, float)) else TypeError,
+    )
 
 
 def sample_size(where, n) -> int:
     """A positive integer number of draws."""
     if isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0:
         return int(n)
-    fail(where, "n", n, "a positive integer number of draws", "Pass how many draws you want, e.g. n=1000.",
-         ValueError if isinstance(n, (int, float, np.number)) else TypeError)
+    fail(
+        where,
+        "n",
+        n,
+        "a positive integer number of draws",
+        "Pass how many draws you want, e.g. n=1000.",
+        ValueError if isinstance(n, (int, float, np.number)) else TypeError,
+    )
 
 
 def positive_integer(where, argument, value, fix) -> int:
     """A positive integer: a size, or a number of rounds."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0:
         return int(value)
-    fail(where, argument, value, "a positive integer", fix, ValueError if isinstance(value, (int, float, np.number)) else TypeError)
+    fail(
+        where,
+        argument,
+        value,
+        "a positive integer",
+        fix,
+        ValueError if isinstance(value, (int, float, np.number)) else TypeError,
+    )

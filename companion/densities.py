@@ -19,6 +19,7 @@ from companion.remainders import phi
 
 _EPS = np.finfo(float).eps
 
+
 class _Density:
     """What the quadrature needs of a distribution.
 
@@ -58,11 +59,15 @@ class _Scipy(_Density):
         shapes, loc, scale = dist._parse_args(*frozen.args, **frozen.kwds)
         self.name = _scipy_name(frozen)
         if any(np.size(v) != 1 for v in (*shapes, loc, scale)):
-            raise TypeError(f"{argument} = {self.name}; expected a single distribution, not an array of them. Loop over its parameters.")
+            raise TypeError(
+                f"{argument} = {self.name}; expected a single distribution, not an array of them. Loop over its parameters."
+            )
         shapes = [np.asarray(s).reshape(()) for s in shapes]
         self.loc, self.scale = float(np.ravel(loc)[0]), float(np.ravel(scale)[0])
         if not (np.all(dist._argcheck(*shapes)) and self.scale > 0 and np.isfinite(self.loc)):
-            raise ValueError(f"{argument} = {self.name}; expected parameters in the domain of stats.{dist.name}. scipy would return nan.")
+            raise ValueError(
+                f"{argument} = {self.name}; expected parameters in the domain of stats.{dist.name}. scipy would return nan."
+            )
         self.discrete = isinstance(dist, stats.rv_discrete)
         key = dist.name if type(dist).__module__.startswith("scipy.stats") else None
         shapes = [np.asarray(s, dtype=float) for s in shapes]
@@ -128,7 +133,15 @@ class _Scipy(_Density):
     def resolution(self, c):
         if (c == self.low and self.from_low) or (c == self.high and self.from_high):
             return 0.0
-        z = self.a if c == self.low else self.b if c == self.high else (c - self.loc) / self.scale if c in self.kinks else 0.0
+        z = (
+            self.a
+            if c == self.low
+            else self.b
+            if c == self.high
+            else (c - self.loc) / self.scale
+            if c in self.kinks
+            else 0.0
+        )
         return 1e4 * _EPS * abs(z) * self.scale
 
 
@@ -166,7 +179,10 @@ class _Object(_Density):
         self.obj, self.name, self.discrete = obj, repr(obj), bool(obj.discrete)
         support = obj.support() if callable(obj.support) else obj.support
         self.low, self.high = (float(np.ravel(v)[0]) for v in support)
-        self.ends = {self.low: getattr(obj, "log_prob_from_left", None), self.high: getattr(obj, "log_prob_from_right", None)}
+        self.ends = {
+            self.low: getattr(obj, "log_prob_from_left", None),
+            self.high: getattr(obj, "log_prob_from_right", None),
+        }
         if hasattr(obj, "quadrature_points"):
             points = obj.quadrature_points()
         else:
@@ -203,7 +219,9 @@ def as_distribution(obj, argument="distribution"):
     if isinstance(obj, _Density):
         return obj
     if getattr(obj, "batch_shape", ()) != () or getattr(obj, "event_ndim", 0):
-        raise TypeError(f"{argument} = {obj!r}; expected a single distribution of one number. Loop over the members of a batch.")
+        raise TypeError(
+            f"{argument} = {obj!r}; expected a single distribution of one number. Loop over the members of a batch."
+        )
     if hasattr(obj, "components") and hasattr(obj, "weights"):
         return _Mixture(obj, argument)
     if hasattr(obj, "to_scipy"):
@@ -218,7 +236,9 @@ def as_distribution(obj, argument="distribution"):
     if isinstance(obj, infrastructure.rv_sample):
         return _Scipy(obj(), argument)
     if isinstance(obj, infrastructure.rv_generic):
-        raise TypeError(f"{argument} = stats.{obj.name}, a family; expected a distribution. Give it parameters: stats.{obj.name}(...).")
+        raise TypeError(
+            f"{argument} = stats.{obj.name}, a family; expected a distribution. Give it parameters: stats.{obj.name}(...)."
+        )
     if all(hasattr(obj, name) for name in ("log_prob", "support", "discrete")):
         return _Object(obj, argument)
     raise TypeError(
@@ -256,7 +276,9 @@ def _trapezoid(y, c, d):
 def _stirling(k):
     """Remainder of Stirling's formula: log Γ(k + 1) - [k log k - k + log(2πk)/2]."""
     large = np.maximum(k, 16.0)
-    series = (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / large**2) / large**2) / large**2) / large**2) / large
+    series = (
+        1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / large**2) / large**2) / large**2) / large**2
+    ) / large
     return np.where(k < 16, special.gammaln(k + 1) - special.xlogy(k + 0.5, k) + k - _HALF_LOG_2PI, series)
 
 
@@ -274,8 +296,13 @@ def _binomial(k, n, p, complement=None):
     r = n - k
     complement = 1 - p if complement is None else complement
     inside = (
-        _stirling(n) - _stirling(k) - _stirling(r) - _deviance(k, n * p) - _deviance(r, n * complement)
-        - _HALF_LOG_2PI - (np.log(k) + np.log(r) - np.log(n)) / 2
+        _stirling(n)
+        - _stirling(k)
+        - _stirling(r)
+        - _deviance(k, n * p)
+        - _deviance(r, n * complement)
+        - _HALF_LOG_2PI
+        - (np.log(k) + np.log(r) - np.log(n)) / 2
     )
     return np.where(k == 0, n * np.log1p(-p), np.where(r == 0, n * np.log(p), inside))
 
@@ -291,8 +318,15 @@ def _beta(x, a, b):
         return special.xlogy(a - 1, x) + special.xlog1py(b - 1, -x) - special.betaln(a, b)
     n = a + b
     return (
-        _stirling(n) - _stirling(a) - _stirling(b) - _deviance(a, n * x) - _deviance(b, n * (1 - x))
-        - _HALF_LOG_2PI + (np.log(a) + np.log(b) - np.log(n)) / 2 - np.log(x) - np.log1p(-x)
+        _stirling(n)
+        - _stirling(a)
+        - _stirling(b)
+        - _deviance(a, n * x)
+        - _deviance(b, n * (1 - x))
+        - _HALF_LOG_2PI
+        + (np.log(a) + np.log(b) - np.log(n)) / 2
+        - np.log(x)
+        - np.log1p(-x)
     )
 
 
@@ -345,8 +379,15 @@ _LOG_DENSITY = {
     "pareto": lambda x, b: np.log(b) - (b + 1) * np.log(x),
     "rice": lambda x, b: np.log(x) - (x - b) ** 2 / 2 + np.log(special.i0e(x * b)),
     "skewcauchy": lambda x, a: -_LOG_PI - _log1p_square(x / (1 + a * np.sign(x))),
-    "t": lambda x, df: stats.norm._logpdf(x) if np.isinf(df) else (
-        np.log(special.poch(df / 2, 0.5)) - (np.log(df) + _LOG_PI) / 2 - (df + 1) / 2 * _log1p_square(x / np.sqrt(df))),
+    "t": lambda x, df: (
+        stats.norm._logpdf(x)
+        if np.isinf(df)
+        else (
+            np.log(special.poch(df / 2, 0.5))
+            - (np.log(df) + _LOG_PI) / 2
+            - (df + 1) / 2 * _log1p_square(x / np.sqrt(df))
+        )
+    ),
     "trapezoid": _trapezoid,
     "triang": _triangle,
     "betabinom": lambda k, n, a, b: _log_choose(n, k) + special.betaln(k + a, n - k + b) - special.betaln(a, b),
@@ -384,8 +425,16 @@ _FROM_ENDS = {
 
 #: Points inside the support where a standard density is not smooth.
 _KINKS = {
-    "dgamma": lambda *s: (0,), "dweibull": lambda *s: (0,), "gennorm": lambda *s: (0,), "laplace": lambda: (0,),
-    "laplace_asymmetric": lambda k: (0,), "skewcauchy": lambda a: (0,), "loglaplace": lambda c: (1,),
-    "triang": lambda c: (c,), "trapezoid": lambda c, d: (c, d), "crystalball": lambda b, m: (-b,), "dlaplace": lambda a: (0,),
+    "dgamma": lambda *s: (0,),
+    "dweibull": lambda *s: (0,),
+    "gennorm": lambda *s: (0,),
+    "laplace": lambda: (0,),
+    "laplace_asymmetric": lambda k: (0,),
+    "skewcauchy": lambda a: (0,),
+    "loglaplace": lambda c: (1,),
+    "triang": lambda c: (c,),
+    "trapezoid": lambda c, d: (c, d),
+    "crystalball": lambda b, m: (-b,),
+    "dlaplace": lambda a: (0,),
     "rel_breitwigner": lambda rho: (rho,),
 }

@@ -161,9 +161,22 @@ def _distribution(where, name, value):
     if isinstance(value, (list, tuple, np.ndarray)):
         return checks.probability_vector(where, name, value)
     if isinstance(value, (stats.rv_continuous, stats.rv_discrete)):
-        checks.fail(where, name, value, "a frozen distribution, with its parameters", f"Call it first, e.g. stats.{value.name}(...).", TypeError)
-    checks.fail(where, name, value, "a probability vector, a frozen scipy.stats distribution or a member of companion.families",
-                "Pass e.g. [0.2, 0.8], stats.norm(0, 1) or Normal(0, 1).", TypeError)
+        checks.fail(
+            where,
+            name,
+            value,
+            "a frozen distribution, with its parameters",
+            f"Call it first, e.g. stats.{value.name}(...).",
+            TypeError,
+        )
+    checks.fail(
+        where,
+        name,
+        value,
+        "a probability vector, a frozen scipy.stats distribution or a member of companion.families",
+        "Pass e.g. [0.2, 0.8], stats.norm(0, 1) or Normal(0, 1).",
+        TypeError,
+    )
 
 
 def _pair(where, p, q):
@@ -171,8 +184,13 @@ def _pair(where, p, q):
     p, q = _distribution(where, "p", p), _distribution(where, "q", q)
     if isinstance(p, np.ndarray) and isinstance(q, np.ndarray):
         if p.shape[-1] != q.shape[-1]:
-            checks.fail(where, "length of q", q.shape[-1], f"{p.shape[-1]}, the length of p",
-                        "Give both the same cells, with probability 0 where one has none.")
+            checks.fail(
+                where,
+                "length of q",
+                q.shape[-1],
+                f"{p.shape[-1]}, the length of p",
+                "Give both the same cells, with probability 0 where one has none.",
+            )
         checks.broadcast(where, p=p.shape[:-1], q=q.shape[:-1])
         return p, q
     p, q = (Categorical(d) if isinstance(d, np.ndarray) else d for d in (p, q))
@@ -221,8 +239,14 @@ def _numeric(where, rule, distributions, base, return_error):
     """`rule` for every member of the broadcast batch."""
     for name, d in zip("pq", distributions):
         if isinstance(d, FROZEN[1]) or getattr(d, "event_ndim", 0):
-            checks.fail(where, name, d, "a distribution on the line, or two members of one family",
-                        "For vectors there are closed forms only, and they need positive definite covariances.", TypeError)
+            checks.fail(
+                where,
+                name,
+                d,
+                "a distribution on the line, or two members of one family",
+                "For vectors there are closed forms only, and they need positive definite covariances.",
+                TypeError,
+            )
     shape = np.broadcast_shapes(*(_batch_shape(d) for d in distributions))
     value, error = np.empty(shape), np.empty(shape)
     for index in np.ndindex(*shape):
@@ -237,7 +261,7 @@ def _member(d, index):
     shape = _batch_shape(d)
     if shape == ():
         return d
-    index = tuple(i if size > 1 else 0 for i, size in zip(index[len(index) - len(shape):], shape))
+    index = tuple(i if size > 1 else 0 for i, size in zip(index[len(index) - len(shape) :], shape))
     arguments = [np.broadcast_to(a, shape)[index] for a in d.args]
     return d.dist(*arguments, **{k: np.broadcast_to(v, shape)[index] for k, v in d.kwds.items()})
 
@@ -294,7 +318,14 @@ def monte_carlo_kl(p, q, n, rng):
     where = "monte_carlo_kl"
     for name, d in (("p", p), ("q", q)):
         if not isinstance(d, Distribution):
-            checks.fail(where, name, d, "a member of companion.families", "Pass e.g. Normal(0, 1) or Categorical([0.2, 0.8]).", TypeError)
+            checks.fail(
+                where,
+                name,
+                d,
+                "a member of companion.families",
+                "Pass e.g. Normal(0, 1) or Categorical([0.2, 0.8]).",
+                TypeError,
+            )
         _require_single(where, name, d)
     _pair(where, p, q)
     if checks.sample_size(where, n) < 2:
@@ -308,7 +339,9 @@ def monte_carlo_kl(p, q, n, rng):
 
 def _require_single(where, name, d):
     if d.batch_shape:
-        checks.fail(where, f"shape of the batch {name}", d.batch_shape, "one distribution, shape ()", "Call it for each member.")
+        checks.fail(
+            where, f"shape of the batch {name}", d.batch_shape, "one distribution, shape ()", "Call it for each member."
+        )
 
 
 def total_variation(p, q):
@@ -324,7 +357,13 @@ def total_variation(p, q):
     """
     p, q = (checks.probability_vector("total_variation", name, d) for name, d in (("p", p), ("q", q)))
     if p.shape[-1] != q.shape[-1]:
-        checks.fail("total_variation", "length of q", q.shape[-1], f"{p.shape[-1]}, the length of p", "Give both the same cells.")
+        checks.fail(
+            "total_variation",
+            "length of q",
+            q.shape[-1],
+            f"{p.shape[-1]}, the length of p",
+            "Give both the same cells.",
+        )
     checks.broadcast("total_variation", p=p.shape[:-1], q=q.shape[:-1])
     return (0.5 * np.sum(np.abs(p - q), axis=-1))[()]
 
@@ -355,8 +394,14 @@ def forward_fit(target):
 
 def _require_density(where, target):
     if not isinstance(target, Distribution) or target.discrete or target.event_ndim:
-        checks.fail(where, "target", target, "a density on the line: a Mixture or a member of companion.families",
-                    "Pass e.g. two_humps(2.0) or Normal(0, 1).", TypeError)
+        checks.fail(
+            where,
+            "target",
+            target,
+            "a density on the line: a Mixture or a member of companion.families",
+            "Pass e.g. two_humps(2.0) or Normal(0, 1).",
+            TypeError,
+        )
     _require_single(where, "target", target)
 
 
@@ -446,7 +491,9 @@ def reverse_fit(target, start):
         value, gradient, hessian = trial
     size = float(np.max(np.abs(gradient)))
     if size > 1e-10:
-        raise ArithmeticError(f"reverse_fit: gradient = {size:.2e} at {Normal(mean, np.exp(log_sd))}; expected less than 1e-10. Start elsewhere.")
+        raise ArithmeticError(
+            f"reverse_fit: gradient = {size:.2e} at {Normal(mean, np.exp(log_sd))}; expected less than 1e-10. Start elsewhere."
+        )
     return ReverseFit(Normal(mean, np.exp(log_sd)), float(value), size, float(np.linalg.eigvalsh(hessian)[0]))
 
 

@@ -80,11 +80,29 @@ class ProbabilisticPCA(Distribution):
         mean = checks.finite(where, "mean", mean, "Pass the mean as a vector of length d.")
         sd = checks.positive(where, "sd", sd, "Pass the standard deviation of the noise (not its variance).")
         if loadings.ndim != 2:
-            checks.fail(where, "shape of loadings", loadings.shape, "(d, k)", "For one latent coordinate pass a column, e.g. w[:, None].")
+            checks.fail(
+                where,
+                "shape of loadings",
+                loadings.shape,
+                "(d, k)",
+                "For one latent coordinate pass a column, e.g. w[:, None].",
+            )
         if mean.shape != loadings.shape[:1]:
-            checks.fail(where, "shape of mean", mean.shape, f"{loadings.shape[:1]}, one for each row of loadings", "Pass a mean of length d.")
+            checks.fail(
+                where,
+                "shape of mean",
+                mean.shape,
+                f"{loadings.shape[:1]}, one for each row of loadings",
+                "Pass a mean of length d.",
+            )
         if sd.ndim:
-            checks.fail(where, "shape of sd", sd.shape, "()", "The noise has one standard deviation, the same in all directions.")
+            checks.fail(
+                where,
+                "shape of sd",
+                sd.shape,
+                "()",
+                "The noise has one standard deviation, the same in all directions.",
+            )
         u, s, vt = np.linalg.svd(loadings, full_matrices=False)
         self._store((), loadings=loadings, _mean=mean, sd=sd, _u=u, _s=s, _vt=vt)
 
@@ -102,7 +120,9 @@ class ProbabilisticPCA(Distribution):
         where = f"ProbabilisticPCA.{method}"
         x = checks.finite(where, "x", x, "Pass observations, without missing values.")
         if x.shape[-1:] != (self.dimension,):
-            checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates.")
+            checks.fail(
+                where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates."
+            )
         return x
 
     def decode(self, z):
@@ -175,16 +195,26 @@ class ProbabilisticPCA(Distribution):
         x = checks.finite(where, "x", x, "Drop infinite values before.")
         k, d = checks.sample_size(where, k), x.shape[1]
         if k >= d:
-            checks.fail(where, "k", k, f"fewer latent coordinates than the {d} of an observation",
-                        "With k = d − 1 the model already is a normal distribution with any covariance: use MultivariateNormal.fit.")
+            checks.fail(
+                where,
+                "k",
+                k,
+                f"fewer latent coordinates than the {d} of an observation",
+                "With k = d − 1 the model already is a normal distribution with any covariance: use MultivariateNormal.fit.",
+            )
         centre = x.mean(axis=0)
         _, s, vt = np.linalg.svd(x - centre, full_matrices=False)
         eigenvalues = np.zeros(d)
         eigenvalues[: s.size] = s**2 / len(x)
         variance = eigenvalues[k:].sum() / (d - k)
         if not variance > 1e-24 * eigenvalues[0]:
-            checks.fail(where, "x", x, f"observations that do not lie in a {k}-dimensional plane",
-                        "Without a residual the likelihood grows without bound as sd falls to 0, and no maximum exists: take more observations or a smaller k.")
+            checks.fail(
+                where,
+                "x",
+                x,
+                f"observations that do not lie in a {k}-dimensional plane",
+                "Without a residual the likelihood grows without bound as sd falls to 0, and no maximum exists: take more observations or a smaller k.",
+            )
         directions = vt[:k] * np.sign(vt[np.arange(k), np.argmax(np.abs(vt[:k]), axis=1)])[:, None]
         return cls(directions.T * np.sqrt(eigenvalues[:k] - variance), centre, np.sqrt(variance))
 
@@ -209,7 +239,14 @@ def gaussian_decoder(x, decode, sd):
     [[-5.4516, -1.4516]]
     """
     x = checks.finite("gaussian_decoder", "x", x, "Pass observations, without missing values.")
-    sd = float(checks.positive("gaussian_decoder", "sd", checks.scalar("gaussian_decoder", "sd", sd, "Pass one number."), "Pass a standard deviation."))
+    sd = float(
+        checks.positive(
+            "gaussian_decoder",
+            "sd",
+            checks.scalar("gaussian_decoder", "sd", sd, "Pass one number."),
+            "Pass a standard deviation.",
+        )
+    )
     if x.ndim != 2:
         checks.fail("gaussian_decoder", "shape of x", x.shape, "(n, d)", "Pass one observation as x[None, :].")
 
@@ -240,7 +277,14 @@ def _gaussian(where, q):
     if isinstance(q, Normal):
         q = MultivariateNormal.from_cholesky(q.mean()[..., None], q.sd[..., None, None])
     if not isinstance(q, MultivariateNormal) or len(q.batch_shape) > 1:
-        checks.fail(where, "q", q, "a Normal or MultivariateNormal over z, batch () or (n,)", "Pass e.g. Normal(0.3, 0.5).", TypeError)
+        checks.fail(
+            where,
+            "q",
+            q,
+            "a Normal or MultivariateNormal over z, batch () or (n,)",
+            "Pass e.g. Normal(0.3, 0.5).",
+            TypeError,
+        )
     return q
 
 
@@ -270,10 +314,22 @@ def log_weights(log_likelihood, q, z):
     """
     q, z = _gaussian("log_weights", q), np.asarray(z, dtype=float)
     if z.ndim != 3 or z.shape[-1] != q.dimension:
-        checks.fail("log_weights", "shape of z", z.shape, f"(n, m, {q.dimension}) or (1, m, {q.dimension})", "Add axes, e.g. z[None].")
+        checks.fail(
+            "log_weights",
+            "shape of z",
+            z.shape,
+            f"(n, m, {q.dimension}) or (1, m, {q.dimension})",
+            "Add axes, e.g. z[None].",
+        )
     values = np.asarray(log_likelihood(z), dtype=float)
     if values.ndim != 2 or values.shape[1] != z.shape[1] or z.shape[0] not in (1, values.shape[0]):
-        checks.fail("log_weights", "shape of log_likelihood(z)", values.shape, f"(n, m) for z of shape {z.shape}", "Return one value for each observation and latent.")
+        checks.fail(
+            "log_weights",
+            "shape of log_likelihood(z)",
+            values.shape,
+            f"(n, m) for z of shape {z.shape}",
+            "Return one value for each observation and latent.",
+        )
     return values + _log_prior(z) - q.log_prob(np.moveaxis(z, 1, 0)).T
 
 
@@ -321,7 +377,13 @@ def effective_sample_size(log_weights):
 def _weights(where, log_weights):
     log_weights = checks.parameter(where, "log_weights", log_weights, "A weight may be zero (−inf), not NaN.")
     if log_weights.ndim == 0:
-        checks.fail(where, "log_weights", log_weights, "an array with K log-weights along the last axis", "Pass e.g. draw_log_weights(...).")
+        checks.fail(
+            where,
+            "log_weights",
+            log_weights,
+            "an array with K log-weights along the last axis",
+            "Pass e.g. draw_log_weights(...).",
+        )
     return log_weights
 
 
@@ -340,7 +402,11 @@ def prior_average(log_likelihood, k, draws, rng):
     True
     """
     w = draw_log_weights(log_likelihood, _prior(checks.sample_size("prior_average", k)), draws, rng)
-    return Estimate(importance_weighted_bound(w), np.sqrt(np.maximum(1 / effective_sample_size(w) - 1 / w.shape[-1], 0.0)), "prior average")
+    return Estimate(
+        importance_weighted_bound(w),
+        np.sqrt(np.maximum(1 / effective_sample_size(w) - 1 / w.shape[-1], 0.0)),
+        "prior average",
+    )
 
 
 def log_prior_second_moment(model, x):
@@ -380,7 +446,13 @@ def gauss_hermite(q, nodes):
 def _product(where, t, k):
     """All k-tuples of the numbers t, shape (t.size**k, k)."""
     if t.size**k > 1_000_000:
-        checks.fail(where, "nodes**k", t.size**k, "at most 1,000,000 nodes", "A grid is for one or two latents; beyond, draw samples.")
+        checks.fail(
+            where,
+            "nodes**k",
+            t.size**k,
+            "at most 1,000,000 nodes",
+            "A grid is for one or two latents; beyond, draw samples.",
+        )
     return np.stack(np.meshgrid(*[t] * k, indexing="ij"), axis=-1).reshape(-1, k)
 
 
@@ -399,15 +471,23 @@ def gaussian_posterior(log_likelihood, k, nodes=32, rounds=60):
         z, log_w = gauss_hermite(q, nodes)
         log_joint = log_weights(log_likelihood, q, z) + log_w
         top = log_joint.max(axis=1)
-        checks.require("gaussian_posterior", "max of log_likelihood(z)", top, np.isfinite(top), "a finite number",
-                       "log p(x|z) is NaN, +inf, or −inf on the whole grid of latents: check the decoder.")
+        checks.require(
+            "gaussian_posterior",
+            "max of log_likelihood(z)",
+            top,
+            np.isfinite(top),
+            "a finite number",
+            "log p(x|z) is NaN, +inf, or −inf on the whole grid of latents: check the decoder.",
+        )
         share = np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
         mean = np.einsum("nm,nmk->nk", share, np.broadcast_to(z, (*share.shape, k)))
         away = z - mean[:, None, :]
         cov = np.einsum("nm,nmi,nmj->nij", share, away, away)
         q = MultivariateNormal(mean, cov + (np.pi**2 / nodes / 4) * q.cov)
         new = np.concatenate([mean, np.sqrt(np.diagonal(q.cov, axis1=1, axis2=2))], axis=1)
-        if old is not None and np.all(np.abs(new - old) < 1e-3 * np.sqrt(np.diagonal(q.cov, axis1=1, axis2=2)).min(axis=1)[:, None]):
+        if old is not None and np.all(
+            np.abs(new - old) < 1e-3 * np.sqrt(np.diagonal(q.cov, axis1=1, axis2=2)).min(axis=1)[:, None]
+        ):
             break
         old = new
     return q
@@ -468,7 +548,13 @@ def evidence(log_likelihood, k, nodes=64, q=None):
     True
     """
     if checks.sample_size("evidence", k) > 2:
-        checks.fail("evidence", "k", k, "1 or 2 latents", "A grid in more dimensions costs too much: use draw_log_weights and importance_weighted_bound.")
+        checks.fail(
+            "evidence",
+            "k",
+            k,
+            "1 or 2 latents",
+            "A grid in more dimensions costs too much: use draw_log_weights and importance_weighted_bound.",
+        )
     q = gaussian_posterior(log_likelihood, k) if q is None else _gaussian("evidence", q)
     if q.dimension != k:
         checks.fail("evidence", "coordinates of q", q.dimension, f"{k}, the number of latents", "Pass a q over z.")
@@ -491,19 +577,38 @@ def evidence_on_grid(log_likelihood, k, spacing):
     """
     where = "evidence_on_grid"
     if checks.sample_size(where, k) > 2:
-        checks.fail(where, "k", k, "1 or 2 latents", "A grid in more dimensions costs too much: use draw_log_weights and importance_weighted_bound.")
-    h = float(checks.positive(where, "spacing", checks.scalar(where, "spacing", spacing, "Pass one number."), "Pass e.g. spacing=0.05."))
+        checks.fail(
+            where,
+            "k",
+            k,
+            "1 or 2 latents",
+            "A grid in more dimensions costs too much: use draw_log_weights and importance_weighted_bound.",
+        )
+    h = float(
+        checks.positive(
+            where, "spacing", checks.scalar(where, "spacing", spacing, "Pass one number."), "Pass e.g. spacing=0.05."
+        )
+    )
     half = int(np.ceil(9 / (2 * h))) * 2
     index = _product(where, np.arange(-half, half + 1), k)
     fine = coarse = -np.inf
     for block in np.array_split(index, -(-len(index) // 1024)):
         log_joint = log_weights(log_likelihood, _prior(k), h * block[None]) + _log_prior(h * block)
-        checks.require(where, "log_likelihood(z)", log_joint, log_joint < np.inf, "numbers below +inf, not NaN", "Check the decoder.")
+        checks.require(
+            where,
+            "log_likelihood(z)",
+            log_joint,
+            log_joint < np.inf,
+            "numbers below +inf, not NaN",
+            "Check the decoder.",
+        )
         even = np.all(block % 2 == 0, axis=1)
         fine = np.logaddexp(fine, logsumexp(log_joint, axis=1))
         coarse = np.logaddexp(coarse, logsumexp(log_joint[:, even], axis=1)) if even.any() else coarse
     value, rough = fine + k * np.log(h), coarse + k * np.log(2 * h)
-    return Estimate(value, np.abs(value - rough) + 4 * np.finfo(float).eps * np.abs(value), f"trapezoid rule, spacing {h:g}")
+    return Estimate(
+        value, np.abs(value - rough) + 4 * np.finfo(float).eps * np.abs(value), f"trapezoid rule, spacing {h:g}"
+    )
 
 
 # --- the bound ----------------------------------------------------------------------------------------------------
@@ -550,14 +655,27 @@ def mixture_elbo(mixture, x, responsibilities):
     r = checks.probability_vector("mixture_elbo", "responsibilities", responsibilities)
     joint = mixture._log_joint(x)
     if r.shape != joint.shape:
-        checks.fail("mixture_elbo", "shape of responsibilities", r.shape, f"{joint.shape}, (n, J)", "One row for each observation.")
+        checks.fail(
+            "mixture_elbo",
+            "shape of responsibilities",
+            r.shape,
+            f"{joint.shape}, (n, J)",
+            "One row for each observation.",
+        )
     return np.sum(np.where(r > 0, r * np.where(r > 0, joint, 0.0) - xlogy(r, r), 0.0), axis=-1)
 
 
 # --- EM -----------------------------------------------------------------------------------------------------------
 def _check_mixture(where, mixture):
     if not isinstance(mixture, Mixture):
-        checks.fail(where, "mixture", mixture, "a companion.families.Mixture", "Pass e.g. Mixture([0.5, 0.5], Normal([50, 80], 6)).", TypeError)
+        checks.fail(
+            where,
+            "mixture",
+            mixture,
+            "a companion.families.Mixture",
+            "Pass e.g. Mixture([0.5, 0.5], Normal([50, 80], 6)).",
+            TypeError,
+        )
 
 
 def _from_responsibilities(where, family, x, r, **fixed):
@@ -565,15 +683,26 @@ def _from_responsibilities(where, family, x, r, **fixed):
     total, scale, members = r.sum(axis=0), np.std(x, axis=0), []
     for j in range(r.shape[1]):
         try:
-            member = family.fit(x, weights=r[:, j], **{name: np.broadcast_to(v, r.shape[1])[j] for name, v in fixed.items()})
+            member = family.fit(
+                x, weights=r[:, j], **{name: np.broadcast_to(v, r.shape[1])[j] for name, v in fixed.items()}
+            )
         except ValueError as error:
             raise ValueError(f"{where}: component {j} has no maximum-likelihood fit. {error}") from None
         if not family.discrete:
-            spread = np.linalg.eigvalsh(member.cov / np.outer(scale, scale))[0] ** 0.5 if family.event_ndim else member.variance() ** 0.5 / scale
+            spread = (
+                np.linalg.eigvalsh(member.cov / np.outer(scale, scale))[0] ** 0.5
+                if family.event_ndim
+                else member.variance() ** 0.5 / scale
+            )
             if not spread > 1e-5:
-                checks.fail(where, f"spread of component {j}", float(spread), "more than 1e-5 of the spread of the data",
-                            "The component has collapsed onto a point, where the likelihood of a mixture is unbounded: no maximum "
-                            "exists there, and none is returned. Start elsewhere, with fewer components or wider ones.")
+                checks.fail(
+                    where,
+                    f"spread of component {j}",
+                    float(spread),
+                    "more than 1e-5 of the spread of the data",
+                    "The component has collapsed onto a point, where the likelihood of a mixture is unbounded: no maximum "
+                    "exists there, and none is returned. Start elsewhere, with fewer components or wider ones.",
+                )
         members.append(member)
     components = family(*(np.stack([member._parameter(name) for member in members]) for name in family.parameter_names))
     return Mixture(total / total.sum(), components)
@@ -610,7 +739,9 @@ def em_step(mixture, x, weights=None):
     [-1.83, 1.91]
     """
     _check_mixture("em_step", mixture)
-    x, weights = checks.sample("em_step", x, weights, mixture.event_ndim, "Pass observations as an array of shape (n,).")
+    x, weights = checks.sample(
+        "em_step", x, weights, mixture.event_ndim, "Pass observations as an array of shape (n,)."
+    )
     r = mixture.posterior(x) if weights is None else weights[:, None] * mixture.posterior(x)
     c = mixture.components
     return _from_responsibilities("em_step", type(c), x, r, **{name: c._parameter(name) for name in c.fixed_names})
@@ -639,7 +770,9 @@ def fit_mixture(x, start, weights=None, tolerance=1e-12, max_steps=10_000):
     ([54.61, 80.09], True)
     """
     _check_mixture("fit_mixture", start)
-    x, weights = checks.sample("fit_mixture", x, weights, start.event_ndim, "Pass observations as an array of shape (n,).")
+    x, weights = checks.sample(
+        "fit_mixture", x, weights, start.event_ndim, "Pass observations as an array of shape (n,)."
+    )
     count = np.ones(len(x)) if weights is None else weights
     mixture, trace = start, [count @ start.log_prob(x)]
     for _ in range(checks.sample_size("fit_mixture", max_steps)):

@@ -23,8 +23,14 @@ def _log_probs(where, model, x, weights=None):
     if isinstance(model, FROZEN):
         model = from_scipy(model) or model
     elif not isinstance(model, Distribution):
-        checks.fail(where, "model", model, "a member of companion.families or a frozen scipy.stats distribution",
-                    "Pass e.g. Poisson(0.6), Normal([0, 1], 1) or stats.t(4).", TypeError)
+        checks.fail(
+            where,
+            "model",
+            model,
+            "a member of companion.families or a frozen scipy.stats distribution",
+            "Pass e.g. Poisson(0.6), Normal([0, 1], 1) or stats.t(4).",
+            TypeError,
+        )
     event_ndim = getattr(model, "event_ndim", 0)
     shape = "(n, d)" if event_ndim else "(n,)"
     x, weights = checks.sample(where, x, weights, event_ndim, f"Pass observations as an array of shape {shape}.")
@@ -42,8 +48,14 @@ def _frozen_log_probs(where, model, x):
     log_prob = model.logpmf if hasattr(model.dist, "pmf") else model.logpdf
     batch = np.broadcast_shapes(*(np.shape(a) for a in (*model.args, *model.kwds.values())))
     terms = log_prob(x.reshape(len(x), *(1,) * len(batch)))
-    checks.require(where, "x", x.reshape(len(x), *(1,) * len(batch)), terms > -np.inf, "a value in the support of the model",
-                   "Data outside the support have likelihood zero; check units and coding.")
+    checks.require(
+        where,
+        "x",
+        x.reshape(len(x), *(1,) * len(batch)),
+        terms > -np.inf,
+        "a value in the support of the model",
+        "Data outside the support have likelihood zero; check units and coding.",
+    )
     return terms
 
 
@@ -155,10 +167,23 @@ def kl_lines(p, models, outcomes):
     """
     _require_grid("kl_lines", models)
     p = checks.probability_vector("kl_lines", "p", p)
-    checks.require("kl_lines", "p", p, p > 0, "positive probabilities", "Leave out outcomes of probability zero: they do not enter an expectation under p.")
+    checks.require(
+        "kl_lines",
+        "p",
+        p,
+        p > 0,
+        "positive probabilities",
+        "Leave out outcomes of probability zero: they do not enter an expectation under p.",
+    )
     outcomes = checks.whole("kl_lines", "outcomes", outcomes, 0, "Pass the counts that p can take.")
     if outcomes.shape != p.shape or p.ndim != 1:
-        checks.fail("kl_lines", "shape of outcomes", outcomes.shape, f"{p.shape}, one value for each probability", "Pass two vectors of equal length.")
+        checks.fail(
+            "kl_lines",
+            "shape of outcomes",
+            outcomes.shape,
+            f"{p.shape}, one value for each probability",
+            "Pass two vectors of equal length.",
+        )
     if len(np.unique(outcomes)) < len(outcomes):
         checks.fail("kl_lines", "outcomes", outcomes, "different values", "Add up the probabilities of equal outcomes.")
     log_q = models.log_prob(outcomes[:, None])
@@ -178,10 +203,22 @@ def kl_lines(p, models, outcomes):
 def _require_grid(where, models):
     """A batch of shape (g,) of discrete distributions."""
     if not isinstance(models, Distribution) or not models.discrete:
-        checks.fail(where, "models", models, "a batch of a discrete family of companion.families",
-                    "Pass p_θ on a grid of θ, e.g. Poisson(np.linspace(0.2, 1.2, 101)).", TypeError)
+        checks.fail(
+            where,
+            "models",
+            models,
+            "a batch of a discrete family of companion.families",
+            "Pass p_θ on a grid of θ, e.g. Poisson(np.linspace(0.2, 1.2, 101)).",
+            TypeError,
+        )
     if len(models.batch_shape) != 1:
-        checks.fail(where, "shape of the batch models", models.batch_shape, "(g,)", "Pass p_θ on a grid of θ, e.g. Poisson(np.linspace(0.2, 1.2, 101)).")
+        checks.fail(
+            where,
+            "shape of the batch models",
+            models.batch_shape,
+            "(g,)",
+            "Pass p_θ on a grid of θ, e.g. Poisson(np.linspace(0.2, 1.2, 101)).",
+        )
 
 
 def _on_integers(p, outcomes):
@@ -206,7 +243,9 @@ def sample_lines(x, models):
     """
     _require_grid("sample_lines", models)
     x, _ = checks.sample("sample_lines", x, None, 0, "Pass counts as an array of shape (n,).")
-    checks.whole("sample_lines", "x", x, 0, "The empirical distribution of a sample from a density has no KL to that density.")
+    checks.whole(
+        "sample_lines", "x", x, 0, "The empirical distribution of a sample from a density has no KL to that density."
+    )
     outcomes, counts = np.unique(x, return_counts=True)
     return kl_lines(counts / len(x), models, outcomes)
 

@@ -39,7 +39,9 @@ class Parameters:
     def __init__(self, shapes, dtype="float64"):
         ends = np.cumsum([0, *map(math.prod, shapes.values())])
         self.flat = np.zeros(ends[-1], dtype)
-        self._views = {name: self.flat[i:j].reshape(shape) for (name, shape), i, j in zip(shapes.items(), ends, ends[1:])}
+        self._views = {
+            name: self.flat[i:j].reshape(shape) for (name, shape), i, j in zip(shapes.items(), ends, ends[1:])
+        }
 
     def __getitem__(self, name):
         return self._views[name]
@@ -124,7 +126,11 @@ class Network:
         {'W1': (64, 32), 'b1': (32,), 'W2': (32, 4), 'b2': (4,)}
         """
         pairs = list(zip(sizes, sizes[1:]))
-        return {f"{name}{part}{i}": shape for i, (j, k) in enumerate(pairs, 1) for part, shape in (("W", (j, k)), ("b", (k,)))}
+        return {
+            f"{name}{part}{i}": shape
+            for i, (j, k) in enumerate(pairs, 1)
+            for part, shape in (("W", (j, k)), ("b", (k,)))
+        }
 
     def draw(self, rng):
         """Start: weights with variance one over the number of inputs of their layer, so that signals keep their size."""

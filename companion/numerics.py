@@ -116,13 +116,21 @@ def textbook_kl(p, q, dtype=float):
 
 def _check_pair(where, p, q):
     if type(p).__name__ not in TEXTBOOK or p._constructor or getattr(q, "_constructor", ""):
-        checks.fail(where, "p", p, f"a member of one of {', '.join(TEXTBOOK)}, given by its ordinary parameters",
-                    "For the others there is `kl_divergence`.", TypeError)
+        checks.fail(
+            where,
+            "p",
+            p,
+            f"a member of one of {', '.join(TEXTBOOK)}, given by its ordinary parameters",
+            "For the others there is `kl_divergence`.",
+            TypeError,
+        )
     p._check_same_family(q)
 
 
 def _evaluate(functions, p, q, number):
-    return TEXTBOOK[type(p).__name__](functions, *([number(d._parameter(n)) for n in d.parameter_names] for d in (p, q)))
+    return TEXTBOOK[type(p).__name__](
+        functions, *([number(d._parameter(n)) for n in d.parameter_names] for d in (p, q))
+    )
 
 
 # --- exact values -------------------------------------------------------------------------------------------------
@@ -149,10 +157,14 @@ def exact_kl(p, q):
     >>> print(f"{exact_kl(Normal(0.0, 1.0), Normal(0.0, 1.0 + 2.0**-40)):.12e}")     # 2^-80, less a little
     8.271806125518e-25
     """
-    functions = SimpleNamespace(log=Decimal.ln, exp=Decimal.exp, gammaln=_log_gamma, betaln=_log_beta, psi=_psi, one=Decimal(1))
+    functions = SimpleNamespace(
+        log=Decimal.ln, exp=Decimal.exp, gammaln=_log_gamma, betaln=_log_beta, psi=_psi, one=Decimal(1)
+    )
     _check_pair("exact_kl", p, q)
     if p.batch_shape or q.batch_shape:
-        checks.fail("exact_kl", "shape of the batch", p.batch_shape or q.batch_shape, "()", "Call it for one pair at a time.")
+        checks.fail(
+            "exact_kl", "shape of the batch", p.batch_shape or q.batch_shape, "()", "Call it for one pair at a time."
+        )
     with eighty_digits():
         return _evaluate(functions, p, q, lambda v: Decimal(float(v)))
 

@@ -194,8 +194,12 @@ def _kl_rows(x, place, logs, rounding):
     remainder = np.where(ratio > 1, v - w - w * ratio, w * expm1_remainder(np.minimum(ratio, 1.0)))
     remainder = np.where(w > 0, remainder, v)
     (rp, rq), location = rounding, _EPS * np.abs(place)
-    noise = [w * (rp + location), v * (rq + location), w * (rp + rq + (location + rp) * np.abs(ratio)),
-             w * np.abs(ratio) * rp + np.abs(v - w) * rq + remainder * (location + 4 * _EPS)]
+    noise = [
+        w * (rp + location),
+        v * (rq + location),
+        w * (rp + rq + (location + rp) * np.abs(ratio)),
+        w * np.abs(ratio) * rp + np.abs(v - w) * rq + remainder * (location + 4 * _EPS),
+    ]
     return np.stack([w, v, -w * ratio, remainder]), np.stack(noise)
 
 
@@ -300,7 +304,9 @@ class _Integral:
         return np.concatenate([values, noise, np.abs(values)])
 
     def rounding(self, densities):
-        return [_EPS * (np.where(np.isfinite(v), np.abs(v), 0.0) + d.magnitude + 4) for d, v in zip(self.dists, densities)]
+        return [
+            _EPS * (np.where(np.isfinite(v), np.abs(v), 0.0) + d.magnitude + 4) for d, v in zip(self.dists, densities)
+        ]
 
     def judge(self, x):
         """log q = -inf at x, where p > 0: is q zero there, or did it underflow on the way from where it is finite?"""
@@ -337,7 +343,10 @@ class _Integral:
 
     def total(self, low, high):
         pieces = self.pieces(low, high)
-        active = [(piece, knots[:-1], knots[1:], self.panels(piece, knots[:-1], knots[1:]), math.inf) for piece, knots, _ in pieces]
+        active = [
+            (piece, knots[:-1], knots[1:], self.panels(piece, knots[:-1], knots[1:]), math.inf)
+            for piece, knots, _ in pieces
+        ]
         k = len(active[0][3]) // 3
         done, errors, evaluated = np.zeros(3 * k), np.zeros(k), 0
         while active:
@@ -357,8 +366,15 @@ class _Integral:
                 evaluated += 2 * n
                 if not accept.all():
                     rest = np.flatnonzero(~accept)
-                    waiting.append((piece, np.r_[left[rest], middle[rest]], np.r_[middle[rest], right[rest]],
-                                    halves[:, np.r_[rest, rest + n]], np.tile(relative[:, rest], 2)))
+                    waiting.append(
+                        (
+                            piece,
+                            np.r_[left[rest], middle[rest]],
+                            np.r_[middle[rest], right[rest]],
+                            halves[:, np.r_[rest, rest + n]],
+                            np.tile(relative[:, rest], 2),
+                        )
+                    )
             active = waiting
         sums, scale, errors = done[:k], done[2 * k :], errors + done[k : 2 * k]
         for piece, knots, ends in pieces:
@@ -416,7 +432,9 @@ class _Integral:
             marks = marks[np.r_[True, np.diff(marks) > 0.5]]
         else:
             spread = min(d.spread for d in self.dists)
-            marks = np.clip([math.log(spread)], first + 1, last - 1) if last - first > 4 else np.array([(first + last) / 2])
+            marks = (
+                np.clip([math.log(spread)], first + 1, last - 1) if last - first > 4 else np.array([(first + last) / 2])
+            )
         knots, stack = [first], [(a, b) for a, b in zip(np.r_[first, marks], np.r_[marks, last]) if b > a][::-1]
         while stack:
             a, b = stack.pop()
@@ -574,7 +592,9 @@ class _Sum(_Integral):
             self.judge(x[hole][0])
         values, noise = self.rows(x, zero, densities, self.rounding(densities))
         if np.isnan(values[0]).any():
-            raise QuadratureError(f"{self.names}: a log-probability is nan at x = {x[np.isnan(values[0])][0]:g}; expected a number.")
+            raise QuadratureError(
+                f"{self.names}: a log-probability is nan at x = {x[np.isnan(values[0])][0]:g}; expected a number."
+            )
         return np.concatenate([values, noise, np.abs(values)])
 
     def finish(self, terms, method):

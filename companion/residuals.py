@@ -58,7 +58,14 @@ def residual(model, x, weights=None):
     _check_family("residual", "model", model)
     if isinstance(x, Statistics):
         if x.family is not type(model) or weights is not None:
-            checks.fail("residual", "x", x, f"statistics of {type(model).__name__}, without weights", "Make them with type(model).statistics(x, weights).", TypeError)
+            checks.fail(
+                "residual",
+                "x",
+                x,
+                f"statistics of {type(model).__name__}, without weights",
+                "Make them with type(model).statistics(x, weights).",
+                TypeError,
+            )
         return x.mean() - model.mean_parameters()
     x, weights = checks.sample("residual", x, weights, model.event_ndim, "Pass observations as an array of shape (n,).")
     return np.average(model.sufficient_statistics(x), axis=0, weights=weights) - model.mean_parameters()
@@ -88,7 +95,14 @@ def kl_gradient(p, model):
 
 def _check_family(where, name, model):
     if not isinstance(model, ExponentialFamily) or model.batch_shape:
-        checks.fail(where, name, model, "one member of an exponential family of companion.families", "Pass e.g. Poisson(1.0).", TypeError)
+        checks.fail(
+            where,
+            name,
+            model,
+            "one member of an exponential family of companion.families",
+            "Pass e.g. Poisson(1.0).",
+            TypeError,
+        )
 
 
 def _fixed(model):
@@ -159,7 +173,13 @@ def stochastic_ascent(model, x, batch, rates, rng):
     x = np.asarray(x, dtype=float)
     rng = checks.generator("stochastic_ascent", rng)
     if not 1 <= checks.sample_size("stochastic_ascent", batch) <= len(x):
-        checks.fail("stochastic_ascent", "batch", batch, f"at most {len(x)}, the number of observations", "Pass a smaller batch.")
+        checks.fail(
+            "stochastic_ascent",
+            "batch",
+            batch,
+            f"at most {len(x)}, the number of observations",
+            "Pass a smaller batch.",
+        )
     path = [model.natural_parameters()]
     for rate in checks.positive("stochastic_ascent", "rates", rates, "Pass positive step lengths, one a step."):
         chosen = rng.choice(len(x), size=batch, replace=False)
@@ -256,20 +276,43 @@ class Ising(ExponentialFamily):
 
     # --- parameters
     def __init__(self, rows, columns, field, coupling):
-        rows, columns = (checks.whole("Ising", name, v, 1, "Pass the size of the grid, e.g. Ising(3, 3, 0.0, 0.4).")
-                         for name, v in (("rows", rows), ("columns", columns)))
+        rows, columns = (
+            checks.whole("Ising", name, v, 1, "Pass the size of the grid, e.g. Ising(3, 3, 0.0, 0.4).")
+            for name, v in (("rows", rows), ("columns", columns))
+        )
         spins = int(rows * columns)
         if spins > 16:
-            checks.fail("Ising", "rows × columns", spins, "at most 16 spins", "The exact model sums over 2^n states; use a smaller grid.")
-        field, coupling = (checks.scalar("Ising", name, v, "Pass a finite number.") for name, v in (("field", field), ("coupling", coupling)))
+            checks.fail(
+                "Ising",
+                "rows × columns",
+                spins,
+                "at most 16 spins",
+                "The exact model sums over 2^n states; use a smaller grid.",
+            )
+        field, coupling = (
+            checks.scalar("Ising", name, v, "Pass a finite number.")
+            for name, v in (("field", field), ("coupling", coupling))
+        )
         place = np.arange(spins).reshape(int(rows), int(columns))
-        pairs = np.concatenate([np.stack([place[:, :-1].ravel(), place[:, 1:].ravel()], 1),
-                                np.stack([place[:-1].ravel(), place[1:].ravel()], 1)])
+        pairs = np.concatenate(
+            [
+                np.stack([place[:, :-1].ravel(), place[:, 1:].ravel()], 1),
+                np.stack([place[:-1].ravel(), place[1:].ravel()], 1),
+            ]
+        )
         states = 1.0 - 2.0 * (np.arange(2**spins)[:, None] >> np.arange(spins) & 1)
         neighbours = np.zeros((spins, spins))
         neighbours[pairs[:, 0], pairs[:, 1]] = neighbours[pairs[:, 1], pairs[:, 0]] = 1.0
-        self._store((), rows=rows, columns=columns, field=np.asarray(field), coupling=np.asarray(coupling), states=states,
-                    _neighbours=neighbours, _u=np.stack([states.sum(1), 0.5 * np.sum(states @ neighbours * states, 1)], 1))
+        self._store(
+            (),
+            rows=rows,
+            columns=columns,
+            field=np.asarray(field),
+            coupling=np.asarray(coupling),
+            states=states,
+            _neighbours=neighbours,
+            _u=np.stack([states.sum(1), 0.5 * np.sum(states @ neighbours * states, 1)], 1),
+        )
 
     def natural_parameters(self):
         return np.stack([self.field, self.coupling])
@@ -285,7 +328,13 @@ class Ising(ExponentialFamily):
         x = checks.real_array(where, "x", x, "Pass spins.")
         checks.require(where, "x", x, np.abs(x) == 1, "a spin, −1 or 1", "Recode 0/1 data as 2 x − 1.")
         if x.shape[-1:] != (self.states.shape[1],):
-            checks.fail(where, "shape of x", x.shape, f"(..., {self.states.shape[1]})", "The last axis holds the spins of the grid.")
+            checks.fail(
+                where,
+                "shape of x",
+                x.shape,
+                f"(..., {self.states.shape[1]})",
+                "The last axis holds the spins of the grid.",
+            )
         return x
 
     def _statistic(self, x):
@@ -310,7 +359,11 @@ class Ising(ExponentialFamily):
     def kl_divergence(self, other):
         self._check_same_family(other)
         w = self._weights()
-        return float(w @ ((self._u @ (self.natural_parameters() - other.natural_parameters()))) - self.log_partition() + other.log_partition())
+        return float(
+            w @ (self._u @ (self.natural_parameters() - other.natural_parameters()))
+            - self.log_partition()
+            + other.log_partition()
+        )
 
     def mean(self):
         """E[x] of every spin."""
@@ -355,11 +408,22 @@ class Ising(ExponentialFamily):
         rows, columns = statistics.fixed["rows"], statistics.fixed["columns"]
         model, goal = cls(rows, columns, 0.0, 0.0), statistics.mean()
         if model.states.shape[1] < 2:
-            checks.fail("Ising.fit", "rows × columns", 1, "at least 2 spins", "A single spin has no neighbour, so its coupling is not identified.")
+            checks.fail(
+                "Ising.fit",
+                "rows × columns",
+                1,
+                "at least 2 spins",
+                "A single spin has no neighbour, so its coupling is not identified.",
+            )
         hull = ConvexHull(np.unique(model._u, axis=0))
         if np.any(hull.equations @ [*goal, 1.0] > -1e-9):
-            checks.fail("Ising.fit", "mean of u(x)", goal, "a point inside the convex hull of the statistics of all states",
-                        "The data lie on its boundary (all spins alike, for example): the likelihood rises for ever and no maximum exists.")
+            checks.fail(
+                "Ising.fit",
+                "mean of u(x)",
+                goal,
+                "a point inside the convex hull of the statistics of all states",
+                "The data lie on its boundary (all spins alike, for example): the likelihood rises for ever and no maximum exists.",
+            )
         for _ in range(100):
             gap = goal - model.mean_parameters()
             if np.max(np.abs(gap)) < 1e-12:
@@ -371,8 +435,10 @@ class Ising(ExponentialFamily):
                 if trial.natural_parameters() @ goal - trial.log_partition() >= value - 1e-14 * abs(value):
                     break
             model = trial
-        raise ArithmeticError(f"Ising.fit: residual = {np.max(np.abs(gap)):.1e} after 100 Newton steps; expected less than 1e-12. "
-                              "The mean of u is very close to the boundary of the possible means.")
+        raise ArithmeticError(
+            f"Ising.fit: residual = {np.max(np.abs(gap)):.1e} after 100 Newton steps; expected less than 1e-12. "
+            "The mean of u is very close to the boundary of the possible means."
+        )
 
 
 def two_phase_ascent(model, x, chains, sweeps, rates, rng):

@@ -87,7 +87,10 @@ class LinearVAE:
     tau: np.ndarray
 
     def __post_init__(self):
-        where, fix = "LinearVAE", "Pass a decoder W (d, k), b (d,), sd > 0 and an encoder V (k, d), c (k,), tau (k,) > 0."
+        where, fix = (
+            "LinearVAE",
+            "Pass a decoder W (d, k), b (d,), sd > 0 and an encoder V (k, d), c (k,), tau (k,) > 0.",
+        )
         given = {name: checks.finite(where, name, getattr(self, name), fix) for name in ("W", "b", "V", "c")}
         given |= {name: checks.positive(where, name, getattr(self, name), fix) for name in ("sd", "tau")}
         if given["W"].ndim != 2:
@@ -107,7 +110,13 @@ class LinearVAE:
         r"""Encoder :math:`q(z\mid x)` at observations `x` (n, d): a batch of n `MultivariateNormal`."""
         x = checks.finite("LinearVAE.encoder", "x", x, "Pass observations, without missing values.")
         if x.shape[-1:] != self.b.shape:
-            checks.fail("LinearVAE.encoder", "shape of x", x.shape, f"(..., {len(self.b)})", "The last axis holds the coordinates.")
+            checks.fail(
+                "LinearVAE.encoder",
+                "shape of x",
+                x.shape,
+                f"(..., {len(self.b)})",
+                "The last axis holds the coordinates.",
+            )
         return MultivariateNormal(x @ self.V.T + self.c, np.diag(self.tau**2))
 
     def elbo(self, x):
@@ -125,7 +134,9 @@ class LinearVAE:
         r"""Joint of data and codes, :math:`p_{\mathrm{data}}(x)\,q(z\mid x)`, a `MultivariateNormal` of (x, z)."""
         mean, cov = _moments("LinearVAE.data_joint", data, len(self.b))
         codes = self.codes(data)
-        return MultivariateNormal(np.concatenate([mean, codes.mean()]), np.block([[cov, cov @ self.V.T], [self.V @ cov, codes.cov]]))
+        return MultivariateNormal(
+            np.concatenate([mean, codes.mean()]), np.block([[cov, cov @ self.V.T], [self.V @ cov, codes.cov]])
+        )
 
     def model_joint(self):
         r"""Joint of the model, :math:`p(z)\,p_\theta(x\mid z)`, a `MultivariateNormal` of (x, z)."""
@@ -176,7 +187,13 @@ def _moments(where, data, d):
         x, _ = checks.sample(where, data, None, 1, "Pass observations of shape (n, d), or one MultivariateNormal.")
         mean, cov = x.mean(axis=0), np.atleast_2d(np.cov(x.T, bias=True))
     if d is not None and len(mean) != d:
-        checks.fail(where, "coordinates of data", len(mean), f"{d}, as many as the decoder has", "Use data and decoder of one length.")
+        checks.fail(
+            where,
+            "coordinates of data",
+            len(mean),
+            f"{d}, as many as the decoder has",
+            "Use data and decoder of one length.",
+        )
     return mean, cov
 
 
@@ -255,22 +272,31 @@ def objective_parts(vae, data):
     (0.0, 0.153426, 0.25)
     """
     if not isinstance(data, MultivariateNormal):
-        checks.fail("objective_parts", "data", data, "a MultivariateNormal", "Fit one to a sample: MultivariateNormal.fit(x).", TypeError)
+        checks.fail(
+            "objective_parts",
+            "data",
+            data,
+            "a MultivariateNormal",
+            "Fit one to a sample: MultivariateNormal.fit(x).",
+            TypeError,
+        )
     mean, cov = _moments("objective_parts", data, len(vae.b))
     error, _ = _second_moments(vae, mean, cov)
     k = len(vae.c)
     codes, prior = vae.codes(data), MultivariateNormal(np.zeros(k), np.eye(k))
-    given_x = MultivariateNormal(np.zeros(k), np.diag(vae.tau**2))              # q(z|x), moved to zero
+    given_x = MultivariateNormal(np.zeros(k), np.diag(vae.tau**2))  # q(z|x), moved to zero
     slope, precision = _posterior(vae)
-    away = codes.mean() - slope @ (mean - vae.b)                                # mean code less mean of the posterior
+    away = codes.mean() - slope @ (mean - vae.b)  # mean code less mean of the posterior
     turn = vae.V - slope
     return Parts(
         distortion=float(_distortion(vae, error)),
         rate=float(np.sum(kl_to_prior(codes.mean(), vae.tau)) + 0.5 * np.trace(vae.V @ cov @ vae.V.T)),
         entropy=float(data.entropy()),
         data_model=float(data.kl_divergence(vae.model().marginal())),
-        gap=float(given_x.kl_divergence(MultivariateNormal(np.zeros(k), np.linalg.inv(precision)))
-                  + 0.5 * (away @ precision @ away + np.trace(precision @ turn @ cov @ turn.T))),
+        gap=float(
+            given_x.kl_divergence(MultivariateNormal(np.zeros(k), np.linalg.inv(precision)))
+            + 0.5 * (away @ precision @ away + np.trace(precision @ turn @ cov @ turn.T))
+        ),
         joint=float(vae.data_joint(data).kl_divergence(vae.model_joint())),
         information=float(codes.entropy() - given_x.entropy()),
         codes=float(codes.kl_divergence(prior)),
@@ -286,7 +312,9 @@ def _second_moments(vae, mean, cov):
 
 def _distortion(vae, error):
     d = len(vae.b)
-    return 0.5 * d * (_LOG_2PI + 2 * np.log(vae.sd)) + (np.trace(error) + np.sum(vae.W**2 @ vae.tau**2)) / (2 * vae.sd**2)
+    return 0.5 * d * (_LOG_2PI + 2 * np.log(vae.sd)) + (np.trace(error) + np.sum(vae.W**2 @ vae.tau**2)) / (
+        2 * vae.sd**2
+    )
 
 
 # --- training it --------------------------------------------------------------------------------------------------
@@ -345,8 +373,18 @@ def gradient(vae, data, latent_term="kl", beta=1.0):
 
 def _checked(where, vae, data, latent_term, beta):
     if latent_term not in TERMS:
-        checks.fail(where, "latent_term", latent_term, f"one of {TERMS}", 'Pass "kl" for the rate, "nll" to score codes by the prior.')
-    return *_moments(where, data, len(vae.b)), latent_term, checks.scalar(where, "beta", beta, "Pass a number, e.g. 1.0.")
+        checks.fail(
+            where,
+            "latent_term",
+            latent_term,
+            f"one of {TERMS}",
+            'Pass "kl" for the rate, "nll" to score codes by the prior.',
+        )
+    return (
+        *_moments(where, data, len(vae.b)),
+        latent_term,
+        checks.scalar(where, "beta", beta, "Pass a number, e.g. 1.0."),
+    )
 
 
 def _loss_and_gradient(vae, mean, cov, latent_term, beta):
@@ -421,8 +459,13 @@ def fit_linear(start, data, latent_term="kl", beta=1.0, along=None, iterations=5
         value, slopes = _loss_and_gradient(free.at(theta), *given)
         return value, free.of(slopes)
 
-    found = optimize.minimize(objective, np.zeros(free.size), jac=True, method="L-BFGS-B",
-                              options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 40, "ftol": 0.0, "gtol": 1e-10})
+    found = optimize.minimize(
+        objective,
+        np.zeros(free.size),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 40, "ftol": 0.0, "gtol": 1e-10},
+    )
     return LinearFit(free.at(found.x), float(found.fun), float(np.max(np.abs(objective(found.x)[1]))))
 
 
@@ -463,18 +506,33 @@ class _Free:
     """A flat vector of what is free to move: coefficients of directions, by default one for each entry of each parameter."""
 
     def __init__(self, where, start, along):
-        self.start = {"W": start.W, "b": start.b, "log_sd": np.log(start.sd), "V": start.V, "c": start.c, "log_tau": np.log(start.tau)}
+        self.start = {
+            "W": start.W,
+            "b": start.b,
+            "log_sd": np.log(start.sd),
+            "V": start.V,
+            "c": start.c,
+            "log_tau": np.log(start.tau),
+        }
         self.directions = {}
         for name in along or {}:
             if name not in self.start:
-                checks.fail(where, "a key of along", name, f"one of {tuple(self.start)}", "Name the parameter to restrict.")
+                checks.fail(
+                    where, "a key of along", name, f"one of {tuple(self.start)}", "Name the parameter to restrict."
+                )
         for name, value in self.start.items():
             free = np.eye(value.size).reshape(-1, *value.shape)
             if along and name in along:
                 free = checks.real_array(where, f"along[{name!r}]", along[name], "Pass an array of directions.")
             if free.shape[1:] != value.shape:
                 shape = ", ".join(("m", *map(str, value.shape)))
-                checks.fail(where, f"shape of along[{name!r}]", free.shape, f"({shape})", "Stack the m directions on the first axis.")
+                checks.fail(
+                    where,
+                    f"shape of along[{name!r}]",
+                    free.shape,
+                    f"({shape})",
+                    "Stack the m directions on the first axis.",
+                )
             self.directions[name] = free.reshape(len(free), value.size)
         self.size = sum(map(len, self.directions.values()))
 
@@ -483,7 +541,9 @@ class _Free:
         for name, free in self.directions.items():
             moved[name] = self.start[name] + (theta[place : place + len(free)] @ free).reshape(self.start[name].shape)
             place += len(free)
-        return LinearVAE(moved["W"], moved["b"], np.exp(moved["log_sd"]), moved["V"], moved["c"], np.exp(moved["log_tau"]))
+        return LinearVAE(
+            moved["W"], moved["b"], np.exp(moved["log_sd"]), moved["V"], moved["c"], np.exp(moved["log_tau"])
+        )
 
     def of(self, slopes):
         return np.concatenate([self.directions[name] @ slopes[name].ravel() for name in self.directions])
@@ -517,7 +577,9 @@ def sampled_kl_gradient(mean, tau, noise):
     [[0.5, -1.25], [1.5, -0.25]]
     """
     where = "sampled_kl_gradient"
-    mean, tau = (checks.scalar(where, name, value, "Pass one number.") for name, value in (("mean", mean), ("tau", tau)))
+    mean, tau = (
+        checks.scalar(where, name, value, "Pass one number.") for name, value in (("mean", mean), ("tau", tau))
+    )
     checks.positive(where, "tau", tau, "Pass a standard deviation.")
     noise = checks.finite(where, "noise", noise, "Pass standard normal draws.")
     z = mean + tau * noise
@@ -605,12 +667,16 @@ class VAE:
     def __init__(self, pixels=64, hidden=64, latent=2, trials=16, beta=1.0, latent_term="kl", dtype="float64", rng=0):
         given = {"pixels": pixels, "hidden": hidden, "latent": latent, "trials": trials}
         fix = "The digits have pixels=64 and trials=16."
-        self.pixels, self.hidden, self.latent, self.trials = (checks.positive_integer("VAE", *pair, fix) for pair in given.items())
+        self.pixels, self.hidden, self.latent, self.trials = (
+            checks.positive_integer("VAE", *pair, fix) for pair in given.items()
+        )
         beta = checks.scalar("VAE", "beta", beta, "Pass the weight of the rate, e.g. 1.0.")
         if beta < 0:
             checks.fail("VAE", "beta", beta, "a number, at least 0", "Pass the weight of the rate, e.g. 1.0.")
         if latent_term not in ("kl", "sampled", "nll"):
-            checks.fail("VAE", "latent_term", latent_term, '"kl", "sampled" or "nll"', 'Pass "kl" for the evidence lower bound.')
+            checks.fail(
+                "VAE", "latent_term", latent_term, '"kl", "sampled" or "nll"', 'Pass "kl" for the evidence lower bound.'
+            )
         if dtype not in ("float64", "float32", float, np.float64, np.float32):
             checks.fail("VAE", "dtype", dtype, '"float64" or "float32"', 'Pass "float32" for speed.')
         rng = checks.generator("VAE", rng)
@@ -659,7 +725,11 @@ class VAE:
         elif self.latent_term == "nll":
             term, by_m, by_log_tau = 0.5 * (squares + z.size * math.log(2 * math.pi)), m, tau2
         else:  # sampled: log q(z|x) − log p(z) = −log τ − ε²/2 + z²/2
-            term, by_m, by_log_tau = 0.5 * float(np.vdot(z, z) - np.vdot(noise, noise)) - float(log_tau.sum()), z, z * away - 1
+            term, by_m, by_log_tau = (
+                0.5 * float(np.vdot(z, z) - np.vdot(noise, noise)) - float(log_tau.sum()),
+                z,
+                z * away - 1,
+            )
         weight, d = self.beta / n, work.encoder.d[-1]
         d[:, :k] = dz + weight * by_m
         d[:, k:] = dz * away + weight * by_log_tau
@@ -681,8 +751,16 @@ class VAE:
         x = self._images("value_and_gradient", x)
         noise = checks.finite("VAE.value_and_gradient", "noise", noise, "Pass rng.standard_normal((n, latent)).")
         if noise.shape != (len(x), self.latent):
-            checks.fail("VAE.value_and_gradient", "shape of noise", noise.shape, f"{(len(x), self.latent)}", "One row for each image.")
-        distortion, _, term = self._forward_and_backward(self._scaled(x), noise.astype(self.dtype), self._buffers(len(x)))
+            checks.fail(
+                "VAE.value_and_gradient",
+                "shape of noise",
+                noise.shape,
+                f"{(len(x), self.latent)}",
+                "One row for each image.",
+            )
+        distortion, _, term = self._forward_and_backward(
+            self._scaled(x), noise.astype(self.dtype), self._buffers(len(x))
+        )
         value = (distortion - self._log_coefficient(x).sum() + self.beta * term) / len(x)
         return float(value), self._gradient.flat.astype(float)
 
@@ -691,7 +769,14 @@ class VAE:
         x = checks.parameter(where, "x", x, fix)
         if x.ndim != 2 or x.shape[1] != self.pixels:
             checks.fail(where, "shape of x", x.shape, f"(n, {self.pixels})", fix)
-        checks.require(where, "x", x, (x >= 0) & (x <= self.trials) & (x == np.floor(x)), f"a whole number from 0 to {self.trials}", fix)
+        checks.require(
+            where,
+            "x",
+            x,
+            (x >= 0) & (x <= self.trials) & (x == np.floor(x)),
+            f"a whole number from 0 to {self.trials}",
+            fix,
+        )
         return x
 
     def _scaled(self, x):
@@ -734,11 +819,19 @@ class VAE:
             If the objective is not finite: the message names epoch and step. The step is not taken.
         """
         x, rng = self._images("fit", x), checks.generator("VAE.fit", rng)
-        epochs, batch = (checks.positive_integer("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
-                         for name, value in (("epochs", epochs), ("batch", batch)))
+        epochs, batch = (
+            checks.positive_integer("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
+            for name, value in (("epochs", epochs), ("batch", batch))
+        )
         rates = checks.positive("VAE.fit", "learning_rate", learning_rate, "Pass one for Adam, e.g. 0.01.")
         if rates.shape not in ((), (epochs,)):
-            checks.fail("VAE.fit", "shape of learning_rate", rates.shape, f"() or {(epochs,)}", "Pass one, or one for each epoch.")
+            checks.fail(
+                "VAE.fit",
+                "shape of learning_rate",
+                rates.shape,
+                f"() or {(epochs,)}",
+                "Pass one, or one for each epoch.",
+            )
         g, log_coefficient, cuts = self._scaled(x), self._log_coefficient(x).sum(), batches(len(x), batch)
         work = {n: self._buffers(n) for n in {cut.stop - cut.start for cut in cuts}}
         shuffled, before = np.empty_like(g), len(self.history["elbo"])
@@ -750,15 +843,28 @@ class VAE:
                 for step, cut in enumerate(cuts, 1):
                     parts = self._forward_and_backward(shuffled[cut], noise[cut], work[cut.stop - cut.start])
                     if not math.isfinite(sum(parts)):
-                        checks.fail("VAE.fit", f"objective in epoch {epoch}, step {step}", sum(parts), "a finite number",
-                                    "Start again with a smaller learning_rate: the weights have diverged.", ArithmeticError)
+                        checks.fail(
+                            "VAE.fit",
+                            f"objective in epoch {epoch}, step {step}",
+                            sum(parts),
+                            "a finite number",
+                            "Start again with a smaller learning_rate: the weights have diverged.",
+                            ArithmeticError,
+                        )
                     self._adam.step(self.theta.flat, self._gradient.flat, learning_rate)
                     D, R, term = D + parts[0], R + parts[1], term + parts[2]
                 D, R, term = float(D / len(g)), R / len(g), term / len(g)
-                for name, value in (("objective", D + self.beta * term), ("elbo", -D - R), ("distortion", D), ("rate", R)):
+                for name, value in (
+                    ("objective", D + self.beta * term),
+                    ("elbo", -D - R),
+                    ("distortion", D),
+                    ("rate", R),
+                ):
                     self.history[name].append(value)
                 if progress and (epoch - before) % max(1, epochs // 10) == 0:
-                    print(f"epoch {epoch}: ELBO {-D - R:.2f}, distortion {D:.2f}, rate {R:.2f} nats an image", flush=True)
+                    print(
+                        f"epoch {epoch}: ELBO {-D - R:.2f}, distortion {D:.2f}, rate {R:.2f} nats an image", flush=True
+                    )
         return self
 
     # --- encoder, decoder, model
@@ -801,7 +907,13 @@ class VAE:
         x = self._images("log_likelihood", x)
         z = self._codes("log_likelihood", z)
         if z.ndim != 3 or len(z) not in (1, len(x)):
-            checks.fail("VAE.log_likelihood", "shape of z", z.shape, f"({len(x)} or 1, m, {self.latent})", "Add axes, e.g. z[None].")
+            checks.fail(
+                "VAE.log_likelihood",
+                "shape of z",
+                z.shape,
+                f"({len(x)} or 1, m, {self.latent})",
+                "Add axes, e.g. z[None].",
+            )
         value = np.repeat(self._log_coefficient(x)[:, None], z.shape[1], axis=1)
         size = max(1, 1_000_000 // (len(z) * self.pixels))
         for cut in (slice(start, start + size) for start in range(0, z.shape[1], size)):  # some megabytes at a time
@@ -818,11 +930,19 @@ class VAE:
     def _codes(self, method, z):
         z = checks.finite(f"VAE.{method}", "z", z, f"Pass codes, shape (..., {self.latent}).")
         if z.shape[-1:] != (self.latent,):
-            checks.fail(f"VAE.{method}", "shape of z", z.shape, f"(..., {self.latent})", "The last axis holds the coordinates of a code.")
+            checks.fail(
+                f"VAE.{method}",
+                "shape of z",
+                z.shape,
+                f"(..., {self.latent})",
+                "The last axis holds the coordinates of a code.",
+            )
         return z
 
     def _log_odds(self, z):
-        return self._through(self._decoder, z.reshape(-1, self.latent).astype(self.dtype)).reshape(*z.shape[:-1], self.pixels)
+        return self._through(self._decoder, z.reshape(-1, self.latent).astype(self.dtype)).reshape(
+            *z.shape[:-1], self.pixels
+        )
 
     def _through(self, network, a):
         return network.forward(a, network.workspace(len(a))).astype(float)
@@ -854,7 +974,9 @@ class VAE:
         return self.log_likelihood(x, z) + np.sum(0.5 * noise**2 - 0.5 * z**2 + np.log(tau)[:, None], axis=-1)
 
     def _noise(self, method, n, draws, rng):
-        draws = checks.positive_integer(f"VAE.{method}", "draws", draws, "Pass how many codes to draw for each image, e.g. 10.")
+        draws = checks.positive_integer(
+            f"VAE.{method}", "draws", draws, "Pass how many codes to draw for each image, e.g. 10."
+        )
         return checks.generator(f"VAE.{method}", rng).standard_normal((n, draws, self.latent))
 
     # --- files
@@ -862,9 +984,14 @@ class VAE:
 
     def save(self, file):
         """Write weights, settings, history and the state of Adam to `file` (a path or a binary file): numpy arrays, no code."""
-        settings = {name: getattr(self, name) for name in self._settings} | {"dtype": self.dtype.name, "steps": self._adam.t}
+        settings = {name: getattr(self, name) for name in self._settings} | {
+            "dtype": self.dtype.name,
+            "steps": self._adam.t,
+        }
         with _opened(file, "wb") as target:
-            np.savez(target, vae=json.dumps(settings), theta=self.theta.flat, m=self._adam.m, v=self._adam.v, **self.history)
+            np.savez(
+                target, vae=json.dumps(settings), theta=self.theta.flat, m=self._adam.m, v=self._adam.v, **self.history
+            )
 
     @classmethod
     def load(cls, file):
@@ -887,7 +1014,12 @@ class VAE:
         settings = json.loads(str(stored["vae"]))
         steps = settings.pop("steps")
         vae = cls(**settings)
-        vae.theta.flat[:], vae._adam.m[:], vae._adam.v[:], vae._adam.t = stored["theta"], stored["m"], stored["v"], steps
+        vae.theta.flat[:], vae._adam.m[:], vae._adam.v[:], vae._adam.t = (
+            stored["theta"],
+            stored["m"],
+            stored["v"],
+            steps,
+        )
         vae.history = {name: stored[name].tolist() for name in vae.history}
         return vae
 

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads that wait for each other slow small matrices down many times
+# Threads that wait for each other slow small matrices down many times.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
+# Kernels import the package of this checkout, whatever is installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
            --disable-component-update --disable-sync""".split()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -29,9 +32,15 @@ def build(tmp_path_factory):
         pytest.fail("jupyter-book is not installed: pip install -r requirements.txt", pytrace=False)
     out = tmp_path_factory.mktemp("book")
     options = ["--path-output", str(out), "--all", "-W", "-n", "--keep-going"]
-    run = subprocess.run([command, "build", str(ROOT), *options], capture_output=True, text=True, env=plain_environment())
+    run = subprocess.run(
+        [command, "build", str(ROOT), *options], capture_output=True, text=True, env=plain_environment()
+    )
     messages = run.stdout + run.stderr
-    return out / "_build" / "html", run.returncode, [line for line in messages.splitlines() if "WARNING:" in line or "ERROR:" in line] or messages[-2000:]
+    return (
+        out / "_build" / "html",
+        run.returncode,
+        [line for line in messages.splitlines() if "WARNING:" in line or "ERROR:" in line] or messages[-2000:],
+    )
 
 
 @pytest.fixture(scope="session")

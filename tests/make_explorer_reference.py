@@ -32,9 +32,15 @@ DISTANCES, MEANS, SDS = (0, 1, 2.5, 4.9, 6, 8), (-6, -2.7, 0, 0.35, 3, 6), (0.4,
 RATES = (0.1, 0.25, 0.5, 0.61, 0.8, 1.2, 1.55, 2.0)
 SEEDS = (1, 2, 99)
 COUNTS = (109, 65, 22, 3, 1)
-PAIRS, LOG_DISTANCES = (Bernoulli(0.3), Poisson(1.3), Normal(1.0, 3.0)), (-12, -10.05, -8, -7.45, -6, -4.15, -2, -0.45, -0.3, 0)
+PAIRS, LOG_DISTANCES = (
+    (Bernoulli(0.3), Poisson(1.3), Normal(1.0, 3.0)),
+    (-12, -10.05, -8, -7.45, -6, -4.15, -2, -0.45, -0.3, 0),
+)
 HEIGHTS, GUESS_MEANS, GUESS_SDS = (-1, 0.5, 1.5, 3), (-2, -0.3, 0.8, 1.6), (0.1, 0.3, 0.7, 2)
-DECODERS, ENCODERS = ((0.0, 0.4), (1.2, 1.2), (3.0, 0.4), (1.7, 3.0)), ((0.0, 0.05), (0.2, 0.9), (1.25, 1.5), (0.45, 0.3))
+DECODERS, ENCODERS = (
+    ((0.0, 0.4), (1.2, 1.2), (3.0, 0.4), (1.7, 3.0)),
+    ((0.0, 0.05), (0.2, 0.9), (1.25, 1.5), (0.45, 0.3)),
+)
 FIRST, SECOND = (-1, -0.45, 0, 0.05, 0.5, 1), (-1, -0.6, -0.2715, -0.2, -0.1)
 
 
@@ -107,12 +113,7 @@ def gap_by_sums(rate):
     """The same by SciPy alone."""
     counts = np.array(COUNTS)
     p, log_q = counts / counts.sum(), stats.poisson.logpmf(np.arange(5), rate)
-    return {
-        "cross": -p @ log_q,
-        "kl": p @ (np.log(p) - log_q),
-        "gap": stats.entropy(p),
-        "loglik": counts @ log_q,
-    }
+    return {"cross": -p @ log_q, "kl": p @ (np.log(p) - log_q), "gap": stats.entropy(p), "loglik": counts @ log_q}
 
 
 def cancellation(family, x):
@@ -194,7 +195,9 @@ def residual_by_quadrature(eta1, eta2):
 
     def integral(f):
         ends = np.array([-40, -10, -3, 0, 3, 10, 40]) / np.sqrt(-2 * eta2) + centre
-        return sum(integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-13, limit=200)[0] for a, b in itertools.pairwise(ends))
+        return sum(
+            integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-13, limit=200)[0] for a, b in itertools.pairwise(ends)
+        )
 
     log_h = lambda t: eta1 * t + eta2 * t**2
     log_z = np.log(integral(lambda t: np.exp(log_h(t))))
@@ -231,7 +234,9 @@ def elbo_by_quadrature(mu, sigma, height):
 
     def integral(f, *more):
         cuts = sorted({*np.linspace(-5, 5, 41), *(mu + sigma * np.linspace(-12, 12, 25)), *more})
-        return sum(integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-12, limit=200)[0] for a, b in itertools.pairwise(cuts))
+        return sum(
+            integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-12, limit=200)[0] for a, b in itertools.pairwise(cuts)
+        )
 
     logp = np.log(integral(lambda z: np.exp(given(z) + prior.logpdf(z))))
     log_ratio = lambda z: given(z) + prior.logpdf(z) - logp - q.logpdf(z)
@@ -282,14 +287,24 @@ def rounded(value):
 
 
 def build():
-    reference = {"cancellation": [], "two-humps": [], "constant-gap": [], "residual": [], "elbo": [], "vae-kls": [], "old-faithful": [rounded(waits())]}
+    reference = {
+        "cancellation": [],
+        "two-humps": [],
+        "constant-gap": [],
+        "residual": [],
+        "elbo": [],
+        "vae-kls": [],
+        "old-faithful": [rounded(waits())],
+    }
     for number, (d, mu, sigma) in enumerate(itertools.product(DISTANCES, MEANS, SDS)):
         seed = SEEDS[number % len(SEEDS)]
         ours, theirs = humps(d, mu, sigma), humps_by_quadrature(d, mu, sigma)
         for key, value in ours.items():
             np.testing.assert_allclose(value, theirs[key], rtol=1e-9, atol=1e-10, err_msg=f"{key} at {d, mu, sigma}")
         ours["loglik"] = log_likelihood(d, mu, sigma, seed)
-        reference["two-humps"].append({"state": {"d": d, "mu": mu, "sigma": sigma, "seed": seed}, "numbers": rounded(ours)})
+        reference["two-humps"].append(
+            {"state": {"d": d, "mu": mu, "sigma": sigma, "seed": seed}, "numbers": rounded(ours)}
+        )
     for rate in RATES:
         ours, theirs = gap(rate), gap_by_sums(rate)
         for key, value in ours.items():
@@ -308,7 +323,9 @@ def build():
     for mu, sigma, height in itertools.product(GUESS_MEANS, GUESS_SDS, HEIGHTS):
         ours, theirs = elbo(mu, sigma, height), elbo_by_quadrature(mu, sigma, height)
         for key, value in ours.items():
-            np.testing.assert_allclose(value, theirs[key], rtol=1e-9, atol=1e-9, err_msg=f"{key} at {mu, sigma, height}")
+            np.testing.assert_allclose(
+                value, theirs[key], rtol=1e-9, atol=1e-9, err_msg=f"{key} at {mu, sigma, height}"
+            )
         reference["elbo"].append({"state": {"mu": mu, "sigma": sigma, "height": height}, "numbers": rounded(ours)})
     for (w, sd), (v, tau) in itertools.product(DECODERS, ENCODERS):
         ours, theirs = vae(w, sd, v, tau), vae_by_quadrature(w, sd, v, tau)

@@ -76,7 +76,7 @@ def xlog(a, x):
 
 @density()
 def norm(D):
-    return -D(0) ** 2 / 2 - log(2 * pi) / 2
+    return -(D(0) ** 2) / 2 - log(2 * pi) / 2
 
 
 @density()
@@ -238,7 +238,7 @@ def semicircular(D):
 
 @density(lambda a, b: a, lambda a, b: b)
 def truncnorm(D, a, b):
-    return -D(0) ** 2 / 2 - log(2 * pi) / 2 - log_normal_mass(a, b)
+    return -(D(0) ** 2) / 2 - log(2 * pi) / 2 - log_normal_mass(a, b)
 
 
 @density(lambda a, b: a, lambda a, b: b)
@@ -261,13 +261,25 @@ DISCRETE = {
     "nbinom": (0, inf, lambda k, n, p: lgamma(n + k) - lgamma(n) - lgamma(k + 1) + n * log(p) + k * mp.log1p(-p)),
     "geom": (1, inf, lambda k, p: log(p) + (k - 1) * mp.log1p(-p)),
     "binom": (0, lambda n, p: int(n), lambda k, n, p: binomial(n, k) + k * log(p) + (n - k) * mp.log1p(-p)),
-    "betabinom": (0, lambda n, a, b: int(n), lambda k, n, a, b: binomial(n, k) + log_beta(k + a, n - k + b) - log_beta(a, b)),
+    "betabinom": (
+        0,
+        lambda n, a, b: int(n),
+        lambda k, n, a, b: binomial(n, k) + log_beta(k + a, n - k + b) - log_beta(a, b),
+    ),
     "zipf": (1, inf, lambda k, a: -a * log(k) - log_zeta(a)),
     "yulesimon": (1, inf, lambda k, alpha: log(alpha) + log_beta(k, alpha + 1)),
     "logser": (1, inf, lambda k, p: k * log(p) - log(k) - log(-mp.log1p(-p))),
     "dlaplace": (-inf, inf, lambda k, a: log(mp.tanh(a / 2)) - a * abs(k)),
-    "skellam": (-inf, inf, lambda k, mu1, mu2: -mu1 - mu2 + mp.mpf(k) / 2 * log(mu1 / mu2) + log_bessel(abs(k), 2 * mp.sqrt(mu1 * mu2))),
-    "hypergeom": (0, lambda M, n, N: int(min(n, N)), lambda k, M, n, N: binomial(n, k) + binomial(M - n, N - k) - binomial(M, N)),
+    "skellam": (
+        -inf,
+        inf,
+        lambda k, mu1, mu2: -mu1 - mu2 + mp.mpf(k) / 2 * log(mu1 / mu2) + log_bessel(abs(k), 2 * mp.sqrt(mu1 * mu2)),
+    ),
+    "hypergeom": (
+        0,
+        lambda M, n, N: int(min(n, N)),
+        lambda k, M, n, N: binomial(n, k) + binomial(M - n, N - k) - binomial(M, N),
+    ),
 }
 
 
@@ -293,7 +305,9 @@ class Law:
             return f(lambda a: D(shift.setdefault(a, loc + scale * a)) / scale, **shapes) - log(scale)
 
         self.logf = logf
-        self.anchors = [loc + scale * mp.mpf(k) for k in kinks(**shapes)] + [x for x in (self.low, self.high) if mp.isfinite(x)]
+        self.anchors = [loc + scale * mp.mpf(k) for k in kinks(**shapes)] + [
+            x for x in (self.low, self.high) if mp.isfinite(x)
+        ]
         if not self.anchors:
             self.anchors = [loc]
 
@@ -485,7 +499,10 @@ def agrees_with_scipy(law, discrete):
             parameters = {k: mp.mpf(v) for k, v in shapes.items() if k != "loc"}
             mine, theirs = DISCRETE[name][2](int(x) - int(shapes.get("loc", 0)), **parameters), frozen.logpmf(x)
         else:
-            mine, theirs = Law(name, shapes).logf(lambda a, x=x: mp.mpf(x) - a if mp.isfinite(a) else -a), frozen.logpdf(x)
+            mine, theirs = (
+                Law(name, shapes).logf(lambda a, x=x: mp.mpf(x) - a if mp.isfinite(a) else -a),
+                frozen.logpdf(x),
+            )
         if abs(mine - theirs) > 1e-6 * max(1, abs(mine)):
             return False
     return True
@@ -564,7 +581,10 @@ PAIRS = [
     (d("norm", scale=1000.0), d("cauchy", scale=1e-3)),
     (HUMPS, d("norm", loc=5.0, scale=55.0)),
     (HUMPS, d("cauchy")),
-    (d("norm", loc=5.0, scale=55.0), mixture([0.25, 0.75], d("cauchy", loc=-50.0, scale=0.01), d("norm", loc=60.0, scale=20.0))),
+    (
+        d("norm", loc=5.0, scale=55.0),
+        mixture([0.25, 0.75], d("cauchy", loc=-50.0, scale=0.01), d("norm", loc=60.0, scale=20.0)),
+    ),
     (mixture([0.75, 0.25], d("norm"), d("norm", loc=6.0, scale=0.25)), d("laplace", loc=1.5, scale=2.0)),
     (mixture([1 - 2**-10, 2**-10], d("norm"), d("t", df=3.0, loc=20.0)), d("norm", scale=1.5)),
     # close: remainders of 1e-6 to 1e-13

@@ -19,8 +19,9 @@ from __future__ import annotations
 import argparse
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import mpmath as mp
 import numpy as np
@@ -237,24 +238,55 @@ class Row(NamedTuple):
 ROWS = {
     row.constructor: row
     for row in (
-        Row("Bernoulli", lambda rng, x: [a_probability(rng, x)], relative_probability, lambda p, q: kl_bernoulli(*p, *q)),
-        Row("Bernoulli.from_logits", lambda rng, x: [float(scores(rng, x, None))], relative,
-            lambda p, q: kl_cells(softmax([0, *p]), softmax([0, *q])), 800),
+        Row(
+            "Bernoulli", lambda rng, x: [a_probability(rng, x)], relative_probability, lambda p, q: kl_bernoulli(*p, *q)
+        ),
+        Row(
+            "Bernoulli.from_logits",
+            lambda rng, x: [float(scores(rng, x, None))],
+            relative,
+            lambda p, q: kl_cells(softmax([0, *p]), softmax([0, *q])),
+            800,
+        ),
         Row("Categorical", lambda rng, x: [a_vector(rng, x)], relative_vector, lambda p, q: kl_vectors(*p, *q)),
-        Row("Categorical.from_logits", lambda rng, x: [scores(rng, x, 4).tolist()], relative,
-            lambda p, q: kl_cells(softmax(*p), softmax(*q)), 800),
-        Row("Binomial", lambda rng, x: [12.0 if not x else 10_000_019.0, a_probability(rng, x)], relative_probability,
-            lambda p, q: p[0] * kl_bernoulli(p[1], q[1])),
+        Row(
+            "Categorical.from_logits",
+            lambda rng, x: [scores(rng, x, 4).tolist()],
+            relative,
+            lambda p, q: kl_cells(softmax(*p), softmax(*q)),
+            800,
+        ),
+        Row(
+            "Binomial",
+            lambda rng, x: [12.0 if not x else 10_000_019.0, a_probability(rng, x)],
+            relative_probability,
+            lambda p, q: p[0] * kl_bernoulli(p[1], q[1]),
+        ),
         Row("Poisson", lambda rng, x: [float(positive(rng, x))], relative, lambda p, q: kl_poisson(*p, *q)),
-        Row("Normal", lambda rng, x: [float(signed(rng, x)), float(positive(rng, x))],
-            relative_location, kl_normal),
-        Row("MultivariateNormal", lambda rng, x: [signed(rng, x, 2).tolist(), a_covariance(rng, x)], relative_covariance,
-            lambda p, q: kl_multivariate((p[0], symmetric(p[1])), (q[0], symmetric(q[1]))), 250),
-        Row("MultivariateNormal.from_cholesky", lambda rng, x: [signed(rng, x, 3).tolist(), a_factor(rng, x, 3)], relative_factor,
-            lambda p, q: kl_multivariate((p[0], from_factor(p[1])), (q[0], from_factor(q[1]))), 250),
-        Row("Geometric", lambda rng, x: [a_probability(rng, x)], relative_probability, lambda p, q: kl_geometric(*p, *q)),
-        Row("NegativeBinomial", lambda rng, x: [2.5 if not x else 1e-3, a_probability(rng, x)], relative_probability,
-            lambda p, q: p[0] * kl_geometric(p[1], q[1])),
+        Row("Normal", lambda rng, x: [float(signed(rng, x)), float(positive(rng, x))], relative_location, kl_normal),
+        Row(
+            "MultivariateNormal",
+            lambda rng, x: [signed(rng, x, 2).tolist(), a_covariance(rng, x)],
+            relative_covariance,
+            lambda p, q: kl_multivariate((p[0], symmetric(p[1])), (q[0], symmetric(q[1]))),
+            250,
+        ),
+        Row(
+            "MultivariateNormal.from_cholesky",
+            lambda rng, x: [signed(rng, x, 3).tolist(), a_factor(rng, x, 3)],
+            relative_factor,
+            lambda p, q: kl_multivariate((p[0], from_factor(p[1])), (q[0], from_factor(q[1]))),
+            250,
+        ),
+        Row(
+            "Geometric", lambda rng, x: [a_probability(rng, x)], relative_probability, lambda p, q: kl_geometric(*p, *q)
+        ),
+        Row(
+            "NegativeBinomial",
+            lambda rng, x: [2.5 if not x else 1e-3, a_probability(rng, x)],
+            relative_probability,
+            lambda p, q: p[0] * kl_geometric(p[1], q[1]),
+        ),
         Row("LogNormal", lambda rng, x: [float(signed(rng, x)), float(positive(rng, x))], relative_location, kl_normal),
         Row("Exponential", lambda rng, x: [float(positive(rng, x))], relative, lambda p, q: kl_exponential(*p, *q)),
         Row("Gamma", lambda rng, x: positive(rng, x, 2).tolist(), relative, kl_gamma),
@@ -263,7 +295,12 @@ ROWS = {
         Row("Laplace", lambda rng, x: [float(signed(rng, x)), float(positive(rng, x))], relative_location, kl_laplace),
         Row("VonMises", lambda rng, x: [angle(rng), float(positive(rng, x))], relative, kl_von_mises),
         Row("InverseGaussian", lambda rng, x: positive(rng, x, 2).tolist(), relative, kl_inverse_gaussian),
-        Row("Pareto", lambda rng, x: [float(positive(rng, x)), 1.5], relative_first, lambda p, q: kl_exponential(p[0], q[0])),
+        Row(
+            "Pareto",
+            lambda rng, x: [float(positive(rng, x)), 1.5],
+            relative_first,
+            lambda p, q: kl_exponential(p[0], q[0]),
+        ),
         Row("Weibull", lambda rng, x: [1.7 if not x else 6.5, float(positive(rng, x))], relative_last, kl_weibull),
     )
 }
@@ -308,7 +345,9 @@ def main():
     lines = []
     for name, row in ROWS.items():
         suites = one_row(row, options.seed, options.pairs)
-        text = ",\n".join(f"  {json.dumps(suite)}: {json.dumps(rows, separators=(',', ':'))}" for suite, rows in suites.items())
+        text = ",\n".join(
+            f"  {json.dumps(suite)}: {json.dumps(rows, separators=(',', ':'))}" for suite, rows in suites.items()
+        )
         lines.append(f" {json.dumps(name)}: {{\n{text}\n }}")
     TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     print(f"{TARGET}: {TARGET.stat().st_size / 1000:.0f} kB")

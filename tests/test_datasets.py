@@ -52,8 +52,12 @@ def test_old_faithful():
     assert data.eruption.shape == data.waiting.shape == (272,) and data.eruption.dtype == data.waiting.dtype == float
     assert np.percentile(data.eruption, [0, 50, 100]).tolist() == [1.6, 4.0, 5.1]
     assert np.percentile(data.waiting, [0, 25, 50, 75, 100]).tolist() == [43, 58, 76, 82, 96]
-    assert data.eruption.mean() == pytest.approx(3.487783, abs=5e-7) and data.waiting.mean() == pytest.approx(70.89706, abs=5e-6)
-    assert data.eruption.std(ddof=1) == pytest.approx(1.141371, abs=5e-7) and data.waiting.std(ddof=1) == pytest.approx(13.59497, abs=5e-6)
+    assert data.eruption.mean() == pytest.approx(3.487783, abs=5e-7) and data.waiting.mean() == pytest.approx(
+        70.89706, abs=5e-6
+    )
+    assert data.eruption.std(ddof=1) == pytest.approx(1.141371, abs=5e-7) and data.waiting.std(ddof=1) == pytest.approx(
+        13.59497, abs=5e-6
+    )
     assert np.corrcoef(data.eruption, data.waiting)[0, 1] == pytest.approx(0.9008112, abs=5e-8)
 
 
@@ -63,7 +67,9 @@ def test_digits():
     assert data.images.shape == (1797, 64) and data.images.dtype == float and data.labels.shape == (1797,)
     np.testing.assert_array_equal(np.unique(data.images), np.arange(17))
     np.testing.assert_array_equal(np.bincount(data.labels), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
-    np.testing.assert_array_equal(data.images[0, :16].astype(int), [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0])
+    np.testing.assert_array_equal(
+        data.images[0, :16].astype(int), [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0]
+    )
     assert np.all(data.images[:, [0, 32, 39]] == 0)  # the pixels that no test digit reaches
 
 

@@ -7,7 +7,15 @@ from scipy import integrate, optimize, stats
 
 import companion
 from companion.divergence import (
-    MonteCarlo, cross_entropy, entropy, forward_fit, kl_divergence, monte_carlo_kl, reverse_fit, total_variation, two_humps,
+    MonteCarlo,
+    cross_entropy,
+    entropy,
+    forward_fit,
+    kl_divergence,
+    monte_carlo_kl,
+    reverse_fit,
+    total_variation,
+    two_humps,
 )
 from companion.families import Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson
 
@@ -19,32 +27,38 @@ def random_vectors(rng, n, cells=5):
 
 
 # --- values one can work out by hand -----------------------------------------------------------------------------------
-@pytest.mark.parametrize("p, q, value", [
-    ([0.5, 0.5], [0.25, 0.75], 0.5 * np.log(4 / 3)),
-    ([1.0, 0.0], [0.5, 0.5], LN2),
-    ([0.5, 0.5], [1.0, 0.0], np.inf),
-    ([0.25, 0.25, 0.5], [0.5, 0.25, 0.25], 0.25 * LN2),
-    ([0.0, 1.0, 0.0], [0.0, 1.0, 0.0], 0.0),
-    ([1.0], [1.0], 0.0),
-])
+@pytest.mark.parametrize(
+    "p, q, value",
+    [
+        ([0.5, 0.5], [0.25, 0.75], 0.5 * np.log(4 / 3)),
+        ([1.0, 0.0], [0.5, 0.5], LN2),
+        ([0.5, 0.5], [1.0, 0.0], np.inf),
+        ([0.25, 0.25, 0.5], [0.5, 0.25, 0.25], 0.25 * LN2),
+        ([0.0, 1.0, 0.0], [0.0, 1.0, 0.0], 0.0),
+        ([1.0], [1.0], 0.0),
+    ],
+)
 def test_kl_of_vectors(p, q, value):
     assert kl_divergence(p, q) == pytest.approx(value, rel=1e-14, abs=0)
 
 
-@pytest.mark.parametrize("p, q, value", [
-    (Normal(0, 1), Normal(1, 1), 0.5),
-    (Normal(0, 1), Normal(0, 2), LN2 + 1 / 8 - 1 / 2),
-    (Normal(0, 2), Normal(0, 1), 2 - 1 / 2 - LN2),
-    (Poisson(1.0), Poisson(np.e), np.e - 2),
-    (Bernoulli(0.25), Bernoulli(0.5), 0.25 * np.log(0.5) + 0.75 * np.log(1.5)),
-    (Binomial(8, 0.25), Binomial(8, 0.5), 8 * (0.25 * np.log(0.5) + 0.75 * np.log(1.5))),
-    (MultivariateNormal([0, 0], np.eye(2)), MultivariateNormal([3, 4], np.eye(2)), 12.5),
-    (MultivariateNormal([0, 0], [[1, 0.6], [0.6, 1]]), MultivariateNormal([0, 0], np.eye(2)), -np.log(0.8)),
-    (stats.uniform(0, 1), stats.uniform(0, 2), LN2),
-    (stats.uniform(0, 2), stats.uniform(0, 1), np.inf),
-    (stats.expon(scale=1 / 3), stats.expon(), np.log(3) + 1 / 3 - 1),
-    (stats.laplace(), stats.laplace(1), np.exp(-1)),
-])
+@pytest.mark.parametrize(
+    "p, q, value",
+    [
+        (Normal(0, 1), Normal(1, 1), 0.5),
+        (Normal(0, 1), Normal(0, 2), LN2 + 1 / 8 - 1 / 2),
+        (Normal(0, 2), Normal(0, 1), 2 - 1 / 2 - LN2),
+        (Poisson(1.0), Poisson(np.e), np.e - 2),
+        (Bernoulli(0.25), Bernoulli(0.5), 0.25 * np.log(0.5) + 0.75 * np.log(1.5)),
+        (Binomial(8, 0.25), Binomial(8, 0.5), 8 * (0.25 * np.log(0.5) + 0.75 * np.log(1.5))),
+        (MultivariateNormal([0, 0], np.eye(2)), MultivariateNormal([3, 4], np.eye(2)), 12.5),
+        (MultivariateNormal([0, 0], [[1, 0.6], [0.6, 1]]), MultivariateNormal([0, 0], np.eye(2)), -np.log(0.8)),
+        (stats.uniform(0, 1), stats.uniform(0, 2), LN2),
+        (stats.uniform(0, 2), stats.uniform(0, 1), np.inf),
+        (stats.expon(scale=1 / 3), stats.expon(), np.log(3) + 1 / 3 - 1),
+        (stats.laplace(), stats.laplace(1), np.exp(-1)),
+    ],
+)
 def test_kl_of_distributions(p, q, value):
     assert kl_divergence(p, q) == pytest.approx(value, rel=1e-9, abs=0)
 
@@ -57,30 +71,38 @@ def test_a_singular_density_is_not_cut():
     closed = -betaln(a, b) + (a - 1) * (psi(a) - psi(a + b)) + (b - 1) * (psi(b) - psi(a + b))
     assert round(closed, 4) == 4.9773
     assert kl_divergence(stats.beta(a, b), stats.uniform()) == pytest.approx(closed, rel=1e-9, abs=0)
-    assert kl_divergence(stats.uniform(), stats.beta(a, b)) == pytest.approx(betaln(a, b) + (a - 1) + (b - 1), rel=1e-9, abs=0)
+    assert kl_divergence(stats.uniform(), stats.beta(a, b)) == pytest.approx(
+        betaln(a, b) + (a - 1) + (b - 1), rel=1e-9, abs=0
+    )
 
 
-@pytest.mark.parametrize("p, value", [
-    ([0.5, 0.25, 0.25], 1.5 * LN2),
-    ([1.0, 0.0], 0.0),
-    (np.full(8, 1 / 8), 3 * LN2),
-    (stats.uniform(0, 0.1), np.log(0.1)),
-    (stats.expon(scale=2), 1 + LN2),
-    (Normal(3, 2), 0.5 * np.log(2 * np.pi * np.e * 4)),
-    (stats.bernoulli(0.5), LN2),
-    (stats.geom(0.5), 2 * LN2),
-])
+@pytest.mark.parametrize(
+    "p, value",
+    [
+        ([0.5, 0.25, 0.25], 1.5 * LN2),
+        ([1.0, 0.0], 0.0),
+        (np.full(8, 1 / 8), 3 * LN2),
+        (stats.uniform(0, 0.1), np.log(0.1)),
+        (stats.expon(scale=2), 1 + LN2),
+        (Normal(3, 2), 0.5 * np.log(2 * np.pi * np.e * 4)),
+        (stats.bernoulli(0.5), LN2),
+        (stats.geom(0.5), 2 * LN2),
+    ],
+)
 def test_entropy(p, value):
     assert entropy(p) == pytest.approx(value, rel=1e-10, abs=1e-15)
 
 
-@pytest.mark.parametrize("p, q, value", [
-    ([0.5, 0.5], [0.25, 0.75], 0.5 * np.log(16 / 3)),
-    ([0.5, 0.5], [1.0, 0.0], np.inf),
-    ([1.0, 0.0], [1.0, 0.0], 0.0),
-    (Normal(0, 1), Normal(1, 1), 0.5 * np.log(2 * np.pi) + 1),
-    (Poisson(1.0), Poisson(np.e), entropy(Poisson(1.0)) + np.e - 2),
-])
+@pytest.mark.parametrize(
+    "p, q, value",
+    [
+        ([0.5, 0.5], [0.25, 0.75], 0.5 * np.log(16 / 3)),
+        ([0.5, 0.5], [1.0, 0.0], np.inf),
+        ([1.0, 0.0], [1.0, 0.0], 0.0),
+        (Normal(0, 1), Normal(1, 1), 0.5 * np.log(2 * np.pi) + 1),
+        (Poisson(1.0), Poisson(np.e), entropy(Poisson(1.0)) + np.e - 2),
+    ],
+)
 def test_cross_entropy(p, q, value):
     assert cross_entropy(p, q) == pytest.approx(value, rel=1e-10, abs=1e-15)
 
@@ -112,9 +134,20 @@ def test_every_mix_of_discrete_inputs_agrees(one, two):
     assert entropy(p) == pytest.approx(cross - kl, rel=1e-12, abs=0)
 
 
-@pytest.mark.parametrize("p", [Normal(0.3, 1.2), stats.norm(0.3, 1.2), stats.norm(loc=0.3, scale=1.2), Mixture([1.0], Normal([0.3], 1.2)),
-                               Mixture([0.5, 0.5], Normal([0.3, 0.3], 1.2))], ids=str)
-@pytest.mark.parametrize("q", [Normal(-1, 2), stats.norm(-1, 2), Mixture([1.0], Normal([-1.0], 2.0)), stats.t(np.inf, -1, 2)], ids=str)
+@pytest.mark.parametrize(
+    "p",
+    [
+        Normal(0.3, 1.2),
+        stats.norm(0.3, 1.2),
+        stats.norm(loc=0.3, scale=1.2),
+        Mixture([1.0], Normal([0.3], 1.2)),
+        Mixture([0.5, 0.5], Normal([0.3, 0.3], 1.2)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "q", [Normal(-1, 2), stats.norm(-1, 2), Mixture([1.0], Normal([-1.0], 2.0)), stats.t(np.inf, -1, 2)], ids=str
+)
 def test_every_mix_of_continuous_inputs_agrees(p, q):
     expected = Normal(0.3, 1.2).kl_divergence(Normal(-1, 2))
     assert kl_divergence(p, q) == pytest.approx(expected, rel=1e-9, abs=0)
@@ -135,18 +168,31 @@ def test_different_families_are_summed():
     assert kl_divergence(Poisson(3.0), Binomial(12, 0.25)) == np.inf
     c = stats.binom.pmf(x, 10, 0.3)
     assert kl_divergence(Binomial(12, 0.25), Binomial(10, 0.3)) == np.inf
-    assert kl_divergence(Binomial(10, 0.3), Binomial(12, 0.25)) == pytest.approx(np.sum(c[:11] * np.log(c[:11] / b[:11])), rel=1e-12, abs=0)
+    assert kl_divergence(Binomial(10, 0.3), Binomial(12, 0.25)) == pytest.approx(
+        np.sum(c[:11] * np.log(c[:11] / b[:11])), rel=1e-12, abs=0
+    )
     v = [0.2, 0.3, 0.5]
-    assert kl_divergence(v, Poisson(1.0)) == pytest.approx(np.sum(v * np.log(v / stats.poisson.pmf([0, 1, 2], 1))), rel=1e-12, abs=0)
-    assert kl_divergence(Categorical([0.5, 0.5]), Categorical([0.25, 0.5, 0.25])) == pytest.approx(0.5 * LN2, rel=1e-12, abs=0)
+    assert kl_divergence(v, Poisson(1.0)) == pytest.approx(
+        np.sum(v * np.log(v / stats.poisson.pmf([0, 1, 2], 1))), rel=1e-12, abs=0
+    )
+    assert kl_divergence(Categorical([0.5, 0.5]), Categorical([0.25, 0.5, 0.25])) == pytest.approx(
+        0.5 * LN2, rel=1e-12, abs=0
+    )
 
 
 def test_the_package_exports_the_three_measures():
-    assert (companion.entropy, companion.cross_entropy, companion.kl_divergence) == (entropy, cross_entropy, kl_divergence)
+    assert (companion.entropy, companion.cross_entropy, companion.kl_divergence) == (
+        entropy,
+        cross_entropy,
+        kl_divergence,
+    )
 
 
 # --- units of information, batches, error bounds ----------------------------------------------------------------------------
-@pytest.mark.parametrize("p, q", [(P, Q), (Normal(0, 1), Normal(1, 2)), (stats.beta(2, 3), stats.uniform()), (Binomial(4, 0.5), Poisson(2.0))])
+@pytest.mark.parametrize(
+    "p, q",
+    [(P, Q), (Normal(0, 1), Normal(1, 2)), (stats.beta(2, 3), stats.uniform()), (Binomial(4, 0.5), Poisson(2.0))],
+)
 def test_bits_and_nats(p, q):
     for function, arguments in ((kl_divergence, (p, q)), (cross_entropy, (p, q)), (entropy, (p,))):
         nats = function(*arguments)
@@ -229,7 +275,11 @@ def test_independent_parts_add():
     rng = np.random.default_rng(4)
     (p, r), (q, s) = random_vectors(rng, 2), random_vectors(rng, 2)
     joint_p, joint_q = np.outer(p, r).ravel(), np.outer(q, s).ravel()
-    assert_allclose(kl_divergence(joint_p / joint_p.sum(), joint_q / joint_q.sum()), kl_divergence(p, q) + kl_divergence(r, s), rtol=1e-12)
+    assert_allclose(
+        kl_divergence(joint_p / joint_p.sum(), joint_q / joint_q.sum()),
+        kl_divergence(p, q) + kl_divergence(r, s),
+        rtol=1e-12,
+    )
 
 
 def test_chain_rule():
@@ -251,7 +301,9 @@ def test_merging_cells_loses_divergence():
 def test_symmetric_only_by_accident():
     """Equal spread makes two normals symmetric, and a reflection two vectors; in general the directions differ."""
     assert kl_divergence(Normal(0, 2), Normal(3, 2)) == kl_divergence(Normal(3, 2), Normal(0, 2)) == 9 / 8
-    assert kl_divergence([0.2, 0.8], [0.8, 0.2]) == pytest.approx(kl_divergence([0.8, 0.2], [0.2, 0.8]), rel=1e-15, abs=0)
+    assert kl_divergence([0.2, 0.8], [0.8, 0.2]) == pytest.approx(
+        kl_divergence([0.8, 0.2], [0.2, 0.8]), rel=1e-15, abs=0
+    )
     rng = np.random.default_rng(7)
     p, q = random_vectors(rng, 200), random_vectors(rng, 200)
     assert np.all(np.abs(kl_divergence(p, q) - kl_divergence(q, p)) > 1e-9)
@@ -279,7 +331,9 @@ def test_nothing_is_renormalised_or_clipped():
     with pytest.raises(ValueError, match="sum of p = 3.0"):
         kl_divergence([1.0, 1.0, 1.0], [0.2, 0.3, 0.5])
     assert kl_divergence([1 - 1e-300, 1e-300], [1.0, 0.0]) == np.inf
-    assert kl_divergence([0.5, 0.5], [1 - 1e-300, 1e-300]) == pytest.approx(0.5 * 300 * np.log(10) - LN2, rel=1e-14, abs=0)
+    assert kl_divergence([0.5, 0.5], [1 - 1e-300, 1e-300]) == pytest.approx(
+        0.5 * 300 * np.log(10) - LN2, rel=1e-14, abs=0
+    )
 
 
 # --- the sample average -------------------------------------------------------------------------------------------------------
@@ -336,7 +390,9 @@ def forward_objective(m):
 
 def reverse_objective(m):
     log_p = humps_log_density(m)
-    return lambda v: quadrature_kl(lambda x: stats.norm.logpdf(x, v[0], np.exp(v[1])), log_p, v[0] - 14 * np.exp(v[1]), v[0] + 14 * np.exp(v[1]))
+    return lambda v: quadrature_kl(
+        lambda x: stats.norm.logpdf(x, v[0], np.exp(v[1])), log_p, v[0] - 14 * np.exp(v[1]), v[0] + 14 * np.exp(v[1])
+    )
 
 
 def test_two_humps():
@@ -349,7 +405,9 @@ def test_two_humps():
 @pytest.mark.parametrize("m", [0.4, 1.5, 3.0])
 def test_forward_fit_is_the_minimum_that_an_optimiser_finds(m):
     fit = forward_fit(two_humps(m))
-    found = optimize.minimize(forward_objective(m), [0.3, 0.2], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12})
+    found = optimize.minimize(
+        forward_objective(m), [0.3, 0.2], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12}
+    )
     assert_allclose([fit.mean(), np.log(fit.sd)], found.x, atol=2e-5)
     assert kl_divergence(two_humps(m), fit) <= found.fun + 1e-9
 
@@ -357,14 +415,21 @@ def test_forward_fit_is_the_minimum_that_an_optimiser_finds(m):
 def test_forward_fit_of_an_uneven_mixture():
     target = Mixture([0.2, 0.8], Normal([-1.0, 2.0], [0.5, 1.5]))
     fit = forward_fit(target)
-    assert fit.mean() == pytest.approx(1.4) and fit.sd**2 == pytest.approx(0.2 * (0.25 + 2.4**2) + 0.8 * (2.25 + 0.6**2))
+    assert fit.mean() == pytest.approx(1.4) and fit.sd**2 == pytest.approx(
+        0.2 * (0.25 + 2.4**2) + 0.8 * (2.25 + 0.6**2)
+    )
 
 
-@pytest.mark.parametrize("m, start", [(0.5, (0.3, 1.0)), (1.2, (0.8, 1.2)), (2.0, (1.5, 1.0)), (3.0, (2.0, 1.0)), (3.0, (-2.0, 1.5)), (6.0, (5.0, 0.7))])
+@pytest.mark.parametrize(
+    "m, start",
+    [(0.5, (0.3, 1.0)), (1.2, (0.8, 1.2)), (2.0, (1.5, 1.0)), (3.0, (2.0, 1.0)), (3.0, (-2.0, 1.5)), (6.0, (5.0, 0.7))],
+)
 def test_reverse_fit_is_the_local_minimum_that_an_optimiser_finds(m, start):
     fit = reverse_fit(two_humps(m), Normal(*start))
     objective = reverse_objective(m)
-    found = optimize.minimize(objective, [start[0], np.log(start[1])], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12})
+    found = optimize.minimize(
+        objective, [start[0], np.log(start[1])], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12}
+    )
     assert_allclose([fit.normal.mean(), np.log(fit.normal.sd)], found.x, atol=5e-5)
     assert fit.kl == pytest.approx(objective([fit.normal.mean(), np.log(fit.normal.sd)]), rel=1e-9, abs=0)
     assert fit.kl == pytest.approx(kl_divergence(fit.normal, two_humps(m)), rel=1e-8, abs=0)
@@ -402,7 +467,11 @@ def test_away_from_the_optimum_gradient_and_curvature_are_derivatives_too():
     assert value == pytest.approx(f(0, 0), rel=1e-10, abs=0)
     assert_allclose(gradient, [(f(h, 0) - f(-h, 0)) / (2 * h), (f(0, h) - f(0, -h)) / (2 * h)], rtol=1e-5)
     mixed = (f(h, h) - f(h, -h) - f(-h, h) + f(-h, -h)) / (4 * h**2)
-    assert_allclose(hessian, [[(f(h, 0) - 2 * f(0, 0) + f(-h, 0)) / h**2, mixed], [mixed, (f(0, h) - 2 * f(0, 0) + f(0, -h)) / h**2]], rtol=1e-4)
+    assert_allclose(
+        hessian,
+        [[(f(h, 0) - 2 * f(0, 0) + f(-h, 0)) / h**2, mixed], [mixed, (f(0, h) - 2 * f(0, 0) + f(0, -h)) / h**2]],
+        rtol=1e-4,
+    )
 
 
 def test_reverse_fit_covers_close_humps_and_locks_on_far_ones():
@@ -410,7 +479,9 @@ def test_reverse_fit_covers_close_humps_and_locks_on_far_ones():
     close = [reverse_fit(two_humps(0.8), Normal(start, 1)) for start in (-1, 0, 1)]
     assert np.max(np.abs([fit.normal.mean() for fit in close])) < 1e-6
     left, covering, right = (reverse_fit(two_humps(3.0), Normal(*start)) for start in ((-2, 1), (0, 3), (2, 1)))
-    assert abs(covering.normal.mean()) < 1e-9 and left.normal.mean() == pytest.approx(-right.normal.mean(), rel=1e-9, abs=0)
+    assert abs(covering.normal.mean()) < 1e-9 and left.normal.mean() == pytest.approx(
+        -right.normal.mean(), rel=1e-9, abs=0
+    )
     assert left.kl == pytest.approx(right.kl, rel=1e-12, abs=0) and right.kl < LN2 < covering.kl
     assert kl_divergence(two_humps(3.0), covering.normal) < kl_divergence(two_humps(3.0), right.normal) / 10
 

@@ -32,12 +32,25 @@ from conftest import QuietHandler  # noqa: E402
 REFERENCE = json.loads(maker.TARGET.read_text(encoding="utf-8"))
 NAMES = explorer.names()
 MINUS = "−"
-SPOKEN = {"cancellation": [], "two-humps": ["forward", "reverse", "loglik"], "constant-gap": ["cross", "kl", "gap"], "residual": ["loglik", "kl"],
-          "elbo": ["logp", "elbo", "gap"], "vae-kls": ["loss", "distortion", "rate", "entropy", "data_model", "gap"]}
+SPOKEN = {
+    "cancellation": [],
+    "two-humps": ["forward", "reverse", "loglik"],
+    "constant-gap": ["cross", "kl", "gap"],
+    "residual": ["loglik", "kl"],
+    "elbo": ["logp", "elbo", "gap"],
+    "vae-kls": ["loss", "distortion", "rate", "entropy", "data_model", "gap"],
+}
 SHOWN = {  # the numbers of the readout with the decimals of each ("4e": in scientific notation)
     "two-humps": {"forward": 4, "reverse": 4, "loglik": 4, "expected": 4},
     "constant-gap": {"cross": 4, "kl": 4, "gap": 4, "slope": 3, "loglik": 2},
-    "cancellation": {"exact": "4e", "d": "2e", "textbook": "4e", "textbookDigits": 1, "remainders": "4e", "remainderDigits": 1},
+    "cancellation": {
+        "exact": "4e",
+        "d": "2e",
+        "textbook": "4e",
+        "textbookDigits": 1,
+        "remainders": "4e",
+        "remainderDigits": 1,
+    },
     "residual": {"eta": 3, "model": 3, "data": 3, "residual": 3, "loglik": 4, "kl": 4},
     "elbo": {"logp": 4, "elbo": 4, "gap": 4, "fit": 4, "prior": 4},
     "vae-kls": {"distortion": 4, "rate": 4, "loss": 4, "nll": 4, "entropy": 4, "data_model": 4, "gap": 4},
@@ -79,7 +92,9 @@ def test_reference_is_what_companion_computes_today():
         fresh = maker.humps(**state) | {"loglik": maker.log_likelihood(**row["state"])}
         assert fresh.keys() == row["numbers"].keys()
         for key, value in fresh.items():
-            np.testing.assert_allclose(row["numbers"][key], value, rtol=1e-9, atol=1e-10, err_msg=f"{key} at {row['state']}")
+            np.testing.assert_allclose(
+                row["numbers"][key], value, rtol=1e-9, atol=1e-10, err_msg=f"{key} at {row['state']}"
+            )
     for name, fresh_numbers in (
         ("constant-gap", lambda state: maker.gap(state["lambda"])),
         ("residual", lambda state: maker.residual(**state)),
@@ -91,7 +106,9 @@ def test_reference_is_what_companion_computes_today():
             fresh = {key: value for key, value in fresh_numbers(row["state"]).items() if key != "joint"}
             assert fresh.keys() == row["numbers"].keys()
             for key, value in fresh.items():
-                np.testing.assert_allclose(row["numbers"][key], value, rtol=1e-10, atol=1e-12, err_msg=f"{key} at {row['state']}")
+                np.testing.assert_allclose(
+                    row["numbers"][key], value, rtol=1e-10, atol=1e-12, err_msg=f"{key} at {row['state']}"
+                )
     assert REFERENCE["old-faithful"] == [maker.rounded(maker.waits())]
 
 
@@ -99,7 +116,10 @@ def test_the_sample_is_the_documented_one():
     for seed in maker.SEEDS:
         x = model("two-humps", {"d": 5, "mu": 0, "sigma": 1, "seed": seed})["x"]
         np.testing.assert_allclose(x, maker.draws(2.5, seed), rtol=0, atol=1e-12)
-    assert stats.kstest(maker.draws(2.5, 1), lambda t: (stats.norm.cdf(t, -2.5) + stats.norm.cdf(t, 2.5)) / 2).pvalue > 0.05
+    assert (
+        stats.kstest(maker.draws(2.5, 1), lambda t: (stats.norm.cdf(t, -2.5) + stats.norm.cdf(t, 2.5)) / 2).pvalue
+        > 0.05
+    )
 
 
 def test_gap_is_the_same_everywhere_and_slope_is_the_derivative():
@@ -126,7 +146,9 @@ def test_cancellation_is_the_same_to_the_last_bit():
     """Its logarithms are rounded correctly, so that textbook formula and exact value do not depend on the engine."""
     for row in REFERENCE["cancellation"]:
         numbers = model("cancellation", row["state"])
-        assert (numbers["exact"], numbers["textbook"]) == (row["numbers"]["exact"], row["numbers"]["textbook"]), row["state"]
+        assert (numbers["exact"], numbers["textbook"]) == (row["numbers"]["exact"], row["numbers"]["textbook"]), row[
+            "state"
+        ]
         assert numbers["remainders"] == pytest.approx(row["numbers"]["remainders"], rel=3e-15, abs=0)
         assert numbers["remainders"] >= 0 and numbers["remainderDigits"] > 14.5
 
@@ -156,13 +178,22 @@ def test_button_that_goes_to_a_negative_kl():
         negative = [row["d"] for row in rows if row["textbook"] < 0]
         assert bool(negative) == (key != "poisson")
         if negative:
-            assert state["family"] == family and distance_of(state) == max(negative) and note.startswith("The farthest of 121 distances")
+            assert (
+                state["family"] == family
+                and distance_of(state) == max(negative)
+                and note.startswith("The farthest of 121 distances")
+            )
         else:
-            assert (state, "At none of 121 distances") == (act("cancellation", "negative", start("cancellation"))[0], note[:24])
+            assert (state, "At none of 121 distances") == (
+                act("cancellation", "negative", start("cancellation"))[0],
+                note[:24],
+            )
 
 
 # --- the lower bound ----------------------------------------------------------------------------------------------
-STATES = [(mu, sigma, height) for mu in (-2.0, -0.3, 0.8, 1.6) for sigma in (0.15, 0.7, 1.4) for height in (-1, 0.5, 1.5, 3)]
+STATES = [
+    (mu, sigma, height) for mu in (-2.0, -0.3, 0.8, 1.6) for sigma in (0.15, 0.7, 1.4) for height in (-1, 0.5, 1.5, 3)
+]
 
 
 @pytest.mark.parametrize(("mu", "sigma", "height"), STATES)
@@ -198,7 +229,9 @@ def test_the_explorer_knows_the_sums_and_the_counts_of_the_data():
     data = explorer.run('Explorer.get("residual").data')
     assert data == REFERENCE["old-faithful"][0]
     assert data["n"] == len(waiting) == sum(data["counts"])
-    assert 10 * data["sum"] == pytest.approx(np.sum(waiting - 70)) and 100 * data["squares"] == pytest.approx(np.sum((waiting - 70) ** 2))
+    assert 10 * data["sum"] == pytest.approx(np.sum(waiting - 70)) and 100 * data["squares"] == pytest.approx(
+        np.sum((waiting - 70) ** 2)
+    )
     assert data["counts"] == [int(np.sum((waiting >= low) & (waiting < low + 5))) for low in range(40, 100, 5)]
 
 
@@ -209,7 +242,9 @@ def test_residual_is_the_gradient_of_the_log_likelihood(eta1, eta2):
     # and the gradient step goes that way, by its documented rate
     after, note = act("residual", "gradient", at(eta1, eta2))
     rate = explorer.run('Explorer.get("residual").rate')
-    np.testing.assert_allclose([after["eta1"] - eta1, after["eta2"] - eta2], rate * np.array(slope), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        [after["eta1"] - eta1, after["eta2"] - eta2], rate * np.array(slope), rtol=1e-6, atol=1e-9
+    )
     assert after["trail"] == [[eta1, eta2]] and note.startswith(f"Gradient step: η moved by {rate} times the residual.")
     assert f"The KL was {residual_model(eta1, eta2)['kl']:.4f}." in note
 
@@ -218,7 +253,12 @@ def test_residual_is_the_gradient_of_the_log_likelihood(eta1, eta2):
 def test_natural_gradient_step_halves_the_residual(eta1, eta2):
     before = residual_model(eta1, eta2)
     after, note = act("residual", "natural", at(eta1, eta2))
-    np.testing.assert_allclose(residual_model(after["eta1"], after["eta2"])["residual"], np.array(before["residual"]) / 2, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        residual_model(after["eta1"], after["eta2"])["residual"],
+        np.array(before["residual"]) / 2,
+        rtol=1e-9,
+        atol=1e-12,
+    )
     theirs = residuals.natural_gradient_step(Normal.from_natural([eta1, eta2]), maker.standardised(), length=0.5)
     np.testing.assert_allclose([after["eta1"], after["eta2"]], theirs.natural_parameters(), rtol=1e-9)
     assert after["trail"] == [[eta1, eta2]] and "halved" in note
@@ -233,7 +273,9 @@ def test_every_gradient_step_within_reach_climbs_and_all_end_at_the_best():
         for eta2 in EDGES[1]:
             result = explorer.run(walk % json.dumps(at(eta1, eta2)))
             assert np.all(np.diff(result["path"]) > -1e-14), (eta1, eta2)
-            assert [result["end"]["eta1"], result["end"]["eta2"]] == pytest.approx([best["eta1"], best["eta2"]], abs=1e-4)
+            assert [result["end"]["eta1"], result["end"]["eta2"]] == pytest.approx(
+                [best["eta1"], best["eta2"]], abs=1e-4
+            )
 
 
 def test_one_gradient_step_from_the_plane_stays_within_reach():
@@ -253,7 +295,9 @@ def test_best_of_the_residual(eta1, eta2):
     np.testing.assert_allclose(numbers["residual"], 0, atol=1e-14)
     assert numbers["kl"] == pytest.approx(0, abs=1e-15)
     loss = lambda t: -np.mean(stats.norm.logpdf(x, -t[0] / (2 * t[1]), np.sqrt(-1 / (2 * t[1]))))
-    found = optimize.minimize(loss, [0, -0.4], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14, "maxiter": 2000})
+    found = optimize.minimize(
+        loss, [0, -0.4], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14, "maxiter": 2000}
+    )
     assert numbers["loglik"] == pytest.approx(-found.fun, abs=1e-12)
     assert [state["eta1"], state["eta2"]] == pytest.approx(found.x, abs=1e-6)
     # KL to any other member is what its log-likelihood lacks
@@ -270,7 +314,9 @@ def test_trail_keeps_the_last_sixty_steps():
     for _ in range(70):
         state, _ = act("residual", "gradient", state)
     assert len(state["trail"]) == 60
-    view = explorer.run(f'(e => e.view({json.dumps(state)}, e.model({json.dumps(state)}), 640))(Explorer.get("residual"))')
+    view = explorer.run(
+        f'(e => e.view({json.dumps(state)}, e.model({json.dumps(state)}), 640))(Explorer.get("residual"))'
+    )
     assert view["panels"][0].count('class="step"') == 60
 
 
@@ -283,7 +329,9 @@ def moved(x, y, width=640, state=None):
 @pytest.mark.parametrize("width", [280, 640, 900])
 def test_drag_goes_through_the_inverse_mean_map(width):
     """To where the pointer is, or else to the last point within reach on the way there from the data."""
-    point = lambda s: explorer.run("(s => (e => e.handles(s, e.model(s), %d)[0])(Explorer.get('residual')))(%s)" % (width, json.dumps(s)))
+    point = lambda s: explorer.run(
+        "(s => (e => e.handles(s, e.model(s), %d)[0])(Explorer.get('residual')))(%s)" % (width, json.dumps(s))
+    )
     for eta1, eta2 in ETAS:
         here = point(at(eta1, eta2))
         if residual_model(eta1, eta2)["model"][1] <= 6.5:
@@ -318,8 +366,12 @@ def test_best_forward_and_maximum_likelihood(d, key, number, sign):
     state, _ = act("two-humps", key, {"d": d, "mu": 1, "sigma": 1.5, "seed": 4})
     value = lambda mu, sigma: sign * model("two-humps", {**state, "mu": mu, "sigma": sigma})[number]
     np.testing.assert_allclose(gradient(value, state["mu"], state["sigma"]), 0, atol=1e-8)
-    found = optimize.minimize(lambda t: value(t[0], np.exp(t[1])), [0.3, 0.1], method="Nelder-Mead",
-                              options={"xatol": 1e-9, "fatol": 1e-14, "maxiter": 2000})
+    found = optimize.minimize(
+        lambda t: value(t[0], np.exp(t[1])),
+        [0.3, 0.1],
+        method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-14, "maxiter": 2000},
+    )
     assert value(state["mu"], state["sigma"]) == pytest.approx(found.fun, abs=1e-10)
     assert [state["mu"], state["sigma"]] == pytest.approx([found.x[0], np.exp(found.x[1])], abs=1e-5)
 
@@ -343,7 +395,9 @@ def test_best_reverse_is_a_local_minimum(d, mu, sigma):
     np.testing.assert_allclose(gradient(value, state["mu"], state["sigma"]), 0, atol=1e-8)
     fit = reverse_fit(two_humps(d / 2), Normal(state["mu"], state["sigma"]))
     assert fit.curvature > 0
-    assert [state["mu"], state["sigma"], here] == pytest.approx([float(fit.normal.mean()), float(fit.normal.sd), fit.kl], abs=1e-7)
+    assert [state["mu"], state["sigma"], here] == pytest.approx(
+        [float(fit.normal.mean()), float(fit.normal.sd), fit.kl], abs=1e-7
+    )
     # what the status says about it
     all_minima = [reverse_fit(two_humps(d / 2), Normal(*s)).kl for s in ((0, np.hypot(1, d / 2)), (max(d / 2, 0.1), 1))]
     assert note.startswith("Best reverse KL") == (here < min(all_minima) + 1e-9)
@@ -354,8 +408,12 @@ def test_best_reverse_is_a_local_minimum(d, mu, sigma):
 def test_best_reverse_against_an_independent_search(d):
     m = d / 2
     searches = [
-        optimize.minimize(lambda t: reverse_kl(m, *t), [mu, log_sd], method="Nelder-Mead",
-                          options={"xatol": 1e-6, "fatol": 1e-12, "maxiter": 400})
+        optimize.minimize(
+            lambda t: reverse_kl(m, *t),
+            [mu, log_sd],
+            method="Nelder-Mead",
+            options={"xatol": 1e-6, "fatol": 1e-12, "maxiter": 400},
+        )
         for mu, log_sd in ((0.01, np.log(np.hypot(1, m))), (m + 0.01, 0.05))
     ]
     lowest = explorer.run(f'Explorer.get("two-humps").best.reverse({{d: {d}, mu: 1, sigma: 1}}).lowest')
@@ -375,16 +433,25 @@ def test_best_rate():
     assert numbers["slope"] == pytest.approx(0, abs=1e-15)
     table = companion.datasets.horse_kicks()
     for key in ("cross", "kl"):
-        found = optimize.minimize_scalar(lambda rate: model("constant-gap", {"lambda": rate})[key], bounds=(0.1, 2), method="bounded")
+        found = optimize.minimize_scalar(
+            lambda rate: model("constant-gap", {"lambda": rate})[key], bounds=(0.1, 2), method="bounded"
+        )
         assert numbers[key] <= found.fun and numbers[key] == pytest.approx(found.fun, abs=1e-10)
-    found = optimize.minimize_scalar(lambda rate: -table.frequencies @ stats.poisson.logpmf(table.values, rate),
-                                     bounds=(0.1, 2), method="bounded", options={"xatol": 1e-9})
+    found = optimize.minimize_scalar(
+        lambda rate: -table.frequencies @ stats.poisson.logpmf(table.values, rate),
+        bounds=(0.1, 2),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
     assert state["lambda"] == pytest.approx(found.x, abs=1e-6) == table.mean
     assert numbers["loglik"] == pytest.approx(-found.fun, abs=1e-9)
 
 
 # --- the divergences of a VAE -------------------------------------------------------------------------------------
-VAES = [{"w": w, "sd": sd, "v": v, "tau": tau} for (w, sd), (v, tau) in zip(maker.DECODERS[1:] * 2, maker.ENCODERS + ((0.8, 0.2), (0.1, 1.0)))]
+VAES = [
+    {"w": w, "sd": sd, "v": v, "tau": tau}
+    for (w, sd), (v, tau) in zip(maker.DECODERS[1:] * 2, maker.ENCODERS + ((0.8, 0.2), (0.1, 1.0)))
+]
 
 
 @pytest.mark.parametrize("state", VAES, ids=str)
@@ -392,7 +459,10 @@ def test_both_bars_have_one_height_and_each_side_moves_its_own_divergence(state)
     numbers = model("vae-kls", state)
     assert numbers["entropy"] + numbers["data_model"] + numbers["gap"] == pytest.approx(numbers["loss"], abs=1e-12)
     assert numbers["information"] + numbers["codes"] == pytest.approx(numbers["rate"], abs=1e-12)
-    other_decoder, other_encoder = model("vae-kls", {**state, "w": 0.7, "sd": 0.9}), model("vae-kls", {**state, "v": 0.3, "tau": 0.6})
+    other_decoder, other_encoder = (
+        model("vae-kls", {**state, "w": 0.7, "sd": 0.9}),
+        model("vae-kls", {**state, "v": 0.3, "tau": 0.6}),
+    )
     assert other_decoder["rate"] == numbers["rate"] and other_encoder["data_model"] == numbers["data_model"]
 
 
@@ -402,8 +472,13 @@ def test_best_encoder_and_decoder_of_the_vae(state):
     for key, names in (("encoder", ("v", "tau")), ("decoder", ("w", "sd"))):
         after, note = act("vae-kls", key, state)
         assert all(after[k] == state[k] for k in state if k not in names) and note.endswith(".")
-        found = optimize.minimize(lambda t: model("vae-kls", {**state, **dict(zip(names, t))})["loss"], [np.mean(ranges[k]) for k in names],
-                                  method="Nelder-Mead", bounds=[ranges[k] for k in names], options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 4000})
+        found = optimize.minimize(
+            lambda t: model("vae-kls", {**state, **dict(zip(names, t))})["loss"],
+            [np.mean(ranges[k]) for k in names],
+            method="Nelder-Mead",
+            bounds=[ranges[k] for k in names],
+            options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 4000},
+        )
         assert model("vae-kls", after)["loss"] == pytest.approx(found.fun, abs=1e-9)
         assert [after[k] for k in names] == pytest.approx(found.x, abs=1e-4)
     assert model("vae-kls", act("vae-kls", "encoder", state)[0])["gap"] == pytest.approx(0, abs=1e-12)
@@ -416,9 +491,16 @@ def test_training_with_the_nll_of_codes_ends_where_the_sliders_end(state):
     numbers, names = model("vae-kls", after), ("w", "sd", "v", "tau")
     code_score = 0.5 * (np.log(2 * np.pi) + 4 * after["v"] ** 2 + after["tau"] ** 2)
     assert numbers["nll"] == pytest.approx(numbers["distortion"] + code_score, rel=1e-12)
-    found = optimize.minimize(lambda t: model("vae-kls", dict(zip(names, t)))["nll"], [2.0, 0.6, 0.4, 0.3], method="L-BFGS-B",
-                              bounds=[ranges[k] for k in names], options={"ftol": 1e-15, "gtol": 1e-10})
-    assert numbers["nll"] == pytest.approx(found.fun, abs=1e-8) and [after[k] for k in names] == pytest.approx(found.x, abs=1e-4)
+    found = optimize.minimize(
+        lambda t: model("vae-kls", dict(zip(names, t)))["nll"],
+        [2.0, 0.6, 0.4, 0.3],
+        method="L-BFGS-B",
+        bounds=[ranges[k] for k in names],
+        options={"ftol": 1e-15, "gtol": 1e-10},
+    )
+    assert numbers["nll"] == pytest.approx(found.fun, abs=1e-8) and [after[k] for k in names] == pytest.approx(
+        found.x, abs=1e-4
+    )
     assert (after["w"], after["sd"], after["tau"]) == (3, 0.4, 0.05), "the ends of three sliders"
     # with the rate in its place the model of these data is exact; here it is too wide, and no density has so small an NLL
     assert numbers["data_model"] > 0.1 and numbers["gap"] > 0.5 and numbers["nll"] < numbers["entropy"]
@@ -460,13 +542,19 @@ def test_markup_is_sound_at_every_corner(name):
     for width in (280, 640, 900):
         for values in np.array(np.meshgrid(*grid)).reshape(len(grid), -1).T:
             state = {**start(name), **dict(zip((c["key"] for c in controls(name)), map(float, values)))}
-            code = "(s => (e => e.view(s, e.model(s), %d))(Explorer.get(%s)))(%s)" % (width, json.dumps(name), json.dumps(state))
+            code = "(s => (e => e.view(s, e.model(s), %d))(Explorer.get(%s)))(%s)" % (
+                width,
+                json.dumps(name),
+                json.dumps(state),
+            )
             view = explorer.run(code)
             svgs = tree("<div>" + "".join(view["panels"]) + "</div>").findall("svg")
             assert not re.search(r"NaN|undefined|Infinity", "".join(view["panels"]) + view["alt"] + view["status"])
             sizes = [list(map(float, svg.get("viewBox").split()))[2] for svg in svgs]
             handles = explorer.run(
-                "(s => (e => e.handles(s, e.model(s), %d))(Explorer.get(%s)))(%s)" % (width, json.dumps(name), json.dumps(state)))
+                "(s => (e => e.handles(s, e.model(s), %d))(Explorer.get(%s)))(%s)"
+                % (width, json.dumps(name), json.dumps(state))
+            )
             for handle in handles:
                 assert 0 <= handle["x"] <= sizes[handle["panel"]] and 0 <= handle["y"] <= 380
 
@@ -491,12 +579,17 @@ def build(tmp_path, page, builder="html"):
     (source / "index.md").write_text(page, encoding="utf-8")
     (source / "other.md").write_text("---\norphan: true\n---\n# Other\n", encoding="utf-8")
     settings = {
-        "extensions": ["myst_parser", "explorer"], "html_theme": "basic", "numfig": True,
-        "myst_enable_extensions": ["dollarmath"], "html_static_path": [str(ROOT / "book" / "_assets")],
+        "extensions": ["myst_parser", "explorer"],
+        "html_theme": "basic",
+        "numfig": True,
+        "myst_enable_extensions": ["dollarmath"],
+        "html_static_path": [str(ROOT / "book" / "_assets")],
     }
     warnings = StringIO()
     with docutils_namespace():
-        app = Sphinx(source, None, tmp_path / builder, tmp_path / "doctrees", builder, settings, status=None, warning=warnings)
+        app = Sphinx(
+            source, None, tmp_path / builder, tmp_path / "doctrees", builder, settings, status=None, warning=warnings
+        )
         app.build()
     return warnings.getvalue(), tmp_path / builder
 
@@ -543,11 +636,17 @@ def test_directive_without_html(tmp_path, builder):
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize(("directive", "message"), [
-    ("```{explorer} three-humps\n```", 'no explorer is called "three-humps"; there are: cancellation, constant-gap, elbo, residual, two-humps'),
-    ('```{explorer} two-humps\n:state: {"width": 2}\n```', 'no number "width" in its state (d, mu, sigma, seed)'),
-    ("```{explorer} two-humps\n:state: d = 3\n```", "the state does not work"),
-])
+@pytest.mark.parametrize(
+    ("directive", "message"),
+    [
+        (
+            "```{explorer} three-humps\n```",
+            'no explorer is called "three-humps"; there are: cancellation, constant-gap, elbo, residual, two-humps',
+        ),
+        ('```{explorer} two-humps\n:state: {"width": 2}\n```', 'no number "width" in its state (d, mu, sigma, seed)'),
+        ("```{explorer} two-humps\n:state: d = 3\n```", "the state does not work"),
+    ],
+)
 def test_directive_errors(tmp_path, directive, message):
     warnings, _ = build(tmp_path, f"# Page\n\n{directive}\n")
     assert message in warnings and "index.md:3" in warnings
@@ -570,7 +669,8 @@ def playground(tmp_path_factory):
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f'<link rel="stylesheet" href="theme.css"><link rel="stylesheet" href="explorers/explorer.css">{scripts}</head>'
         f'<body><main style="width:100%;max-width:46rem;box-sizing:border-box;padding:0 1rem;margin:auto">{figures}</main></body></html>',
-        encoding="utf-8")
+        encoding="utf-8",
+    )
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -582,12 +682,17 @@ def playground(tmp_path_factory):
 @contextlib.contextmanager
 def opened(browser, playground, width=900, height=1000, **options):
     """The page, which must not say anything on the console."""
-    context = browser.new_context(viewport={"width": width, "height": height}, **{"reduced_motion": "reduce", **options})
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, **{"reduced_motion": "reduce", **options}
+    )
     page = context.new_page()
     said = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: said.append(request.url) if not request.url.startswith(("http://127.0.0.1", "data:")) else None)
+    page.on(
+        "request",
+        lambda request: said.append(request.url) if not request.url.startswith(("http://127.0.0.1", "data:")) else None,
+    )
     page.goto(playground)
     if options.get("java_script_enabled", True):
         page.wait_for_function("document.querySelectorAll('.explorer.ready').length === %d" % len(NAMES))
@@ -620,7 +725,11 @@ def check_numbers(page, name):
     shown = iter(readout(page, name))
     for key, digits in SHOWN[name].items():
         for value in np.atleast_1d(wanted[key]):
-            precision = {"rel": 0.51 * 10.0 ** -int(digits[:-1]), "abs": 0} if isinstance(digits, str) else {"abs": 0.51 * 10**-digits}
+            precision = (
+                {"rel": 0.51 * 10.0 ** -int(digits[:-1]), "abs": 0}
+                if isinstance(digits, str)
+                else {"abs": 0.51 * 10**-digits}
+            )
             assert next(shown) == pytest.approx(value, **precision)
     assert next(shown, None) is None
     status = page.locator(f"explorer-{name} [role=status]").inner_text()
@@ -638,7 +747,8 @@ def test_browser_draws_what_the_build_drew(browser, playground, name):
         for _ in range(20):
             state = start(name) | {c["key"]: rng.uniform(c["min"], c["max"]) for c in controls(name)}
             assert page.evaluate(f"Explorer.markup('{name}', {json.dumps(state)})") == explorer.run(
-                f"Explorer.markup('{name}', {json.dumps(state)})")
+                f"Explorer.markup('{name}', {json.dumps(state)})"
+            )
         check_numbers(page, name)
 
 
@@ -649,7 +759,36 @@ def test_keyboard_alone(browser, playground):
             page.keyboard.press("Tab")
             seen.append(page.evaluate("(e => e.dataset.key || e.dataset.action || '')(document.activeElement)"))
         assert [key for key in seen if key][:29] == [
-            "x", "bernoulli", "poisson", "normal", "negative", "reset", "lambda", "best", "reset", "mu", "sigma", "height", "climb", "prior", "reset", "eta1", "eta2", "gradient", "natural", "best", "reset", "mu", "sigma", "d", "forward", "likelihood", "reverse", "sample", "reset"]
+            "x",
+            "bernoulli",
+            "poisson",
+            "normal",
+            "negative",
+            "reset",
+            "lambda",
+            "best",
+            "reset",
+            "mu",
+            "sigma",
+            "height",
+            "climb",
+            "prior",
+            "reset",
+            "eta1",
+            "eta2",
+            "gradient",
+            "natural",
+            "best",
+            "reset",
+            "mu",
+            "sigma",
+            "d",
+            "forward",
+            "likelihood",
+            "reverse",
+            "sample",
+            "reset",
+        ]
         for name, key in ((name, c["key"]) for name in NAMES for c in controls(name)):
             slider = page.locator(f"explorer-{name} input[data-key={key}]")
             slider.focus()
@@ -661,7 +800,10 @@ def test_keyboard_alone(browser, playground):
             step = next(c["step"] for c in controls(name) if c["key"] == key)
             assert state_of(page, name)[key] == pytest.approx(before[key] + 2 * step)
             assert page.locator(f"explorer-{name} [role=status]").inner_text() != status
-            assert slider.get_attribute("aria-valuetext") == page.locator(f"explorer-{name} [data-value={key}]").inner_text()
+            assert (
+                slider.get_attribute("aria-valuetext")
+                == page.locator(f"explorer-{name} [data-value={key}]").inner_text()
+            )
             check_numbers(page, name)
         page.locator("explorer-constant-gap [data-action=best]").focus()
         page.keyboard.press("Enter")
@@ -677,8 +819,16 @@ def handle_at(page, name, index):
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-DRAGS = [("cancellation", 0, "x"), ("two-humps", 0, "sigma"), ("two-humps", 1, "mu"), ("constant-gap", 0, "lambda"), ("constant-gap", 1, "lambda"),
-         ("elbo", 0, "sigma"), ("elbo", 1, "mu"), ("vae-kls", 1, "w")]
+DRAGS = [
+    ("cancellation", 0, "x"),
+    ("two-humps", 0, "sigma"),
+    ("two-humps", 1, "mu"),
+    ("constant-gap", 0, "lambda"),
+    ("constant-gap", 1, "lambda"),
+    ("elbo", 0, "sigma"),
+    ("elbo", 1, "mu"),
+    ("vae-kls", 1, "w"),
+]
 
 
 @pytest.mark.parametrize(("name", "index", "key"), DRAGS)
@@ -709,7 +859,9 @@ def test_drag_by_mouse(browser, playground, name, index, key):
 
 @pytest.mark.parametrize(("name", "index", "key"), DRAGS)
 def test_drag_by_touch(browser, playground, name, index, key):
-    with opened(browser, playground, width=390, height=800, has_touch=True, is_mobile=True, device_scale_factor=2) as page:
+    with opened(
+        browser, playground, width=390, height=800, has_touch=True, is_mobile=True, device_scale_factor=2
+    ) as page:
         before = state_of(page, name)
         x, y = handle_at(page, name, index)
         touch = page.context.new_cdp_session(page)
@@ -746,7 +898,9 @@ def test_drag_of_the_encoder_up_and_down(browser, playground):
 def test_buttons_of_the_vae(browser, playground):
     with opened(browser, playground) as page:
         for key in ("encoder", "decoder", "nll", "reset"):
-            wanted, note = act("vae-kls", key, state_of(page, "vae-kls")) if key != "reset" else (start("vae-kls"), "Back")
+            wanted, note = (
+                act("vae-kls", key, state_of(page, "vae-kls")) if key != "reset" else (start("vae-kls"), "Back")
+            )
             page.locator(f"explorer-vae-kls [data-action={key}]").click()
             settle(page)
             assert state_of(page, "vae-kls") == pytest.approx(wanted)
@@ -773,7 +927,9 @@ def test_drag_over_the_plane_by_mouse(browser, playground):
         page.mouse.move(x - 37, y - 63, steps=6)
         page.mouse.up()
         settle(page)
-        assert handle_at(page, "residual", 0) == pytest.approx((x - 40, y - 60), abs=1.5), "the handle follows the pointer"
+        assert handle_at(page, "residual", 0) == pytest.approx((x - 40, y - 60), abs=1.5), (
+            "the handle follows the pointer"
+        )
         assert mean_point(page) == pytest.approx((x - 40, y - 60), abs=1.5)
         assert page.locator("explorer-residual .trail").count() == 0, "a drag begins afresh"
         check_numbers(page, "residual")
@@ -788,14 +944,19 @@ def test_drag_over_the_plane_by_mouse(browser, playground):
 
 
 def test_drag_over_the_plane_by_touch(browser, playground):
-    with opened(browser, playground, width=390, height=700, has_touch=True, is_mobile=True, device_scale_factor=2) as page:
+    with opened(
+        browser, playground, width=390, height=700, has_touch=True, is_mobile=True, device_scale_factor=2
+    ) as page:
         x, y = handle_at(page, "residual", 0)
         touch = page.context.new_cdp_session(page)
 
         def swipe(x, y, dx, dy):
             touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
             for k in range(1, 13):
-                touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x + k * dx / 12, "y": y + k * dy / 12}]})
+                touch.send(
+                    "Input.dispatchTouchEvent",
+                    {"type": "touchMove", "touchPoints": [{"x": x + k * dx / 12, "y": y + k * dy / 12}]},
+                )
             touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
             settle(page)
 
@@ -831,7 +992,9 @@ def test_buttons(browser, playground):
         press("two-humps", "reverse")
         assert said("two-humps").startswith("Best reverse KL: q keeps to one hump.")
         press("constant-gap", "best")
-        assert said("constant-gap").startswith("Both curves are lowest") and "slope of both 0.000" in said("constant-gap")
+        assert said("constant-gap").startswith("Both curves are lowest") and "slope of both 0.000" in said(
+            "constant-gap"
+        )
         press("constant-gap", "reset")
         assert state_of(page, "constant-gap") == start("constant-gap")
 
@@ -845,7 +1008,9 @@ def test_buttons_of_the_residual(browser, playground):
             wanted, note = act("residual", key, state_of(page, "residual"))
             press(key)
             state = state_of(page, "residual")
-            assert [state["eta1"], state["eta2"]] == pytest.approx([wanted["eta1"], wanted["eta2"]]) and state["trail"] == wanted["trail"]
+            assert [state["eta1"], state["eta2"]] == pytest.approx([wanted["eta1"], wanted["eta2"]]) and state[
+                "trail"
+            ] == wanted["trail"]
             assert said().startswith(note) and steps() == count
             check_numbers(page, "residual")
         assert "the residual is zero" in said() and page.locator("explorer-residual .arrow").count() == 0
@@ -957,14 +1122,22 @@ def test_print_shows_the_figure_alone(browser, playground):
         for name in NAMES:
             assert page.locator(f"explorer-{name} .explorer-figure").is_visible()
             assert page.locator(f"explorer-{name} dd").first.is_visible()
-            assert page.locator(f"explorer-{name} input:visible, explorer-{name} button:visible, explorer-{name} .handle:visible").count() == 0
+            assert (
+                page.locator(
+                    f"explorer-{name} input:visible, explorer-{name} button:visible, explorer-{name} .handle:visible"
+                ).count()
+                == 0
+            )
 
 
 def test_accessible_names(browser, playground):
     with opened(browser, playground) as page:
         for name in NAMES:
             for control in controls(name):
-                assert page.locator(f"explorer-{name}").get_by_role("slider", name=control["label"], exact=True).count() == 1
+                assert (
+                    page.locator(f"explorer-{name}").get_by_role("slider", name=control["label"], exact=True).count()
+                    == 1
+                )
             assert page.locator(f"explorer-{name}").get_by_role("group").count() == 1
             before = page.locator(f"explorer-{name} [role=img]").get_attribute("aria-label")
             page.locator(f"explorer-{name} input").first.press("End")
@@ -976,7 +1149,10 @@ def test_works_from_a_file(browser, tmp_path):
     shutil.copytree(explorer.FOLDER, tmp_path / "explorers")
     scripts = "".join(f'<script defer src="explorers/{name}.js"></script>' for name in [explorer.SHARED, *NAMES])
     body = "".join(explorer.render(name) for name in NAMES)
-    (tmp_path / "index.html").write_text(f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>File</title>{scripts}</head><body>{body}</body></html>', encoding="utf-8")
+    (tmp_path / "index.html").write_text(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>File</title>{scripts}</head><body>{body}</body></html>',
+        encoding="utf-8",
+    )
     page = browser.new_page()
     page.goto((tmp_path / "index.html").as_uri())
     page.wait_for_function("document.querySelectorAll('.explorer.ready').length === %d" % len(NAMES))

@@ -13,9 +13,28 @@ from scipy import integrate, stats
 
 import companion.families as families
 from companion.families import (
-    FAMILIES, Bernoulli, Beta, Binomial, Categorical, Dirichlet, Exponential, ExponentialFamily, Gamma, Geometric,
-    InverseGaussian, Laplace, LogNormal, Mixture, MultivariateNormal, NegativeBinomial, Normal, Pareto, Poisson, VonMises,
-    Weibull, from_scipy,
+    FAMILIES,
+    Bernoulli,
+    Beta,
+    Binomial,
+    Categorical,
+    Dirichlet,
+    Exponential,
+    ExponentialFamily,
+    Gamma,
+    Geometric,
+    InverseGaussian,
+    Laplace,
+    LogNormal,
+    Mixture,
+    MultivariateNormal,
+    NegativeBinomial,
+    Normal,
+    Pareto,
+    Poisson,
+    VonMises,
+    Weibull,
+    from_scipy,
 )
 
 # Further ways to construct members of the same families.
@@ -23,7 +42,8 @@ VARIANTS = {
     "Bernoulli.from_logits": lambda rng: Bernoulli.from_logits(rng.normal(0, 2)),
     "Categorical.from_logits": lambda rng: Categorical.from_logits(rng.normal(0, 1.5, 4)),
     "MultivariateNormal.from_cholesky": lambda rng: MultivariateNormal.from_cholesky(
-        rng.normal(size=2), np.tril(rng.normal(size=(2, 2)), -1) + np.diag(rng.uniform(0.3, 2, 2))),
+        rng.normal(size=2), np.tril(rng.normal(size=(2, 2)), -1) + np.diag(rng.uniform(0.3, 2, 2))
+    ),
     "MultivariateNormal in one dimension": lambda rng: MultivariateNormal([rng.normal()], [[rng.uniform(0.3, 2)]]),
 }
 DRAWS = {name: row.draw for name, row in FAMILIES.items()} | VARIANTS
@@ -102,7 +122,8 @@ def simplex_nodes(member):
     t = np.arange(-45, 45.1, 0.25)
     part, rest = 1 / (1 + np.exp(-t)), 1 / (1 + np.exp(t))
     breaks, others, slopes = (
-        np.stack(np.meshgrid(*[v] * (d - 1), indexing="ij"), -1).reshape(-1, d - 1) for v in (part, rest, 0.25 * part * rest)
+        np.stack(np.meshgrid(*[v] * (d - 1), indexing="ij"), -1).reshape(-1, d - 1)
+        for v in (part, rest, 0.25 * part * rest)
     )
     left = np.cumprod(np.concatenate([np.ones((len(breaks), 1)), others], axis=1), axis=1)
     x = np.concatenate([left[:, :-1] * breaks, left[:, -1:]], axis=1)
@@ -157,7 +178,11 @@ def test_the_rule_for_vectors_of_proportions():
 # --- density ------------------------------------------------------------------------------------------------------------
 def test_log_prob_is_eta_u_minus_log_partition_plus_log_base_measure(member):
     x = member.sample(40, rng=1)
-    form = np.sum(member.natural_parameters() * member.sufficient_statistics(x), -1) - member.log_partition() + member._log_base_measure(x)
+    form = (
+        np.sum(member.natural_parameters() * member.sufficient_statistics(x), -1)
+        - member.log_partition()
+        + member._log_base_measure(x)
+    )
     assert_allclose(member.log_prob(x), form, rtol=1e-10, atol=1e-10)
     assert_allclose(derived("log_prob", member, x), form, rtol=1e-12)
 
@@ -196,7 +221,9 @@ def test_mean_parameters_are_the_expectation_of_u(member):
 def test_fisher_information_is_the_hessian_of_the_log_partition(member):
     fisher = member.fisher_information()
     scale = np.sqrt(np.diagonal(fisher))
-    assert_allclose(fisher / np.outer(scale, scale), derived("fisher_information", member) / np.outer(scale, scale), atol=2e-8)
+    assert_allclose(
+        fisher / np.outer(scale, scale), derived("fisher_information", member) / np.outer(scale, scale), atol=2e-8
+    )
 
 
 def test_fisher_information_is_the_covariance_of_u(member):
@@ -208,7 +235,11 @@ def test_fisher_information_is_the_covariance_of_u(member):
 
     fisher = member.fisher_information()
     scale = np.sqrt(np.diagonal(fisher))
-    assert_allclose(mean_of(member, products).reshape(fisher.shape) / np.outer(scale, scale), fisher / np.outer(scale, scale), atol=1e-7)
+    assert_allclose(
+        mean_of(member, products).reshape(fisher.shape) / np.outer(scale, scale),
+        fisher / np.outer(scale, scale),
+        atol=1e-7,
+    )
 
 
 def test_round_trip_through_natural_parameters(member):
@@ -336,7 +367,15 @@ def test_sample_depends_on_the_seed_alone(member):
 
 
 # --- batches --------------------------------------------------------------------------------------------------------------
-SUMMARIES = ("natural_parameters", "mean_parameters", "log_partition", "fisher_information", "mean", "variance", "entropy")
+SUMMARIES = (
+    "natural_parameters",
+    "mean_parameters",
+    "log_partition",
+    "fisher_information",
+    "mean",
+    "variance",
+    "entropy",
+)
 
 
 @pytest.mark.parametrize("method", SUMMARIES)
@@ -364,13 +403,19 @@ def test_batched_divergences_broadcast_and_equal_the_loop(three, method):
     batch, row = stack(three), stack(three[::-1])
     loop = [getattr(p, method)(q) for p, q in zip(three, three[::-1])]
     assert_allclose(getattr(batch, method)(row), loop, rtol=1e-12, atol=1e-14)
-    assert_allclose(getattr(batch, method)(three[1]), [getattr(p, method)(three[1]) for p in three], rtol=1e-12, atol=1e-14)
-    assert_allclose(getattr(three[1], method)(batch), [getattr(three[1], method)(q) for q in three], rtol=1e-12, atol=1e-14)
+    assert_allclose(
+        getattr(batch, method)(three[1]), [getattr(p, method)(three[1]) for p in three], rtol=1e-12, atol=1e-14
+    )
+    assert_allclose(
+        getattr(three[1], method)(batch), [getattr(three[1], method)(q) for q in three], rtol=1e-12, atol=1e-14
+    )
 
 
 def test_batches_of_two_axes_broadcast(three):
     batch = stack(three)
-    column = type(batch).from_natural(batch.natural_parameters()[:, None], **{k: v[:1, None] for k, v in fixed(batch).items()})
+    column = type(batch).from_natural(
+        batch.natural_parameters()[:, None], **{k: v[:1, None] for k, v in fixed(batch).items()}
+    )
     assert column.batch_shape == (3, 1)
     table = column.kl_divergence(batch)
     assert table.shape == (3, 3)
@@ -454,7 +499,16 @@ def test_from_scipy_of_a_batch(three):
 def test_documentation_of_each_family(name):
     """Density, statistic and KL in one block of mathematics; parameters, errors, source, a runnable example."""
     text = FAMILIES[name].cls.__doc__
-    for heading in (".. math::", "Parameters\n", "Raises\n", "References\n", "Examples\n", ">>> ", "\\mathrm{KL}", "u(x)"):
+    for heading in (
+        ".. math::",
+        "Parameters\n",
+        "Raises\n",
+        "References\n",
+        "Examples\n",
+        ">>> ",
+        "\\mathrm{KL}",
+        "u(x)",
+    ):
         assert heading in text, heading
 
 
@@ -473,10 +527,15 @@ def test_only_equal_scipy_distributions_become_ours():
     assert from_scipy(stats.expon(scale=4)) == Exponential(0.25) and from_scipy(stats.expon(1.0)) is None
     assert from_scipy(stats.lognorm(0.5)) == LogNormal(0.0, 0.5) and from_scipy(stats.lognorm(0.5, 1.0)) is None
     assert from_scipy(stats.invgauss(0.5, scale=4)) == InverseGaussian(2.0, 4.0)
-    assert from_scipy(stats.pareto(2.0, scale=3.0)) == Pareto(2.0, 3.0) and from_scipy(stats.pareto(2.0, loc=-1.0)) is None
+    assert (
+        from_scipy(stats.pareto(2.0, scale=3.0)) == Pareto(2.0, 3.0) and from_scipy(stats.pareto(2.0, loc=-1.0)) is None
+    )
     assert from_scipy(stats.weibull_min(2.0, 0, 3.0)) == Weibull(2.0, 3.0)
     assert from_scipy(stats.laplace(1.0, 2.0)) == Laplace(1.0, 2.0)
-    assert from_scipy(stats.vonmises(2.0, loc=1.0)) == VonMises(1.0, 2.0) and from_scipy(stats.vonmises(2.0, scale=2.0)) is None
+    assert (
+        from_scipy(stats.vonmises(2.0, loc=1.0)) == VonMises(1.0, 2.0)
+        and from_scipy(stats.vonmises(2.0, scale=2.0)) is None
+    )
     assert from_scipy(stats.geom(0.5)) == Geometric(0.5) and from_scipy(stats.geom(0.5, loc=-1)) is None
     assert from_scipy(stats.nbinom(2.5, 0.5)) == NegativeBinomial(2.5, 0.5)
     assert from_scipy(stats.uniform()) == from_scipy(stats.beta(1, 1)) == Beta(1.0, 1.0)
@@ -536,10 +595,19 @@ def test_entropy_of_almost_certain_events_keeps_its_digits():
     """With c = e^−50 / (1 + e^−50) the entropy is c(50 + 1) + c² …: both outcomes contribute."""
     c = 1 / (1 + np.exp(50.0))
     expected = c * 50 - np.log1p(-c)
-    for member in (Bernoulli.from_logits(50.0), Bernoulli.from_logits(-50.0), Bernoulli(c), Categorical.from_logits([0.0, -50.0])):
+    for member in (
+        Bernoulli.from_logits(50.0),
+        Bernoulli.from_logits(-50.0),
+        Bernoulli(c),
+        Categorical.from_logits([0.0, -50.0]),
+    ):
         assert member.entropy() == pytest.approx(expected, rel=1e-14, abs=0)
-    assert Bernoulli(0.5).cross_entropy(Bernoulli(1e-20)) == pytest.approx(0.5 * (20 * np.log(10) + 1e-20), rel=1e-14, abs=0)
-    assert Categorical.from_logits([0.0, 40.0]).fisher_information() == pytest.approx(Bernoulli.from_logits(40.0).variance(), rel=1e-14, abs=0)
+    assert Bernoulli(0.5).cross_entropy(Bernoulli(1e-20)) == pytest.approx(
+        0.5 * (20 * np.log(10) + 1e-20), rel=1e-14, abs=0
+    )
+    assert Categorical.from_logits([0.0, 40.0]).fisher_information() == pytest.approx(
+        Bernoulli.from_logits(40.0).variance(), rel=1e-14, abs=0
+    )
 
 
 def test_kl_between_log_odds_and_a_probability_close_to_one():
@@ -587,7 +655,9 @@ def test_multivariate_normal_fit_in_any_units():
     """Coordinates in units that differ by eighteen powers of ten are no hyperplane; an exact multiple of another is one."""
     z = np.random.default_rng(2).normal(size=(5000, 2))
     units = np.array([1e9, 1e-9])
-    assert_allclose(MultivariateNormal.fit(z * units).cov, MultivariateNormal.fit(z).cov * np.outer(units, units), rtol=1e-10)
+    assert_allclose(
+        MultivariateNormal.fit(z * units).cov, MultivariateNormal.fit(z).cov * np.outer(units, units), rtol=1e-10
+    )
     with pytest.raises(ValueError, match="hyperplane"):
         MultivariateNormal.fit(z[:, [0, 0]] * units)
 
@@ -624,7 +694,9 @@ def test_mixture_density_and_posterior(mixture):
 def test_mixture_moments(mixture):
     mean = integrate.quad(lambda x: x * mixture_density(x), -30, 40, limit=200)[0]
     assert mixture.mean() == pytest.approx(mean, rel=1e-9, abs=0)
-    assert mixture.variance() == pytest.approx(integrate.quad(lambda x: (x - mean) ** 2 * mixture_density(x), -30, 40, limit=200)[0], rel=1e-9, abs=0)
+    assert mixture.variance() == pytest.approx(
+        integrate.quad(lambda x: (x - mean) ** 2 * mixture_density(x), -30, 40, limit=200)[0], rel=1e-9, abs=0
+    )
 
 
 def test_mixture_sample_follows_its_cumulative_distribution(mixture):

@@ -10,10 +10,21 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from companion.families import (
-    Beta, Dirichlet, Exponential, Gamma, Geometric, InverseGaussian, Laplace, LogNormal, NegativeBinomial, Pareto, VonMises,
+    Beta,
+    Dirichlet,
+    Exponential,
+    Gamma,
+    Geometric,
+    InverseGaussian,
+    Laplace,
+    LogNormal,
+    NegativeBinomial,
+    Pareto,
+    VonMises,
     Weibull,
+    bessel,
+    gamma_function,
 )
-from companion.families import bessel, gamma_function
 from companion.families.newton import positive_root
 from companion.remainders import phi
 
@@ -23,7 +34,10 @@ SHAPES = np.geomspace(1e-3, 1e6, 91)
 # --- the functions to invert ---------------------------------------------------------------------------------------------
 def test_log_minus_digamma_has_its_digits():
     """Values in 20 digits (mpmath), and the recurrence ψ(a + 1) = ψ(a) + 1/a, in which nothing cancels."""
-    shapes, values = [1e-3, 0.5, 10.0, 1e6], [993.66781665282814262, 1.27036284546147817, 0.050832503927324576371, 5.0000008333333333333e-7]
+    shapes, values = (
+        [1e-3, 0.5, 10.0, 1e6],
+        [993.66781665282814262, 1.27036284546147817, 0.050832503927324576371, 5.0000008333333333333e-7],
+    )
     assert_allclose(gamma_function.excess(shapes), values, rtol=1e-14)
     a = np.geomspace(1e-3, 1e4, 71)
     assert_allclose(gamma_function.excess(a) - gamma_function.excess(a + 1), phi(1 / a), rtol=1e-9)
@@ -40,8 +54,13 @@ def test_inverse_digamma():
 
 # 1 − r, and κ in 20 digits (mpmath)
 RESULTANTS = [
-    (1e-12, 500000000000.25001006), (1e-6, 500000.25000037502356), (1e-3, 500.25037594098595409),
-    (0.1, 5.3046890629577172411), (0.5, 1.159319920750138362), (0.9, 0.20100841330272072548), (0.999999, 2.000000000058511329e-6),
+    (1e-12, 500000000000.25001006),
+    (1e-6, 500000.25000037502356),
+    (1e-3, 500.25037594098595409),
+    (0.1, 5.3046890629577172411),
+    (0.5, 1.159319920750138362),
+    (0.9, 0.20100841330272072548),
+    (0.999999, 2.000000000058511329e-6),
 ]
 
 
@@ -151,7 +170,9 @@ def test_weighted_median():
     assert Laplace.fit([3.0, 1.0, 2.0], weights=[1, 1, 5]).loc == 2.0
     assert Laplace.fit([3.0, 1.0], weights=[2, 2]).loc == 2.0
     assert Laplace.fit([3.0, 1.0, 9.0], weights=[3, 2, 0]).loc == 3.0
-    assert Laplace.fit([3.0, 1.0, 2.0, 7.0]).loc == Laplace.fit([3.0, 1.0, 2.0, 7.0], weights=np.full(4, 0.1)).loc == 2.5
+    assert (
+        Laplace.fit([3.0, 1.0, 2.0, 7.0]).loc == Laplace.fit([3.0, 1.0, 2.0, 7.0], weights=np.full(4, 0.1)).loc == 2.5
+    )
 
 
 def test_observations_of_weight_zero_do_not_count():

@@ -67,8 +67,12 @@ def test_average_log_likelihood_is_largest_at_the_fit(name, seed):
         except ValueError:  # outside the natural parameter space
             return np.inf
 
-    found = optimize.minimize(objective, 0.05 * rng.normal(size=eta.size), method="Nelder-Mead",
-                              options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 20_000, "maxfev": 20_000, "adaptive": True})
+    found = optimize.minimize(
+        objective,
+        0.05 * rng.normal(size=eta.size),
+        method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 20_000, "maxfev": 20_000, "adaptive": True},
+    )
     assert -found.fun <= best + 1e-12
     if eta.size <= 3:  # in more dimensions the simplex search stops short of the optimum
         np.testing.assert_allclose(-found.fun, best, rtol=0, atol=1e-8)
@@ -97,8 +101,12 @@ def test_three_estimates(model, seed):
 def test_exact_minimiser_under_a_wrong_model_matches_moments_and_samples_approach_it(seed):
     rng = np.random.default_rng(seed)
     truth = Mixture([0.3, 0.7], Normal([-1.0, 2.0], [0.5, 1.0]))
-    found = optimize.minimize(lambda t: kl_divergence(truth, Normal(t[0], np.exp(t[1]))), [0.0, 0.0], method="Nelder-Mead",
-                              options={"xatol": 1e-8, "fatol": 1e-13}).x
+    found = optimize.minimize(
+        lambda t: kl_divergence(truth, Normal(t[0], np.exp(t[1]))),
+        [0.0, 0.0],
+        method="Nelder-Mead",
+        options={"xatol": 1e-8, "fatol": 1e-13},
+    ).x
     np.testing.assert_allclose([found[0], np.exp(found[1])], [truth.mean(), np.sqrt(truth.variance())], rtol=1e-6)
     distances = []
     for n in (100, 10_000, 1_000_000):

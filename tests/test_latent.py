@@ -41,7 +41,9 @@ def test_linear_evidence_and_posterior_against_the_joint_normal(d, k, seed):
     assert_allclose(model.variance(), np.diag(cov), rtol=1e-12)
     posterior = model.posterior(x)  # conditional of the joint normal of (z, x)
     assert_allclose(posterior.mean(), (x - mean) @ np.linalg.solve(cov, w), rtol=1e-9, atol=1e-12)
-    assert_allclose(posterior.cov, np.broadcast_to(np.eye(k) - w.T @ np.linalg.solve(cov, w), (6, k, k)), rtol=1e-9, atol=1e-12)
+    assert_allclose(
+        posterior.cov, np.broadcast_to(np.eye(k) - w.T @ np.linalg.solve(cov, w), (6, k, k)), rtol=1e-9, atol=1e-12
+    )
     z = rng.normal(size=(6, k))  # Bayes: p(x|z) p(z) = p(x) p(z|x)
     direct = stats.norm(z @ w.T + mean, model.sd).logpdf(x).sum(1) + stats.norm.logpdf(z).sum(1)
     assert_allclose(model.log_joint(x, z), direct, rtol=1e-11)
@@ -56,7 +58,9 @@ def test_linear_evidence_keeps_its_digits_when_the_noise_is_small():
     f = [Fraction(v) for v in w + [sd] + x]
     wx, ww, xx, v = f[0] * f[3] + f[1] * f[4], f[0] ** 2 + f[1] ** 2, f[3] ** 2 + f[4] ** 2, f[2] ** 2
     exact = -0.5 * (float((xx - wx**2 / (ww + v)) / v) + np.log(float(v * (ww + v))) + 2 * np.log(2 * np.pi))
-    assert_allclose(ProbabilisticPCA(np.array([w]).T, [0, 0], sd).log_prob(x), exact, rtol=1e-9)  # x'x − … in floats: 1e-3
+    assert_allclose(
+        ProbabilisticPCA(np.array([w]).T, [0, 0], sd).log_prob(x), exact, rtol=1e-9
+    )  # x'x − … in floats: 1e-3
 
 
 def test_linear_sample_has_the_marginal_moments():
@@ -88,7 +92,9 @@ def test_turning_the_loadings_moves_the_factorised_bound_and_not_the_likelihood(
         turned = ProbabilisticPCA(u * s @ rotation, model.mean(), model.sd)
         assert_allclose(turned.log_prob(x), model.log_prob(x), rtol=1e-11)
         bound = lambda v: turned.elbo(x, MultivariateNormal(v[:k], np.diag(np.exp(2 * v[k:]))))[0]
-        found = optimize.minimize(lambda v: -bound(v), np.zeros(2 * k), method="BFGS", options={"gtol": 1e-7})  # any factorised normal
+        found = optimize.minimize(
+            lambda v: -bound(v), np.zeros(2 * k), method="BFGS", options={"gtol": 1e-7}
+        )  # any factorised normal
         m = turned.loadings.T @ turned.loadings + turned.sd**2 * np.eye(k)
         gaps.append(model.log_prob(x)[0] + found.fun)
         assert_allclose(gaps[-1], 0.5 * (np.log(np.diag(m)).sum() - np.linalg.slogdet(m)[1]), rtol=0, atol=1e-8)
@@ -150,7 +156,9 @@ def arch_log_evidence(x, sd):
     f = lambda z: stats.norm.logpdf(x[0], z, sd) + stats.norm.logpdf(x[1], z * z, sd) + stats.norm.logpdf(z)
     grid = np.linspace(-8, 8, 4001)
     top = f(grid).max()
-    value, _ = integrate.quad(lambda z: np.exp(f(z) - top), -9, 9, epsabs=0, epsrel=1e-13, limit=2000, points=list(np.linspace(-4, 4, 33)))
+    value, _ = integrate.quad(
+        lambda z: np.exp(f(z) - top), -9, 9, epsabs=0, epsrel=1e-13, limit=2000, points=list(np.linspace(-4, 4, 33))
+    )
     return top + np.log(value)
 
 
@@ -173,11 +181,25 @@ def test_evidence_of_counts_and_in_two_dimensions():
     x = np.array([0.0, 1.0, 4.0, 30.0])
     rate = lambda z: np.exp(0.4 + 0.8 * z[..., 0])
     value, error, _ = latent.evidence(lambda z: stats.poisson.logpmf(x[:, None], rate(z)), k=1)
-    exact = [np.log(integrate.quad(lambda z: stats.poisson.pmf(c, np.exp(0.4 + 0.8 * z)) * stats.norm.pdf(z), -12, 12, epsabs=0, epsrel=1e-12, limit=500)[0]) for c in x]
+    exact = [
+        np.log(
+            integrate.quad(
+                lambda z: stats.poisson.pmf(c, np.exp(0.4 + 0.8 * z)) * stats.norm.pdf(z),
+                -12,
+                12,
+                epsabs=0,
+                epsrel=1e-12,
+                limit=500,
+            )[0]
+        )
+        for c in x
+    ]
     assert_allclose(value, exact, rtol=0, atol=1e-10)
     decode = lambda z: np.stack([z[..., 0] + z[..., 1] ** 2, np.tanh(z[..., 0]), z[..., 0] * z[..., 1]], axis=-1)
     point = np.array([0.8, 0.3, -0.4])
-    f = lambda a, b: np.exp(stats.norm.logpdf(point, decode(np.array([a, b])), 0.6).sum() + stats.norm.logpdf([a, b]).sum())
+    f = lambda a, b: np.exp(
+        stats.norm.logpdf(point, decode(np.array([a, b])), 0.6).sum() + stats.norm.logpdf([a, b]).sum()
+    )
     t, h = np.linspace(-7, 7, 141), 0.1
     exact = np.log(h * h * sum(f(a, b) for a in t for b in t))  # trapezoid: exponentially accurate
     value, error, _ = latent.evidence_on_grid(latent.gaussian_decoder(point[None], decode, 0.6), 2, spacing=0.1)
@@ -208,13 +230,24 @@ def test_log_evidence_is_elbo_plus_kl_in_the_bent_model():
         assert np.all(bound_error < 1e-9)
         for i, x in enumerate(X_ARCH):
             log_z = arch_log_evidence(x, sd)
-            log_post = lambda z: stats.norm.logpdf(x[0], z, sd) + stats.norm.logpdf(x[1], z * z, sd) + stats.norm.logpdf(z) - log_z
+            log_post = lambda z: (
+                stats.norm.logpdf(x[0], z, sd) + stats.norm.logpdf(x[1], z * z, sd) + stats.norm.logpdf(z) - log_z
+            )
+
             # KL as an integral of something that is never negative, under q
             def rest(z):
                 l = log_post(z) - stats.norm.logpdf(z, q.mean()[i], q.sd[i])
                 return stats.norm.pdf(z, q.mean()[i], q.sd[i]) * (np.exp(l) - 1 - l)
-            kl = integrate.quad(rest, q.mean()[i] - 12 * q.sd[i] - 6, q.mean()[i] + 12 * q.sd[i] + 6, epsabs=1e-13, epsrel=1e-12, limit=2000,
-                                points=list(np.linspace(-4, 4, 33)))[0]
+
+            kl = integrate.quad(
+                rest,
+                q.mean()[i] - 12 * q.sd[i] - 6,
+                q.mean()[i] + 12 * q.sd[i] + 6,
+                epsabs=1e-13,
+                epsrel=1e-12,
+                limit=2000,
+                points=list(np.linspace(-4, 4, 33)),
+            )[0]
             assert abs(bound[i] + kl - log_p[i]) < 1e-9 + 2 * (error[i] + bound_error[i])
 
 
@@ -222,8 +255,15 @@ def test_log_weights_against_densities():
     rng = np.random.default_rng(2)
     q, z = draw_q(5, 1, rng), rng.normal(size=(5, 7, 1))
     w = latent.log_weights(latent.gaussian_decoder(X_ARCH, latent.arch, 0.3), q, z)
-    direct = [[stats.norm.logpdf(x, [v, v * v], 0.3).sum() + stats.norm.logpdf(v) - stats.norm.logpdf(v, q.mean()[i, 0], q.cov[i, 0, 0] ** 0.5) for v in z[i, :, 0]]
-              for i, x in enumerate(X_ARCH)]
+    direct = [
+        [
+            stats.norm.logpdf(x, [v, v * v], 0.3).sum()
+            + stats.norm.logpdf(v)
+            - stats.norm.logpdf(v, q.mean()[i, 0], q.cov[i, 0, 0] ** 0.5)
+            for v in z[i, :, 0]
+        ]
+        for i, x in enumerate(X_ARCH)
+    ]
     assert_allclose(w, direct, rtol=1e-11)
 
 
@@ -250,7 +290,9 @@ def test_bias_of_the_bound_is_half_the_relative_variance_over_k():
     x, q = np.array([[1.0, -0.3]]), Normal(0.2, 0.9)
     given = latent.gaussian_decoder(x, model.decode, model.sd)
     z, log_w = latent.gauss_hermite(q, 60)
-    relative = np.exp(logsumexp(2 * latent.log_weights(given, q, z) + log_w) - 2 * model.log_prob(x[0])) - 1  # by quadrature
+    relative = (
+        np.exp(logsumexp(2 * latent.log_weights(given, q, z) + log_w) - 2 * model.log_prob(x[0])) - 1
+    )  # by quadrature
     for k in (64, 256):
         values = latent.importance_weighted_bound(latent.draw_log_weights(given, q, 4000 * k, 5)[0].reshape(-1, k))
         error = values.std() / np.sqrt(values.size)
@@ -277,7 +319,9 @@ def test_second_moment_of_the_prior_average(d, k):
     t = np.linspace(-8, 8, 321)
     z = np.stack(np.meshgrid(*[t] * k), axis=-1).reshape(-1, k)
     log_w = stats.norm.logpdf(z).sum(1) + k * np.log(t[1] - t[0])
-    direct = np.array([logsumexp(2 * stats.norm(model.decode(z), model.sd).logpdf(v).sum(1) + log_w) for v in x]) - 2 * model.log_prob(x)
+    direct = np.array(
+        [logsumexp(2 * stats.norm(model.decode(z), model.sd).logpdf(v).sum(1) + log_w) for v in x]
+    ) - 2 * model.log_prob(x)
     assert_allclose(latent.log_prior_second_moment(model, x), direct, rtol=1e-9, atol=1e-9)
 
 
@@ -285,11 +329,18 @@ def test_second_moment_of_the_prior_average(d, k):
 def test_mixture_of_vectors_against_scipy():
     mixture = Mixture([0.4, 0.6], MultivariateNormal([[0, 0], [3, 1]], [[[1, 0.5], [0.5, 1]], [[2, 0], [0, 0.3]]]))
     x = np.random.default_rng(0).normal(size=(30, 2), scale=2)
-    parts = np.array([0.4 * stats.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]]).pdf(x), 0.6 * stats.multivariate_normal([3, 1], [[2, 0], [0, 0.3]]).pdf(x)]).T
+    parts = np.array(
+        [
+            0.4 * stats.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]]).pdf(x),
+            0.6 * stats.multivariate_normal([3, 1], [[2, 0], [0, 0.3]]).pdf(x),
+        ]
+    ).T
     assert_allclose(np.exp(mixture.log_prob(x)), parts.sum(1), rtol=1e-11)
     assert_allclose(mixture.posterior(x), parts / parts.sum(1, keepdims=True), rtol=1e-10)
     assert_allclose(mixture.mean(), [1.8, 0.6])
-    assert_allclose(mixture.variance(), [0.4 * (1 + 1.8**2) + 0.6 * (2 + 1.2**2), 0.4 * (1 + 0.36) + 0.6 * (0.3 + 0.16)])
+    assert_allclose(
+        mixture.variance(), [0.4 * (1 + 1.8**2) + 0.6 * (2 + 1.2**2), 0.4 * (1 + 0.36) + 0.6 * (0.3 + 0.16)]
+    )
     draws = mixture.sample(50_000, 1)
     assert_allclose(draws.mean(axis=0), mixture.mean(), atol=0.05)
     assert_allclose(draws.var(axis=0), mixture.variance(), rtol=0.03)
@@ -306,7 +357,11 @@ def test_log_evidence_is_elbo_plus_kl_in_a_mixture(seed):
     r = rng.dirichlet(np.full(3, 0.5), size=len(WAITING))
     r[0] = [1.0, 0.0, 0.0]
     dens = mixture.weights * stats.norm.pdf(WAITING[:, None], mixture.components.mean(), mixture.components.sd)
-    assert_allclose(latent.mixture_elbo(mixture, WAITING, r) + kl_of_rows(r, dens / dens.sum(1, keepdims=True)), np.log(dens.sum(1)), rtol=1e-10)
+    assert_allclose(
+        latent.mixture_elbo(mixture, WAITING, r) + kl_of_rows(r, dens / dens.sum(1, keepdims=True)),
+        np.log(dens.sum(1)),
+        rtol=1e-10,
+    )
 
 
 MIXTURES = {
@@ -317,7 +372,8 @@ MIXTURES = {
     "Binomial": (Mixture([0.4, 0.6], Binomial(12, [0.2, 0.7])), Mixture([0.5, 0.5], Binomial(12, [0.4, 0.6]))),
     "MultivariateNormal": (
         Mixture([0.4, 0.6], MultivariateNormal([[0, 0], [3, 1]], [np.eye(2), [[2, 0.5], [0.5, 0.4]]])),
-        Mixture([0.5, 0.5], MultivariateNormal([[0, 0], [1, 1]], [np.eye(2), np.eye(2)]))),
+        Mixture([0.5, 0.5], MultivariateNormal([[0, 0], [1, 1]], [np.eye(2), np.eye(2)])),
+    ),
 }
 
 
@@ -377,16 +433,26 @@ def test_fit_is_a_stationary_point_of_the_likelihood(name):
     if name in ("Normal", "Poisson", "Exponential"):
         names = {"Normal": ("mean", "sd"), "Poisson": ("rate",), "Exponential": ("rate",)}[name]
         c = fit.mixture.components
-        at = np.concatenate([[np.log(fit.mixture.weights[0] / fit.mixture.weights[1])], *(c._parameter(p) for p in names)])
-        make = lambda v: Mixture([1 / (1 + np.exp(-v[0])), 1 / (1 + np.exp(v[0]))], type(c)(*v[1:].reshape(len(names), 2)))
+        at = np.concatenate(
+            [[np.log(fit.mixture.weights[0] / fit.mixture.weights[1])], *(c._parameter(p) for p in names)]
+        )
+        make = lambda v: Mixture(
+            [1 / (1 + np.exp(-v[0])), 1 / (1 + np.exp(v[0]))], type(c)(*v[1:].reshape(len(names), 2))
+        )
         slope = optimize.approx_fprime(at, lambda v: make(v).log_prob(x).mean(), 1e-6)
         assert np.abs(slope).max() < 1e-5
-        found = optimize.minimize(lambda v: -make(v).log_prob(x).mean(), at, method="Nelder-Mead", options={"maxiter": 2000, "fatol": 1e-14})
+        found = optimize.minimize(
+            lambda v: -make(v).log_prob(x).mean(), at, method="Nelder-Mead", options={"maxiter": 2000, "fatol": 1e-14}
+        )
         assert -found.fun <= fit.log_likelihoods[-1] / 300 + 1e-9
 
 
 def test_weights_are_repetitions():
-    mixture, values, counts = Mixture([0.5, 0.5], Poisson([1.0, 5.0])), np.array([0.0, 1.0, 3.0, 6.0]), np.array([4, 2, 3, 5])
+    mixture, values, counts = (
+        Mixture([0.5, 0.5], Poisson([1.0, 5.0])),
+        np.array([0.0, 1.0, 3.0, 6.0]),
+        np.array([4, 2, 3, 5]),
+    )
     a, b = latent.em_step(mixture, values, counts), latent.em_step(mixture, np.repeat(values, counts))
     assert_allclose(a.weights, b.weights, rtol=1e-13)
     assert_allclose(a.components.rate, b.components.rate, rtol=1e-13)
@@ -409,47 +475,80 @@ def test_a_spike_is_refused(sd):
     assert "no maximum" in str(caught.value)
     flat = np.column_stack([np.r_[np.zeros(3), np.linspace(1, 9, 12)], np.r_[np.arange(3), np.sin(np.arange(12))]])
     with pytest.raises(ValueError, match="component 0"):  # three points on a line, in the plane
-        latent.fit_mixture(flat, Mixture([0.2, 0.8], MultivariateNormal([[0, 1], [5, 0]], [[[1e-4, 0], [0, 1]], [[6, 0], [0, 1]]])))
+        latent.fit_mixture(
+            flat, Mixture([0.2, 0.8], MultivariateNormal([[0, 1], [5, 0]], [[[1e-4, 0], [0, 1]], [[6, 0], [0, 1]]]))
+        )
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------
 LINE = lambda z: -z[..., 0]
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: ProbabilisticPCA([1.0, 2.0], [0, 0], 1), ["shape of loadings", "(2,)", "(d, k)", "w[:, None]"]),
-    (lambda: ProbabilisticPCA(np.eye(2), [0, 0, 0], 1), ["shape of mean", "(3,)", "(2,)"]),
-    (lambda: ProbabilisticPCA(np.eye(2), [0, 0], 0), ["sd", "0.0", "positive"]),
-    (lambda: ProbabilisticPCA(np.eye(2), [0, 0], [1.0, 2.0]), ["shape of sd", "(2,)", "one standard deviation"]),
-    (lambda: ProbabilisticPCA(np.eye(2), [0, 0], 1).log_prob([1.0, 2.0, 3.0]), ["shape of x", "(3,)", "(..., 2)"]),
-    (lambda: ProbabilisticPCA(np.eye(2), [0, 0], 1).log_prob([np.nan, 1.0]), ["x", "nan", "no NaN"]),
-    (lambda: ProbabilisticPCA.fit(np.eye(3), 3), ["k", "3", "fewer latent coordinates", "MultivariateNormal.fit"]),
-    (lambda: ProbabilisticPCA.fit(np.random.default_rng(0).normal(size=(3, 6)), 2), ["2-dimensional plane", "without bound"]),
-    (lambda: ProbabilisticPCA.fit(np.ones((4, 2)), 1), ["1-dimensional plane", "no maximum exists"]),
-    (lambda: latent.gaussian_decoder([1.0, 2.0], latent.arch, 1.0), ["shape of x", "(2,)", "x[None, :]"]),
-    (lambda: latent.gaussian_decoder([[1.0, 2.0]], latent.arch, 0.0), ["sd", "0.0", "positive"]),
-    (lambda: latent.evidence(LINE, k=3), ["k", "3", "1 or 2 latents", "importance_weighted_bound"]),
-    (lambda: latent.evidence(LINE, k=1, q=MultivariateNormal([0, 0], np.eye(2))), ["coordinates of q", "2", "1, the number"]),
-    (lambda: latent.evidence(lambda z: np.nan * z[..., 0], k=1), ["log_likelihood(z)", "nan", "check the decoder"]),
-    (lambda: latent.evidence(lambda z: np.full(z.shape[:2], np.nan), k=1, q=Normal(0, 1)), ["log_likelihood(z)", "nan", "decoder"]),
-    (lambda: latent.evidence(lambda z: z, k=1), ["shape of log_likelihood(z)", "(1, 32, 1)", "(n, m)"]),
-    (lambda: latent.evidence_on_grid(LINE, 3, 0.1), ["evidence_on_grid", "k", "1 or 2 latents"]),
-    (lambda: latent.evidence_on_grid(LINE, 1, 0.0), ["spacing", "0.0", "positive"]),
-    (lambda: latent.evidence_on_grid(LINE, 2, 0.01), ["nodes**k", "at most 1,000,000"]),
-    (lambda: latent.gauss_hermite(MultivariateNormal(np.zeros(4), np.eye(4)), 64), ["nodes**k", "at most 1,000,000", "draw samples"]),
-    (lambda: latent.elbo(LINE, stats.norm()), ["elbo", "q", "scipy.stats.norm", "Normal(0.3, 0.5)"]),
-    (lambda: latent.log_weights(LINE, Normal(0, 1), np.zeros(3)), ["shape of z", "(3,)", "(n, m, 1)"]),
-    (lambda: latent.draw_log_weights(LINE, Normal(0, 1), 0, 0), ["n", "0", "positive integer"]),
-    (lambda: latent.importance_weighted_bound([np.nan, 0.0]), ["log_weights", "nan", "not NaN"]),
-    (lambda: latent.effective_sample_size(1.0), ["log_weights", "1.0", "last axis"]),
-    (lambda: latent.mixture_elbo(Mixture([0.5, 0.5], Normal([0, 1], 1)), [0.0], [[0.5, 0.6]]), ["sum of responsibilities", "1.1"]),
-    (lambda: latent.mixture_elbo(Mixture([0.5, 0.5], Normal([0, 1], 1)), [0.0], [0.5, 0.5]), ["shape of responsibilities", "(2,)", "(1, 2)"]),
-    (lambda: latent.em_step(Normal(0, 1), [0.0]), ["em_step", "mixture", "Normal(mean=0.0, sd=1.0)", "Mixture([0.5, 0.5]"]),
-    (lambda: latent.em_step(Mixture([1.0, 0.0], Normal([0, 1], 1)), [0.0, 1.0]), ["component 1", "sum of weights"]),
-    (lambda: latent.fit_mixture([], Mixture([0.5, 0.5], Normal([0, 1], 1))), ["fit_mixture", "x", "at least one observation"]),
-    (lambda: latent.random_start([1.0, 1.0, 2.0], Normal, 3, 0), ["k", "3", "different observations"]),
-    (lambda: Mixture([0.5, 0.5], MultivariateNormal([[0, 0], [1, 1]], np.eye(2))).log_prob([1.0, 2.0, 3.0]), ["shape of x", "(..., 2)"]),
-], ids=range(32))
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: ProbabilisticPCA([1.0, 2.0], [0, 0], 1), ["shape of loadings", "(2,)", "(d, k)", "w[:, None]"]),
+        (lambda: ProbabilisticPCA(np.eye(2), [0, 0, 0], 1), ["shape of mean", "(3,)", "(2,)"]),
+        (lambda: ProbabilisticPCA(np.eye(2), [0, 0], 0), ["sd", "0.0", "positive"]),
+        (lambda: ProbabilisticPCA(np.eye(2), [0, 0], [1.0, 2.0]), ["shape of sd", "(2,)", "one standard deviation"]),
+        (lambda: ProbabilisticPCA(np.eye(2), [0, 0], 1).log_prob([1.0, 2.0, 3.0]), ["shape of x", "(3,)", "(..., 2)"]),
+        (lambda: ProbabilisticPCA(np.eye(2), [0, 0], 1).log_prob([np.nan, 1.0]), ["x", "nan", "no NaN"]),
+        (lambda: ProbabilisticPCA.fit(np.eye(3), 3), ["k", "3", "fewer latent coordinates", "MultivariateNormal.fit"]),
+        (
+            lambda: ProbabilisticPCA.fit(np.random.default_rng(0).normal(size=(3, 6)), 2),
+            ["2-dimensional plane", "without bound"],
+        ),
+        (lambda: ProbabilisticPCA.fit(np.ones((4, 2)), 1), ["1-dimensional plane", "no maximum exists"]),
+        (lambda: latent.gaussian_decoder([1.0, 2.0], latent.arch, 1.0), ["shape of x", "(2,)", "x[None, :]"]),
+        (lambda: latent.gaussian_decoder([[1.0, 2.0]], latent.arch, 0.0), ["sd", "0.0", "positive"]),
+        (lambda: latent.evidence(LINE, k=3), ["k", "3", "1 or 2 latents", "importance_weighted_bound"]),
+        (
+            lambda: latent.evidence(LINE, k=1, q=MultivariateNormal([0, 0], np.eye(2))),
+            ["coordinates of q", "2", "1, the number"],
+        ),
+        (lambda: latent.evidence(lambda z: np.nan * z[..., 0], k=1), ["log_likelihood(z)", "nan", "check the decoder"]),
+        (
+            lambda: latent.evidence(lambda z: np.full(z.shape[:2], np.nan), k=1, q=Normal(0, 1)),
+            ["log_likelihood(z)", "nan", "decoder"],
+        ),
+        (lambda: latent.evidence(lambda z: z, k=1), ["shape of log_likelihood(z)", "(1, 32, 1)", "(n, m)"]),
+        (lambda: latent.evidence_on_grid(LINE, 3, 0.1), ["evidence_on_grid", "k", "1 or 2 latents"]),
+        (lambda: latent.evidence_on_grid(LINE, 1, 0.0), ["spacing", "0.0", "positive"]),
+        (lambda: latent.evidence_on_grid(LINE, 2, 0.01), ["nodes**k", "at most 1,000,000"]),
+        (
+            lambda: latent.gauss_hermite(MultivariateNormal(np.zeros(4), np.eye(4)), 64),
+            ["nodes**k", "at most 1,000,000", "draw samples"],
+        ),
+        (lambda: latent.elbo(LINE, stats.norm()), ["elbo", "q", "scipy.stats.norm", "Normal(0.3, 0.5)"]),
+        (lambda: latent.log_weights(LINE, Normal(0, 1), np.zeros(3)), ["shape of z", "(3,)", "(n, m, 1)"]),
+        (lambda: latent.draw_log_weights(LINE, Normal(0, 1), 0, 0), ["n", "0", "positive integer"]),
+        (lambda: latent.importance_weighted_bound([np.nan, 0.0]), ["log_weights", "nan", "not NaN"]),
+        (lambda: latent.effective_sample_size(1.0), ["log_weights", "1.0", "last axis"]),
+        (
+            lambda: latent.mixture_elbo(Mixture([0.5, 0.5], Normal([0, 1], 1)), [0.0], [[0.5, 0.6]]),
+            ["sum of responsibilities", "1.1"],
+        ),
+        (
+            lambda: latent.mixture_elbo(Mixture([0.5, 0.5], Normal([0, 1], 1)), [0.0], [0.5, 0.5]),
+            ["shape of responsibilities", "(2,)", "(1, 2)"],
+        ),
+        (
+            lambda: latent.em_step(Normal(0, 1), [0.0]),
+            ["em_step", "mixture", "Normal(mean=0.0, sd=1.0)", "Mixture([0.5, 0.5]"],
+        ),
+        (lambda: latent.em_step(Mixture([1.0, 0.0], Normal([0, 1], 1)), [0.0, 1.0]), ["component 1", "sum of weights"]),
+        (
+            lambda: latent.fit_mixture([], Mixture([0.5, 0.5], Normal([0, 1], 1))),
+            ["fit_mixture", "x", "at least one observation"],
+        ),
+        (lambda: latent.random_start([1.0, 1.0, 2.0], Normal, 3, 0), ["k", "3", "different observations"]),
+        (
+            lambda: Mixture([0.5, 0.5], MultivariateNormal([[0, 0], [1, 1]], np.eye(2))).log_prob([1.0, 2.0, 3.0]),
+            ["shape of x", "(..., 2)"],
+        ),
+    ],
+    ids=range(32),
+)
 def test_bad_input(call, words):
     with pytest.raises((ValueError, TypeError)) as caught:
         call()

@@ -14,7 +14,10 @@ PAID = [row for row in ROWS if row["status"] == "paid" and "reading" not in row]
 READING = [row for row in ROWS if "reading" in row]
 KEYS = {"id", "source", "claim", "status", "derivation", "computed", "checked", "figure", "exercise"}
 EXPECTED = (
-    {f"N{i}" for i in range(1, 10)} | {f"P{i}" for i in range(1, 10)} | {f"Q{i}" for i in range(1, 10)} | {f"B{i}" for i in range(1, 11)}
+    {f"N{i}" for i in range(1, 10)}
+    | {f"P{i}" for i in range(1, 10)}
+    | {f"Q{i}" for i in range(1, 10)}
+    | {f"B{i}" for i in range(1, 11)}
 )
 SOURCES = {"N": "notes", "P": "post", "Q": "question", "B": "beyond"}
 
@@ -29,8 +32,11 @@ def notebooks():
 
 NOTEBOOKS = notebooks()
 TEXT = "\n".join(
-    "".join(cell["source"]) if cell["cell_type"] == "markdown" else "name: " + cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", "")
-    for notebook in NOTEBOOKS.values() for cell in notebook["cells"]
+    "".join(cell["source"])
+    if cell["cell_type"] == "markdown"
+    else "name: " + cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", "")
+    for notebook in NOTEBOOKS.values()
+    for cell in notebook["cells"]
 )
 
 
@@ -41,7 +47,9 @@ def test_has_every_row_once_with_its_source():
         assert row["status"] in ("paid", "open")
         assert len(row["claim"]) > 20
         stated = {"id", "source", "claim", "status"}
-        assert set(row) == (stated | {"reading", "checked"} if row in READING else KEYS if row["status"] == "paid" else stated)
+        assert set(row) == (
+            stated | {"reading", "checked"} if row in READING else KEYS if row["status"] == "paid" else stated
+        )
 
 
 each_paid = pytest.mark.parametrize("row", PAID, ids=[row["id"] for row in PAID])

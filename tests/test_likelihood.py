@@ -9,7 +9,13 @@ from companion.datasets import horse_kicks, weldon_dice
 from companion.divergence import cross_entropy, entropy, kl_divergence
 from companion.families import Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson
 from companion.likelihood import (
-    empirical_probabilities, kl_lines, likelihood, likelihood_lines, log_likelihood, perplexity, sample_lines,
+    empirical_probabilities,
+    kl_lines,
+    likelihood,
+    likelihood_lines,
+    log_likelihood,
+    perplexity,
+    sample_lines,
 )
 
 CASES = {
@@ -17,7 +23,10 @@ CASES = {
     "poisson": (Poisson(2.5), stats.poisson(2.5)),
     "binomial": (Binomial(12, 0.3), stats.binom(12, 0.3)),
     "bernoulli": (Bernoulli(0.3), stats.bernoulli(0.3)),
-    "plane": (MultivariateNormal([0, 1], [[1, 0.5], [0.5, 2]]), stats.multivariate_normal([0, 1], [[1, 0.5], [0.5, 2]])),
+    "plane": (
+        MultivariateNormal([0, 1], [[1, 0.5], [0.5, 2]]),
+        stats.multivariate_normal([0, 1], [[1, 0.5], [0.5, 2]]),
+    ),
 }
 GRID = np.linspace(0.2, 1.4, 121)
 
@@ -41,8 +50,12 @@ def test_weights_count_repetitions(case):
     ours, _, x, terms = case
     weights = np.arange(60) % 4
     assert log_likelihood(ours, x, weights) == pytest.approx(weights @ terms, rel=1e-12, abs=0)
-    assert log_likelihood(ours, x, weights) == pytest.approx(log_likelihood(ours, np.repeat(x, weights, axis=0)), rel=1e-12, abs=0)
-    assert perplexity(ours, x, weights) == pytest.approx(perplexity(ours, np.repeat(x, weights, axis=0)), rel=1e-12, abs=0)
+    assert log_likelihood(ours, x, weights) == pytest.approx(
+        log_likelihood(ours, np.repeat(x, weights, axis=0)), rel=1e-12, abs=0
+    )
+    assert perplexity(ours, x, weights) == pytest.approx(
+        perplexity(ours, np.repeat(x, weights, axis=0)), rel=1e-12, abs=0
+    )
 
 
 def test_likelihood_is_the_product(case):
@@ -153,10 +166,11 @@ def test_lines_where_a_model_excludes_an_outcome():
     assert lines[5].values[0] == -np.inf and [line.best for line in lines] == [1] * 6
 
 
-@pytest.mark.parametrize("table, models", [
-    (horse_kicks(), Poisson(GRID)),
-    (weldon_dice(), Binomial(12, np.linspace(0.30, 0.38, 161))),
-], ids=["horse kicks", "Weldon's dice"])
+@pytest.mark.parametrize(
+    "table, models",
+    [(horse_kicks(), Poisson(GRID)), (weldon_dice(), Binomial(12, np.linspace(0.30, 0.38, 161)))],
+    ids=["horse kicks", "Weldon's dice"],
+)
 def test_sample_lines_on_real_data(table, models):
     x = table.observations()
     lines = sample_lines(x, models)
@@ -218,9 +232,11 @@ def test_empirical_probabilities_of_a_table():
     assert kl_divergence(fractions, table.probabilities) == 0.0
 
 
-@pytest.mark.parametrize("frozen, x", [
-    (stats.t(4, loc=1), [0.3, -2.0, 8.0]), (stats.zipf(2.5), [1.0, 4.0, 1.0]), (stats.t([3, 5]), [0.3, -2.0, 8.0]),
-], ids=["t", "zipf", "batch"])
+@pytest.mark.parametrize(
+    "frozen, x",
+    [(stats.t(4, loc=1), [0.3, -2.0, 8.0]), (stats.zipf(2.5), [1.0, 4.0, 1.0]), (stats.t([3, 5]), [0.3, -2.0, 8.0])],
+    ids=["t", "zipf", "batch"],
+)
 def test_frozen_distributions_without_a_family(frozen, x):
     log_prob = frozen.logpmf if hasattr(frozen.dist, "pmf") else frozen.logpdf
     expected = sum(log_prob(value) for value in x)

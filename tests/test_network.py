@@ -27,7 +27,9 @@ def test_parameters_are_views_of_one_vector():
         theta["d"]
 
 
-@pytest.mark.parametrize("m, k, n", [(1, 1, 1), (129, 64, 64), (128, 64, 64), (64, 129, 64), (1797, 64, 64), (3, 700, 700)])
+@pytest.mark.parametrize(
+    "m, k, n", [(1, 1, 1), (129, 64, 64), (128, 64, 64), (64, 129, 64), (1797, 64, 64), (3, 700, 700)]
+)
 def test_product(m, k, n):
     rng = np.random.default_rng(0)
     a, b, out = rng.normal(size=(k, m)).T, rng.normal(size=(k, n)), np.full((m, n), np.nan)
@@ -73,7 +75,9 @@ def test_gradient_against_complex_steps(sizes):
 def test_first_weights_keep_the_size_of_a_signal():
     network, theta, _ = make((400, 300, 10))
     network.draw(np.random.default_rng(0))
-    assert theta["net.W1"].std() == pytest.approx(1 / 20, rel=0.02) and theta["net.W2"].std() == pytest.approx(300**-0.5, rel=0.05)
+    assert theta["net.W1"].std() == pytest.approx(1 / 20, rel=0.02) and theta["net.W2"].std() == pytest.approx(
+        300**-0.5, rel=0.05
+    )
     assert not np.any(theta["net.b1"]) and not np.any(theta["net.b2"])
 
 
@@ -97,7 +101,9 @@ def test_adam_gives_the_numbers_of_torch():
     assert_allclose(theta, [-0.17869196280756136, 0.0467372307696355], rtol=1e-13)
 
 
-@pytest.mark.parametrize("n, size", [(1, 128), (5, 128), (128, 128), (1797, 128), (1797, 1), (100, 33), (191, 128), (193, 128)])
+@pytest.mark.parametrize(
+    "n, size", [(1, 128), (5, 128), (128, 128), (1797, 128), (1797, 1), (100, 33), (191, 128), (193, 128)]
+)
 def test_batches_cover_all_once_and_evenly(n, size):
     cuts = batches(n, size)
     np.testing.assert_array_equal(np.concatenate([np.arange(n)[cut] for cut in cuts]), np.arange(n))

@@ -56,7 +56,9 @@ def test_metadata_is_what_the_refresh_command_writes(path):
     assert notebook["metadata"]["language_info"] == {"name": "python"}
     identifiers = [cell["id"] for cell in notebook["cells"]]
     assert len(set(identifiers)) == len(identifiers)
-    assert all(re.fullmatch(r"[a-z][a-z0-9-]+", identifier) for identifier in identifiers), "cells are named by what they show"
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]+", identifier) for identifier in identifiers), (
+        "cells are named by what they show"
+    )
     assert not [cell["id"] for cell in notebook["cells"] if "execution" in cell["metadata"]]
 
 
@@ -98,16 +100,24 @@ def test_every_number_in_the_prose_comes_out_of_a_cell(path):
     """Decimals and numbers with a thousands separator in the text must be printed by a cell, or be put into one."""
     notebook = load(path)
     known = printed(notebook) + "\n" + "\n".join(source(cell) for cell in code_cells(notebook))
-    known_values = {float(n.replace(",", "").replace("_", "")) for n in re.findall(r"\d[\d,_]*\.?\d*(?:e-?\d+)?", known)}
+    known_values = {
+        float(n.replace(",", "").replace("_", "")) for n in re.findall(r"\d[\d,_]*\.?\d*(?:e-?\d+)?", known)
+    }
     missing = []
     for cell in notebook["cells"]:
         captions = cell["metadata"].get("mystnb", {})
-        text = source(cell) if cell["cell_type"] == "markdown" else " ".join(
-            [captions.get("figure", {}).get("caption", ""), captions.get("image", {}).get("alt", "")])
+        text = (
+            source(cell)
+            if cell["cell_type"] == "markdown"
+            else " ".join([captions.get("figure", {}).get("caption", ""), captions.get("image", {}).get("alt", "")])
+        )
         text = re.sub(r"\{[a-z:]+\}`[^`]*`|^:.*$|https?://\S+", " ", text, flags=re.M)
         for number in re.findall(r"(?<![\w.])\d+(?:,\d{3})+(?:\.\d+)?|(?<![\w.,])\d+\.\d+", text):
             value, decimals = float(number.replace(",", "")), len(number.partition(".")[2])
-            if not any(abs(round(k, decimals) - value) < 1e-12 or abs(round(100 * k, decimals) - value) < 1e-12 for k in known_values):
+            if not any(
+                abs(round(k, decimals) - value) < 1e-12 or abs(round(100 * k, decimals) - value) < 1e-12
+                for k in known_values
+            ):
                 missing.append((cell["id"], number))
     assert not missing
 
@@ -125,7 +135,14 @@ def test_chapter_has_every_part_of_the_page_template(path):
     assert f"{course['minutes']} minutes" in head
     first_formula = min(text.find("$$"), text.find("(eq-"))
     assert 0 < text.find("```{explorer}") < first_formula, "something to play with before any formula"
-    for part in ("## Remember", "## Exercises", "## Check yourself", "## Further reading", ":class: trap", "{prf:proof}"):
+    for part in (
+        "## Remember",
+        "## Exercises",
+        "## Check yourself",
+        "## Further reading",
+        ":class: trap",
+        "{prf:proof}",
+    ):
         assert part in text, part
     remembered = re.search(r"## Remember\n+(.*)", text, re.S).group(1).split("\n\n")[0]
     assert remembered.count("\n- ") + 1 <= 5

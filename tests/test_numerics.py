@@ -15,7 +15,17 @@ import companion.families
 from companion import quadrature
 from companion.families import FAMILIES, Bernoulli, Exponential, Gamma, Normal, Poisson, VonMises
 from companion.numerics import (
-    TEXTBOOK, UNIT, eighty_digits, exact_kl, exact_moments, fisher_integral, nearby, num_acc, raw_moments, relative_error, running_total,
+    TEXTBOOK,
+    UNIT,
+    eighty_digits,
+    exact_kl,
+    exact_moments,
+    fisher_integral,
+    nearby,
+    num_acc,
+    raw_moments,
+    relative_error,
+    running_total,
     textbook_kl,
 )
 
@@ -93,7 +103,11 @@ def test_exact_values_of_known_pairs():
         assert abs(exact_kl(Poisson(1.0), Poisson(2.0)) - (1 - two)) < Decimal("1e-78")
         assert abs(exact_kl(Bernoulli(0.5), Bernoulli(0.25)) - (two - three / 2)) < Decimal("1e-78")
     # Γ(1, r) is exponential, Γ(3)/Γ(2) = 2: KL = (2 − 3) ψ(2) + log 2 with ψ(2) = 1 − γ
-    assert_allclose(float(exact_kl(Gamma(1.0, 2.0), Gamma(1.0, 5.0))), float(exact_kl(Exponential(2.0), Exponential(5.0))), rtol=1e-15)
+    assert_allclose(
+        float(exact_kl(Gamma(1.0, 2.0), Gamma(1.0, 5.0))),
+        float(exact_kl(Exponential(2.0), Exponential(5.0))),
+        rtol=1e-15,
+    )
     assert_allclose(float(exact_kl(Gamma(2.0, 1.0), Gamma(3.0, 1.0))), np.log(2) - (1 - np.euler_gamma), rtol=1e-15)
     assert exact_kl(Normal(0.3, 2.0), Normal(0.3, 2.0)) == 0
 
@@ -145,7 +159,10 @@ def test_fisher_integral_takes_families_without_a_formula_here():
 
 
 # --- moments ------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("number, size, mean, sd", [(1, 3, 10000002, 1), (2, 1001, 1.2, 0.1), (3, 1001, 1000000.2, 0.1), (4, 1001, 10000000.2, 0.1)])
+@pytest.mark.parametrize(
+    "number, size, mean, sd",
+    [(1, 3, 10000002, 1), (2, 1001, 1.2, 0.1), (3, 1001, 1000000.2, 0.1), (4, 1001, 10000000.2, 0.1)],
+)
 def test_num_acc_has_the_certified_values(number, size, mean, sd):
     x = num_acc(number)
     found_mean, found_sd = exact_moments(x, ddof=1)
@@ -186,17 +203,24 @@ def test_running_total_rounds_every_partial_sum():
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("call, words", [
-    (lambda: textbook_kl(VonMises(0.0, 1.0), VonMises(0.0, 2.0)), ["textbook_kl", "VonMises", "Poisson", "kl_divergence"]),
-    (lambda: exact_kl(Bernoulli.from_logits(0.0), Bernoulli.from_logits(1.0)), ["exact_kl", "ordinary parameters"]),
-    (lambda: exact_kl(stats.norm(), stats.norm()), ["exact_kl", "p", "scipy.stats.norm"]),
-    (lambda: exact_kl(Poisson([1.0, 2.0]), Poisson(1.0)), ["exact_kl", "shape of the batch", "(2,)", "one pair"]),
-    (lambda: textbook_kl(Poisson(1.0), Exponential(1.0)), ["other", "another Poisson"]),
-    (lambda: fisher_integral(Gamma(1, 1), Gamma(2, 1), nodes=0), ["fisher_integral", "nodes", "at least 1"]),
-    (lambda: num_acc(5), ["num_acc", "number", "5", "NumAcc4"]),
-    (lambda: raw_moments([]), ["raw_moments", "x", "at least one"]),
-    (lambda: exact_moments([1.0, np.inf]), ["exact_moments", "x", "finite"]),
-], ids=range(9))
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (
+            lambda: textbook_kl(VonMises(0.0, 1.0), VonMises(0.0, 2.0)),
+            ["textbook_kl", "VonMises", "Poisson", "kl_divergence"],
+        ),
+        (lambda: exact_kl(Bernoulli.from_logits(0.0), Bernoulli.from_logits(1.0)), ["exact_kl", "ordinary parameters"]),
+        (lambda: exact_kl(stats.norm(), stats.norm()), ["exact_kl", "p", "scipy.stats.norm"]),
+        (lambda: exact_kl(Poisson([1.0, 2.0]), Poisson(1.0)), ["exact_kl", "shape of the batch", "(2,)", "one pair"]),
+        (lambda: textbook_kl(Poisson(1.0), Exponential(1.0)), ["other", "another Poisson"]),
+        (lambda: fisher_integral(Gamma(1, 1), Gamma(2, 1), nodes=0), ["fisher_integral", "nodes", "at least 1"]),
+        (lambda: num_acc(5), ["num_acc", "number", "5", "NumAcc4"]),
+        (lambda: raw_moments([]), ["raw_moments", "x", "at least one"]),
+        (lambda: exact_moments([1.0, np.inf]), ["exact_moments", "x", "finite"]),
+    ],
+    ids=range(9),
+)
 def test_bad_input(call, words):
     with pytest.raises((ValueError, TypeError)) as caught:
         call()

@@ -10,7 +10,15 @@ import pytest
 from scipy import stats
 
 from companion.families import Mixture, Normal, Poisson, VonMises
-from companion.quadrature import Estimate, QuadratureError, as_distribution, cross_entropy, entropy, expectation, kl_divergence
+from companion.quadrature import (
+    Estimate,
+    QuadratureError,
+    as_distribution,
+    cross_entropy,
+    entropy,
+    expectation,
+    kl_divergence,
+)
 
 PAIRS = json.loads((Path(__file__).parent / "data" / "kl_pairs.json").read_text())
 
@@ -44,8 +52,29 @@ def no_warnings():
 def test_table_is_large_and_has_all_kinds():
     names = {law[0] for row in PAIRS for law in (row["p"], row["q"])}
     assert len(PAIRS) >= 60
-    assert names >= {"t", "cauchy", "lognorm", "pareto", "levy", "beta", "gamma", "arcsine", "weibull_min", "powerlaw", "uniform",
-                     "triang", "truncnorm", "laplace", "mixture", "poisson", "nbinom", "betabinom", "zipf", "skellam", "dlaplace"}
+    assert names >= {
+        "t",
+        "cauchy",
+        "lognorm",
+        "pareto",
+        "levy",
+        "beta",
+        "gamma",
+        "arcsine",
+        "weibull_min",
+        "powerlaw",
+        "uniform",
+        "triang",
+        "truncnorm",
+        "laplace",
+        "mixture",
+        "poisson",
+        "nbinom",
+        "betabinom",
+        "zipf",
+        "skellam",
+        "dlaplace",
+    }
 
 
 @pytest.mark.parametrize("row", PAIRS, ids=label)
@@ -101,30 +130,67 @@ def test_closed_forms(p, q, truth):
     assert estimate.value == pytest.approx(truth, rel=1e-8)
 
 
-@pytest.mark.parametrize("d", [
-    stats.norm(3, 2), stats.gamma(0.05), stats.beta(0.1, 0.2), stats.cauchy(), stats.t(1.5), stats.lognorm(3), stats.pareto(0.5),
-    stats.weibull_min(0.3), stats.laplace(1, 5), stats.logistic(), stats.gumbel_r(), stats.uniform(-3, 1e-5), stats.expon(scale=1e8),
-    stats.poisson(3), stats.bernoulli(0.3), stats.randint(0, 10**6),
-], ids=lambda d: d.dist.name)
+@pytest.mark.parametrize(
+    "d",
+    [
+        stats.norm(3, 2),
+        stats.gamma(0.05),
+        stats.beta(0.1, 0.2),
+        stats.cauchy(),
+        stats.t(1.5),
+        stats.lognorm(3),
+        stats.pareto(0.5),
+        stats.weibull_min(0.3),
+        stats.laplace(1, 5),
+        stats.logistic(),
+        stats.gumbel_r(),
+        stats.uniform(-3, 1e-5),
+        stats.expon(scale=1e8),
+        stats.poisson(3),
+        stats.bernoulli(0.3),
+        stats.randint(0, 10**6),
+    ],
+    ids=lambda d: d.dist.name,
+)
 def test_entropy_where_scipy_has_a_formula(d):
     estimate = entropy(d)
     assert estimate.value == pytest.approx(float(d.entropy()), rel=1e-11)
 
 
 def test_entropy_where_scipy_does_not_converge():
-    assert entropy(stats.levy()).value == pytest.approx((1 + 3 * np.euler_gamma + math.log(16 * math.pi)) / 2, rel=1e-13)
+    assert entropy(stats.levy()).value == pytest.approx(
+        (1 + 3 * np.euler_gamma + math.log(16 * math.pi)) / 2, rel=1e-13
+    )
 
 
 # --- infinite -----------------------------------------------------------------------------------------------------
 INFINITE = [
-    (stats.norm(), stats.uniform()), (stats.uniform(0, 2), stats.uniform()), (stats.norm(), stats.expon()),
-    (stats.beta(2, 3), stats.beta(2, 3, loc=0.1)), (stats.cauchy(), stats.norm()), (stats.t(2), stats.norm()), (stats.t(1.5), stats.norm()),
-    (stats.t(1), stats.laplace()), (stats.pareto(0.9), stats.expon()), (stats.pareto(1), stats.expon()), (stats.levy(), stats.gamma(2)),
-    (stats.lognorm(1), stats.gumbel_l()), (stats.expon(), stats.gompertz(1)), (stats.uniform(), stats.invgamma(2)),
-    (stats.uniform(), stats.levy()), (stats.beta(1, 1), stats.invgauss(1)), (stats.crystalball(2, 3), stats.norm()),
-    (stats.gamma(0.5), stats.invgamma(0.5)), (stats.zipf(1.9), stats.poisson(3)), (stats.zipf(1.9), stats.geom(0.5)), (stats.zipf(2), stats.geom(0.5)),
-    (stats.yulesimon(1), stats.geom(0.5)), (stats.poisson(3), stats.geom(0.5)), (stats.poisson(3), stats.binom(10, 0.5)),
-    (stats.poisson(3), stats.poisson(3, loc=0.5)), (stats.skellam(3, 5), stats.poisson(3)),
+    (stats.norm(), stats.uniform()),
+    (stats.uniform(0, 2), stats.uniform()),
+    (stats.norm(), stats.expon()),
+    (stats.beta(2, 3), stats.beta(2, 3, loc=0.1)),
+    (stats.cauchy(), stats.norm()),
+    (stats.t(2), stats.norm()),
+    (stats.t(1.5), stats.norm()),
+    (stats.t(1), stats.laplace()),
+    (stats.pareto(0.9), stats.expon()),
+    (stats.pareto(1), stats.expon()),
+    (stats.levy(), stats.gamma(2)),
+    (stats.lognorm(1), stats.gumbel_l()),
+    (stats.expon(), stats.gompertz(1)),
+    (stats.uniform(), stats.invgamma(2)),
+    (stats.uniform(), stats.levy()),
+    (stats.beta(1, 1), stats.invgauss(1)),
+    (stats.crystalball(2, 3), stats.norm()),
+    (stats.gamma(0.5), stats.invgamma(0.5)),
+    (stats.zipf(1.9), stats.poisson(3)),
+    (stats.zipf(1.9), stats.geom(0.5)),
+    (stats.zipf(2), stats.geom(0.5)),
+    (stats.yulesimon(1), stats.geom(0.5)),
+    (stats.poisson(3), stats.geom(0.5)),
+    (stats.poisson(3), stats.binom(10, 0.5)),
+    (stats.poisson(3), stats.poisson(3, loc=0.5)),
+    (stats.skellam(3, 5), stats.poisson(3)),
     (Blend([0.5, 0.5], [stats.norm(), stats.cauchy()]), stats.norm()),
     (stats.uniform(0, 4), Blend([0.5, 0.5], [stats.uniform(), stats.uniform(3, 1)])),
     (stats.uniform(0, 4), stats.rv_histogram(([1, 2, 0, 3], [0, 1, 2, 3, 4]), density=False)()),
@@ -141,10 +207,19 @@ def test_infinite(p, q):
     assert cross_entropy(p, q).value == math.inf
 
 
-@pytest.mark.parametrize("p, q", [
-    (stats.t(2.05), stats.norm()), (stats.pareto(1.05), stats.expon()), (stats.lognorm(5), stats.expon()), (stats.zipf(2.05), stats.geom(0.5)),
-    (stats.uniform(), stats.invgamma(2, loc=-0.1)), (stats.beta(1.05, 1), stats.invgamma(2)), (stats.lognorm(3), stats.norm()),
-], ids=lambda d: name(d))
+@pytest.mark.parametrize(
+    "p, q",
+    [
+        (stats.t(2.05), stats.norm()),
+        (stats.pareto(1.05), stats.expon()),
+        (stats.lognorm(5), stats.expon()),
+        (stats.zipf(2.05), stats.geom(0.5)),
+        (stats.uniform(), stats.invgamma(2, loc=-0.1)),
+        (stats.beta(1.05, 1), stats.invgamma(2)),
+        (stats.lognorm(3), stats.norm()),
+    ],
+    ids=lambda d: name(d),
+)
 def test_close_to_infinite_but_finite(p, q):
     assert math.isfinite(kl_divergence(p, q).value)
 
@@ -167,8 +242,11 @@ def test_close_pairs_lose_nothing(d):
             rounding = 4 * np.finfo(float).eps / d * truth  # of 1 + d, and of truth where it is a difference
             assert abs(estimate.value - truth) <= estimate.error + rounding + 1e-15 * d
         else:
-            assert estimate.value == pytest.approx(d * d * {"norm": 1 / 2, "expon": 1 / 2, "cauchy": 1 / 4, "poisson": 3 / 2}[p.dist.name],
-                                                   rel=max(4 * d, 1e-14 / d), abs=1e-15 * d)
+            assert estimate.value == pytest.approx(
+                d * d * {"norm": 1 / 2, "expon": 1 / 2, "cauchy": 1 / 4, "poisson": 3 / 2}[p.dist.name],
+                rel=max(4 * d, 1e-14 / d),
+                abs=1e-15 * d,
+            )
 
 
 @pytest.mark.parametrize("row", PAIRS, ids=label)
@@ -179,7 +257,9 @@ def test_kl_to_itself_is_exactly_zero(row):
 
 # --- units --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shift, factor", [(0.0, 1e-6), (0.0, 1e9), (8.0, 4.0), (-1024.0, 0.5)])
-@pytest.mark.parametrize("row", [row for row in PAIRS if row["p"][0] in ("gamma", "t", "beta", "laplace", "levy")][:10], ids=label)
+@pytest.mark.parametrize(
+    "row", [row for row in PAIRS if row["p"][0] in ("gamma", "t", "beta", "laplace", "levy")][:10], ids=label
+)
 def test_kl_does_not_depend_on_units(row, shift, factor):
     def moved(law):
         shapes = dict(law[1])
@@ -189,7 +269,9 @@ def test_kl_does_not_depend_on_units(row, shift, factor):
 
     if "mixture" in (row["p"][0], row["q"][0]):
         pytest.skip("mixtures are moved by their components")
-    assert kl_divergence(moved(row["p"]), moved(row["q"])).value == pytest.approx(float(row["kl"]), rel=1e-10, abs=1e-17)
+    assert kl_divergence(moved(row["p"]), moved(row["q"])).value == pytest.approx(
+        float(row["kl"]), rel=1e-10, abs=1e-17
+    )
 
 
 # --- our own distributions ------------------------------------------------------------------------------------------
@@ -267,7 +349,9 @@ def test_expectation():
     assert expectation(stats.t(3), np.square).value == pytest.approx(3, rel=1e-12)
     assert expectation(stats.poisson(4), np.square).value == pytest.approx(20, rel=1e-13)
     assert expectation(stats.cauchy(), np.abs).value == math.inf
-    assert expectation(stats.zipf(3), lambda k: 1 / k).value == pytest.approx(float(np.pi**4 / 90 / 1.2020569031595942), rel=1e-12)
+    assert expectation(stats.zipf(3), lambda k: 1 / k).value == pytest.approx(
+        float(np.pi**4 / 90 / 1.2020569031595942), rel=1e-12
+    )
     assert expectation(stats.norm(), lambda x: x**3).value == pytest.approx(0, abs=1e-14)
     assert abs(expectation(stats.lognorm(1), np.log).value) < 1e-14
 
@@ -281,16 +365,24 @@ def test_method_and_type():
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("p, q, kind, text", [
-    (stats.norm, stats.norm(), TypeError, r"p = stats.norm, a family; expected a distribution.*stats.norm\(\.\.\.\)"),
-    (stats.norm(), [0.5, 0.5], TypeError, r"q = \[0.5, 0.5\], a list; expected a frozen scipy.stats distribution"),
-    (stats.gamma([1, 2]), stats.norm(), TypeError, "expected a single distribution"),
-    (Normal([0.0, 1.0], 1.0), stats.norm(), TypeError, "expected a single distribution"),
-    (stats.gamma(-1), stats.norm(), ValueError, r"p = gamma\(-1\); expected parameters in the domain"),
-    (stats.norm(0, -1), stats.norm(), ValueError, "expected parameters in the domain"),
-    (stats.norm(), stats.poisson(3), ValueError, r"norm\(\) is continuous and q = poisson\(3\) is discrete"),
-    (stats.lognorm(300), stats.cauchy(), QuadratureError, r"lognorm\(300\)"),
-])
+@pytest.mark.parametrize(
+    "p, q, kind, text",
+    [
+        (
+            stats.norm,
+            stats.norm(),
+            TypeError,
+            r"p = stats.norm, a family; expected a distribution.*stats.norm\(\.\.\.\)",
+        ),
+        (stats.norm(), [0.5, 0.5], TypeError, r"q = \[0.5, 0.5\], a list; expected a frozen scipy.stats distribution"),
+        (stats.gamma([1, 2]), stats.norm(), TypeError, "expected a single distribution"),
+        (Normal([0.0, 1.0], 1.0), stats.norm(), TypeError, "expected a single distribution"),
+        (stats.gamma(-1), stats.norm(), ValueError, r"p = gamma\(-1\); expected parameters in the domain"),
+        (stats.norm(0, -1), stats.norm(), ValueError, "expected parameters in the domain"),
+        (stats.norm(), stats.poisson(3), ValueError, r"norm\(\) is continuous and q = poisson\(3\) is discrete"),
+        (stats.lognorm(300), stats.cauchy(), QuadratureError, r"lognorm\(300\)"),
+    ],
+)
 def test_errors_name_both_and_the_fix(p, q, kind, text):
     with pytest.raises(kind, match=text):
         kl_divergence(p, q)
@@ -320,7 +412,9 @@ def test_missed_hump_is_noticed():
 
 
 def test_tolerance_that_cannot_be_reached():
-    with pytest.raises(QuadratureError, match=r"reached 0\.176.*with error bound.*Pass a looser tolerance, e\.g\. rtol="):
+    with pytest.raises(
+        QuadratureError, match=r"reached 0\.176.*with error bound.*Pass a looser tolerance, e\.g\. rtol="
+    ):
         kl_divergence(stats.gamma(2), stats.lognorm(1), rtol=1e-20, atol=0)
 
 
@@ -349,9 +443,18 @@ def test_angles_may_be_written_on_different_turns():
         for function in (kl_divergence, cross_entropy):
             value, error, _ = function(p, q)
             assert abs(value - getattr(p, function.__name__)(q)) <= error + 1e-12 * abs(value)
-    assert abs(kl_divergence(stats.vonmises(2.0, loc=0.3), stats.vonmises(2.5, loc=0.5)).value / VonMises(0.3, 2.0).kl_divergence(VonMises(0.5, 2.5)) - 1) < 1e-12
+    assert (
+        abs(
+            kl_divergence(stats.vonmises(2.0, loc=0.3), stats.vonmises(2.5, loc=0.5)).value
+            / VonMises(0.3, 2.0).kl_divergence(VonMises(0.5, 2.5))
+            - 1
+        )
+        < 1e-12
+    )
     wider = stats.uniform(-4, 8)  # a distribution of numbers, not of angles: it leaves the turn
     assert kl_divergence(wider, stats.vonmises(2.0)).value == np.inf
     inside = stats.uniform(-3, 6)
-    direct = np.mean(inside.logpdf(np.linspace(-3, 3, 200_001)) - stats.vonmises(2.0).logpdf(np.linspace(-3, 3, 200_001)))
+    direct = np.mean(
+        inside.logpdf(np.linspace(-3, 3, 200_001)) - stats.vonmises(2.0).logpdf(np.linspace(-3, 3, 200_001))
+    )
     assert abs(kl_divergence(inside, stats.vonmises(2.0)).value - direct) < 1e-4

@@ -13,10 +13,19 @@ QUESTIONS = dict(re.findall(r"^\((read-[\w-]+)\)=\n## (.*?)(?=^\(read-|\Z)", TEX
 ENTRY = re.compile(r"^\{cite:t\}`(\w+)`(.*) · (★{1,3})\n: (.*)", re.M)
 BIBLIOGRAPHY = {
     match[2]: (match[1], dict(re.findall(r"^  (\w+) = \{(.*)\},?$", match[3], re.M)))
-    for match in re.finditer(r"^@(\w+)\{(\w+),\n(.*?)^\}", (BOOK / "references.bib").read_text(encoding="utf-8"), re.M | re.S)
+    for match in re.finditer(
+        r"^@(\w+)\{(\w+),\n(.*?)^\}", (BOOK / "references.bib").read_text(encoding="utf-8"), re.M | re.S
+    )
 }
-PLACE = {"article": "journal", "book": "publisher", "incollection": "booktitle", "inproceedings": "booktitle",
-         "misc": "howpublished", "techreport": "institution", "manual": "url"}
+PLACE = {
+    "article": "journal",
+    "book": "publisher",
+    "incollection": "booktitle",
+    "inproceedings": "booktitle",
+    "misc": "howpublished",
+    "techreport": "institution",
+    "manual": "url",
+}
 each_question = pytest.mark.parametrize("label", QUESTIONS)
 
 
@@ -40,8 +49,11 @@ def test_every_question_has_entries_with_a_level_and_a_note(label):
 def test_every_entry_is_in_the_bibliography(label, site):
     keys = cited(QUESTIONS[label])
     assert keys and keys <= set(BIBLIOGRAPHY)
-    section = re.search(rf'<section[^>]*id="{label}".*?(?=<section|</article)|<span[^>]*id="{label}".*?(?=<section|</article)',
-                        (site / "book" / "reading.html").read_text(encoding="utf-8"), re.S).group()
+    section = re.search(
+        rf'<section[^>]*id="{label}".*?(?=<section|</article)|<span[^>]*id="{label}".*?(?=<section|</article)',
+        (site / "book" / "reading.html").read_text(encoding="utf-8"),
+        re.S,
+    ).group()
     entries = (site / "book" / "references.html").read_text(encoding="utf-8")
     links = re.findall(r'href="references\.html#([^"]+)"', section)
     assert len(links) >= len(keys)
@@ -50,9 +62,13 @@ def test_every_entry_is_in_the_bibliography(label, site):
 
 
 def test_every_reference_is_complete_and_used():
-    assert len(BIBLIOGRAPHY) == (BOOK / "references.bib").read_text(encoding="utf-8").count("\n@") + 1, "a key occurs twice, or an entry is malformed"
+    assert len(BIBLIOGRAPHY) == (BOOK / "references.bib").read_text(encoding="utf-8").count("\n@") + 1, (
+        "a key occurs twice, or an entry is malformed"
+    )
     for key, (kind, fields) in BIBLIOGRAPHY.items():
         assert {"author", "title", "year", PLACE[kind]} <= set(fields), key
         assert key.endswith(fields["year"]), key
-    everything = "\n".join(path.read_text(encoding="utf-8") for path in BOOK.glob("*.*") if path.suffix in (".md", ".ipynb"))
+    everything = "\n".join(
+        path.read_text(encoding="utf-8") for path in BOOK.glob("*.*") if path.suffix in (".md", ".ipynb")
+    )
     assert cited(everything) == set(BIBLIOGRAPHY)

@@ -8,7 +8,9 @@ import pytest
 from companion.remainders import expm1_remainder, kl_term, phi
 
 getcontext().prec = 60
-SIZES = np.concatenate([10.0 ** np.arange(-150, -1, 7), np.linspace(0.02, 0.98, 49), [0.2999999, 0.3, 0.3000001, 0.4999999, 0.5]])
+SIZES = np.concatenate(
+    [10.0 ** np.arange(-150, -1, 7), np.linspace(0.02, 0.98, 49), [0.2999999, 0.3, 0.3000001, 0.4999999, 0.5]]
+)
 
 
 def exact_phi(t):
@@ -54,7 +56,11 @@ def test_limits():
 def test_phi_takes_the_ratio_where_the_difference_has_lost_it():
     """At t = −1 + 1e-20 the double t is −1; the caller knows that 1 + t is 1e-20."""
     assert phi(-1.0) == np.inf
-    assert phi(-1.0, ratio=1e-20) == phi(-1.0, log_ratio=np.log(1e-20)) == pytest.approx(-1.0 + 20 * np.log(10), rel=1e-15, abs=0)
+    assert (
+        phi(-1.0, ratio=1e-20)
+        == phi(-1.0, log_ratio=np.log(1e-20))
+        == pytest.approx(-1.0 + 20 * np.log(10), rel=1e-15, abs=0)
+    )
 
 
 @pytest.mark.parametrize("p", [1e-250, 1e-12, 0.3, 0.999999, 7.0, 1e12])

@@ -11,7 +11,15 @@ from companion.divergence import kl_divergence
 from companion.families import FAMILIES, Binomial, Mixture, Normal, Poisson
 from companion.likelihood import log_likelihood
 from companion.residuals import (
-    Ising, fisher_along, kl_gradient, natural_gradient_step, residual, stochastic_ascent, two_phase_ascent, with_mean, with_natural,
+    Ising,
+    fisher_along,
+    kl_gradient,
+    natural_gradient_step,
+    residual,
+    stochastic_ascent,
+    two_phase_ascent,
+    with_mean,
+    with_natural,
 )
 
 each_family = pytest.mark.parametrize("name", FAMILIES)
@@ -81,7 +89,9 @@ def test_minibatch_residuals_average_to_the_full_one(seed):
     rng = np.random.default_rng(seed)
     x, model = rng.normal(size=60), Normal(0.4, 1.3)
     parts = rng.permutation(60).reshape(12, 5)
-    assert_allclose(np.mean([residual(model, x[part]) for part in parts], axis=0), residual(model, x), rtol=1e-10, atol=1e-14)
+    assert_allclose(
+        np.mean([residual(model, x[part]) for part in parts], axis=0), residual(model, x), rtol=1e-10, atol=1e-14
+    )
 
 
 def test_stochastic_ascent_moves_by_rate_times_the_residual_and_lands_on_the_fit():
@@ -126,7 +136,9 @@ def brute_force(h, j, rows, columns):
     return table
 
 
-@pytest.mark.parametrize("rows, columns, h, j", [(3, 3, 0.1, 0.35), (2, 4, -0.4, -0.2), (1, 5, 0.0, 1.0), (1, 1, 0.7, 0.3)])
+@pytest.mark.parametrize(
+    "rows, columns, h, j", [(3, 3, 0.1, 0.35), (2, 4, -0.4, -0.2), (1, 5, 0.0, 1.0), (1, 1, 0.7, 0.3)]
+)
 def test_ising_against_loops(rows, columns, h, j):
     model = Ising(rows, columns, h, j)
     table = brute_force(h, j, rows, columns)
@@ -140,7 +152,12 @@ def test_ising_against_loops(rows, columns, h, j):
     away = u - probabilities @ u
     assert_allclose(model.fisher_information(), (away * probabilities[:, None]).T @ away, rtol=1e-9, atol=1e-12)
     other = Ising(rows, columns, h + 0.2, j - 0.1)
-    assert_allclose(model.kl_divergence(other), probabilities @ (np.log(probabilities) - other.log_prob(states)), rtol=1e-9, atol=1e-12)
+    assert_allclose(
+        model.kl_divergence(other),
+        probabilities @ (np.log(probabilities) - other.log_prob(states)),
+        rtol=1e-9,
+        atol=1e-12,
+    )
     assert_allclose(model.mean(), probabilities @ states, atol=1e-12)
     assert_allclose(model.entropy(), -probabilities @ np.log(probabilities), rtol=1e-10)
 
@@ -168,22 +185,34 @@ def test_ising_fit_is_moment_matching_and_refuses_the_edge():
 def test_two_phase_ascent_approaches_the_exact_fit():
     truth = Ising(3, 3, 0.1, 0.35)
     x = truth.sample(1_000, 3)
-    path = two_phase_ascent(Ising(3, 3, 0.0, 0.0), x, chains=400, sweeps=1, rates=1 / (60 + 0.5 * np.arange(800)), rng=4)
+    path = two_phase_ascent(
+        Ising(3, 3, 0.0, 0.0), x, chains=400, sweeps=1, rates=1 / (60 + 0.5 * np.arange(800)), rng=4
+    )
     assert_allclose(path[-300:].mean(axis=0), Ising.fit(x, rows=3, columns=3).natural_parameters(), atol=0.01)
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: residual(stats.norm(), [1.0]), ["residual", "model", "scipy.stats.norm", "exponential family", "Poisson(1.0)"]),
-    (lambda: residual(Poisson([1.0, 2.0]), [1.0]), ["residual", "model", "one member", "Poisson(1.0)"]),
-    (lambda: residual(Poisson(1.0), []), ["residual", "x", "at least one observation"]),
-    (lambda: stochastic_ascent(Poisson(1.0), [1.0, 2.0], 3, [0.1], 0), ["batch", "3", "at most 2", "smaller batch"]),
-    (lambda: stochastic_ascent(Poisson(1.0), [1.0, 2.0], 1, [-0.1], 0), ["rates[0]", "-0.1", "positive"]),
-    (lambda: natural_gradient_step(Poisson(1.0), [1.0], length="one"), ["length", "one", "number"]),
-    (lambda: Ising(5, 5, 0, 0), ["rows × columns", "25", "at most 16", "smaller grid"]),
-    (lambda: Ising(3, 3, np.inf, 0), ["field", "inf", "finite"]),
-    (lambda: Ising(2, 2, 0, 0).log_prob([0, 1, 1, 1]), ["x[0]", "0.0", "−1 or 1", "2 x − 1"]),
-    (lambda: Ising(2, 2, 0, 0).log_prob([1, 1, 1]), ["shape of x", "(3,)", "(..., 4)"]),
-], ids=range(10))
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (
+            lambda: residual(stats.norm(), [1.0]),
+            ["residual", "model", "scipy.stats.norm", "exponential family", "Poisson(1.0)"],
+        ),
+        (lambda: residual(Poisson([1.0, 2.0]), [1.0]), ["residual", "model", "one member", "Poisson(1.0)"]),
+        (lambda: residual(Poisson(1.0), []), ["residual", "x", "at least one observation"]),
+        (
+            lambda: stochastic_ascent(Poisson(1.0), [1.0, 2.0], 3, [0.1], 0),
+            ["batch", "3", "at most 2", "smaller batch"],
+        ),
+        (lambda: stochastic_ascent(Poisson(1.0), [1.0, 2.0], 1, [-0.1], 0), ["rates[0]", "-0.1", "positive"]),
+        (lambda: natural_gradient_step(Poisson(1.0), [1.0], length="one"), ["length", "one", "number"]),
+        (lambda: Ising(5, 5, 0, 0), ["rows × columns", "25", "at most 16", "smaller grid"]),
+        (lambda: Ising(3, 3, np.inf, 0), ["field", "inf", "finite"]),
+        (lambda: Ising(2, 2, 0, 0).log_prob([0, 1, 1, 1]), ["x[0]", "0.0", "−1 or 1", "2 x − 1"]),
+        (lambda: Ising(2, 2, 0, 0).log_prob([1, 1, 1]), ["shape of x", "(3,)", "(..., 4)"]),
+    ],
+    ids=range(10),
+)
 def test_bad_input(call, words):
     with pytest.raises((ValueError, TypeError)) as caught:
         call()

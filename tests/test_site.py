@@ -22,7 +22,16 @@ MAX_WEIGHT = 400_000  # bytes of a page with all it loads, gzipped
 FONTS = 100_000  # about what a chapter's formulas load, for the estimate without a browser
 VOID = set("area base br col embed hr img input link meta source track wbr".split())
 # Attributes that make a browser fetch something.
-FETCHED = {"script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src", "audio": "src", "embed": "src", "object": "data"}
+FETCHED = {
+    "script": "src",
+    "img": "src",
+    "source": "src",
+    "iframe": "src",
+    "video": "src",
+    "audio": "src",
+    "embed": "src",
+    "object": "data",
+}
 FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "manifest", "preconnect", "dns-prefetch", "prefetch"}
 
 
@@ -100,7 +109,11 @@ def is_outside(address):
 @pytest.fixture(scope="session")
 def pages(site):
     """All HTML pages by name, not only those of the table of contents."""
-    return {path.relative_to(site).as_posix(): Page(path) for path in sorted(site.rglob("*.html")) if "_static" not in path.parts}
+    return {
+        path.relative_to(site).as_posix(): Page(path)
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.parts
+    }
 
 
 def problems(found):
@@ -155,7 +168,11 @@ def test_resources_are_in_the_site(site, pages):
 
 
 def test_loaded_style_sheets_find_their_files(site, pages):
-    sheets = {site / urljoin(name, a["href"]).split("?")[0] for name, page in pages.items() for a in page.all("link", rel="stylesheet")}
+    sheets = {
+        site / urljoin(name, a["href"]).split("?")[0]
+        for name, page in pages.items()
+        for a in page.all("link", rel="stylesheet")
+    }
 
     def missing():
         for sheet in sheets:
@@ -184,7 +201,11 @@ def test_pictures_have_text_and_size(pages):
 
 
 def test_cells_of_a_folding_table_name_their_column(site):
-    folded = [table for path in site.rglob("*.html") for table in re.findall(r'<table[^>]*class="[^"]*folding.*?</table>', path.read_text(encoding="utf-8"), re.S)]
+    folded = [
+        table
+        for path in site.rglob("*.html")
+        for table in re.findall(r'<table[^>]*class="[^"]*folding.*?</table>', path.read_text(encoding="utf-8"), re.S)
+    ]
     assert folded
     for table in folded:
         heads = [re.sub(r"<[^>]*>", "", head).strip() for head in re.findall(r"<th[ >].*?</th>", table, re.S)]
@@ -194,7 +215,11 @@ def test_cells_of_a_folding_table_name_their_column(site):
 
 def test_no_leftovers_of_other_services(pages, site):
     words = re.compile("thebe|unpkg|jsdelivr|fontawesome|binder-examples|ethical-ad|googleapis", re.I)
-    problems(f"{name}: {found.group()}" for name in pages if (found := words.search((site / name).read_text(encoding="utf-8"))))
+    problems(
+        f"{name}: {found.group()}"
+        for name in pages
+        if (found := words.search((site / name).read_text(encoding="utf-8")))
+    )
 
 
 @pytest.mark.parametrize("name", ["index.html"])
@@ -211,7 +236,10 @@ def test_head_says_what_the_page_is(pages, name):
     assert [a for a in page.all("html") if a.get("lang") == "en"]
     assert page.all("link", rel="icon")
     if name not in ("search.html", "genindex.html"):
-        assert len(page.all("meta", name="description")) == 1 and page.all("meta", name="description")[0]["content"].strip()
+        assert (
+            len(page.all("meta", name="description")) == 1
+            and page.all("meta", name="description")[0]["content"].strip()
+        )
 
 
 @every_notebook
@@ -219,7 +247,9 @@ def test_notebook_can_be_downloaded(site, pages, name):
     links = [a["href"] for a in pages[name].all("a") if "download" in a]
     assert links, "the page has no download link"
     copy = site / urljoin(name, links[0])
-    assert json.loads(copy.read_text(encoding="utf-8")) == json.loads((ROOT / name).with_suffix(".ipynb").read_text(encoding="utf-8"))
+    assert json.loads(copy.read_text(encoding="utf-8")) == json.loads(
+        (ROOT / name).with_suffix(".ipynb").read_text(encoding="utf-8")
+    )
 
 
 def source_of(name):
@@ -238,7 +268,7 @@ def source_of(name):
 def test_every_formula_is_typeset(pages, name):
     page = pages[name]
     raw = re.search(r"\$\$|\\\(|\\\[|\\begin\{|\\frac|(?<!\\)\$[^$\n]{1,200}\$", page.prose)
-    assert raw is None, f"not typeset: {page.prose[max(0, raw.start() - 40):raw.end() + 40]!r}"
+    assert raw is None, f"not typeset: {page.prose[max(0, raw.start() - 40) : raw.end() + 40]!r}"
     classes = Counter(c for _, a in page.tags for c in a.get("class", "").split())
     assert not classes["tex-error"] and not classes["MathJax"]
     if name in NOTEBOOKS or (ROOT / name).with_suffix(".md").exists():
@@ -252,7 +282,11 @@ def test_every_formula_is_typeset(pages, name):
 def test_weight_by_files(site, pages, name):
     if name in ("search.html", "genindex.html"):
         return
-    files = {site / urljoin(name, address).split("?")[0] for address in pages[name].resources() if not address.startswith("data:")}
+    files = {
+        site / urljoin(name, address).split("?")[0]
+        for address in pages[name].resources()
+        if not address.startswith("data:")
+    }
     weight = FONTS + sum(len(gzip.compress(path.read_bytes())) for path in {*files, site / name})
     assert weight <= MAX_WEIGHT, f"{weight} bytes"
 
@@ -292,7 +326,18 @@ def build_small(folder, **files):
     (folder / "conf.py").write_text(CONFIGURATION, encoding="utf-8")
     for name, text in files.items():
         (folder / name.replace("_", ".")).write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(folder), str(folder / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        str(folder),
+        str(folder / "out"),
+    ]
     run = subprocess.run(command, capture_output=True, text=True, env=plain_environment())
     return run.returncode, run.stdout + run.stderr
 
@@ -313,7 +358,10 @@ def test_formulas_of_a_small_book(tmp_path):
 
 
 def test_malformed_tex_fails_the_build_with_file_and_line(tmp_path):
-    cells = [{"cell_type": "markdown", "id": f"c{i}", "metadata": {}, "source": text} for i, text in enumerate(["# N", "Fine.\n\nNot so: $\\frac{1$"])]
+    cells = [
+        {"cell_type": "markdown", "id": f"c{i}", "metadata": {}, "source": text}
+        for i, text in enumerate(["# N", "Fine.\n\nNot so: $\\frac{1$"])
+    ]
     notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     index = "# Title\n\n```{toctree}\nbook\n```\n\n$$\nx \\unknown y\n$$\n"
     code, messages = build_small(tmp_path, index_md=index, book_ipynb=json.dumps(notebook))
@@ -339,7 +387,9 @@ class Visit:
 
     def __init__(self, browser, address, name, **options):
         self.address, self.requests, self.answers, self.complaints = address, [], [], []
-        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options})
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
+        )
         self.page = self.context.new_page()
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("response", lambda answer: self.answers.append(answer))
@@ -434,8 +484,11 @@ def test_pictures_are_clear_in_the_dark(browser, address, name):
 def test_wide_formulas_can_be_scrolled_by_keyboard(browser, address, name):
     with Visit(browser, address, name, viewport={"width": 360, "height": 800}) as visit:
         # true once every box is as it should be: a tab stop with a name if, and only if, it scrolls
-        visit.page.wait_for_function("""() => [...document.querySelectorAll(".math-scroll")].every((box) =>
-            box.scrollWidth > box.clientWidth + 1 ? box.tabIndex === 0 && box.ariaLabel : box.tabIndex === -1)""", timeout=10_000)
+        visit.page.wait_for_function(
+            """() => [...document.querySelectorAll(".math-scroll")].every((box) =>
+            box.scrollWidth > box.clientWidth + 1 ? box.tabIndex === 0 && box.ariaLabel : box.tabIndex === -1)""",
+            timeout=10_000,
+        )
 
 
 def test_search_finds_a_word(browser, address):

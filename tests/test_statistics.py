@@ -8,8 +8,20 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from companion.families import FAMILIES, Categorical, Gamma, InverseGaussian, Laplace, LogNormal, MultivariateNormal, Normal, Poisson, VonMises, Weibull
-from companion.families import statistics
+from companion.families import (
+    FAMILIES,
+    Categorical,
+    Gamma,
+    InverseGaussian,
+    Laplace,
+    LogNormal,
+    MultivariateNormal,
+    Normal,
+    Poisson,
+    VonMises,
+    Weibull,
+    statistics,
+)
 from companion.numerics import exact_moments, num_acc
 from companion.remainders import phi
 from companion.residuals import residual
@@ -127,14 +139,22 @@ def test_mean_and_sd_have_their_digits(case, chunk, monkeypatch):
     for x in (CASES[case], CASES[case][::-1]):
         third = max(1, len(x) // 3)
         mean, sd = map(float, exact_moments(x))
-        for found in (Normal.fit(x), Normal.fit(Normal.statistics(x[:third]) + Normal.statistics(x[third:])),
-                      Normal.fit(sum(Normal.statistics(x[i : i + third]) for i in range(0, len(x), third)))):
+        for found in (
+            Normal.fit(x),
+            Normal.fit(Normal.statistics(x[:third]) + Normal.statistics(x[third:])),
+            Normal.fit(sum(Normal.statistics(x[i : i + third]) for i in range(0, len(x), third))),
+        ):
             assert_allclose([found.mean(), found.sd], [mean, sd], rtol=1e-13)
 
 
 def test_certified_values_of_num_acc():
     """NIST's certified values, which are for the decimals, not for the doubles next to them."""
-    for level, mean, sd, digits in ((1, 10000002, 1.0, 13), (2, 1.2, 0.1, 13), (3, 1000000.2, 0.1, 8), (4, 10000000.2, 0.1, 7)):
+    for level, mean, sd, digits in (
+        (1, 10000002, 1.0, 13),
+        (2, 1.2, 0.1, 13),
+        (3, 1000000.2, 0.1, 8),
+        (4, 10000000.2, 0.1, 7),
+    ):
         x = num_acc(level)
         fit = Normal.fit(x)
         assert_allclose(fit.mean(), mean, rtol=1e-14)
@@ -223,18 +243,54 @@ def test_repr_equality_and_immutability():
 
 
 BAD = {
-    "another family": (lambda: Normal.statistics([1.0]) + Gamma.statistics([1.0]), TypeError, "expected statistics of Normal"),
+    "another family": (
+        lambda: Normal.statistics([1.0]) + Gamma.statistics([1.0]),
+        TypeError,
+        "expected statistics of Normal",
+    ),
     "a number": (lambda: Normal.statistics([1.0]) + 1, TypeError, "expected statistics of Normal"),
-    "another k": (lambda: Weibull.statistics([1.0], k=2) + Weibull.statistics([1.0], k=3), ValueError, r"fixed parameters = {'k': 3.0}"),
-    "fit of another family": (lambda: Gamma.fit(Normal.statistics([1.0, 2.0])), TypeError, "expected statistics of Gamma"),
-    "weights twice": (lambda: Normal.fit(Normal.statistics([1.0, 2.0]), weights=[1, 1]), TypeError, "has the weights in it"),
-    "another k in the fit": (lambda: Weibull.fit(Weibull.statistics([1.0, 2.0], k=2), k=3), ValueError, "k = 3; expected 2.0"),
+    "another k": (
+        lambda: Weibull.statistics([1.0], k=2) + Weibull.statistics([1.0], k=3),
+        ValueError,
+        r"fixed parameters = {'k': 3.0}",
+    ),
+    "fit of another family": (
+        lambda: Gamma.fit(Normal.statistics([1.0, 2.0])),
+        TypeError,
+        "expected statistics of Gamma",
+    ),
+    "weights twice": (
+        lambda: Normal.fit(Normal.statistics([1.0, 2.0]), weights=[1, 1]),
+        TypeError,
+        "has the weights in it",
+    ),
+    "another k in the fit": (
+        lambda: Weibull.fit(Weibull.statistics([1.0, 2.0], k=2), k=3),
+        ValueError,
+        "k = 3; expected 2.0",
+    ),
     "a location that is not given": (lambda: Laplace.statistics([1.0, 2.0]), TypeError, "loc = missing"),
-    "NaN in a later chunk": (lambda: Normal.statistics(np.append(np.zeros(70_000), np.nan)), ValueError, r"Normal.statistics: x\[70000\] = nan"),
-    "infinite in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), np.inf)), ValueError, r"x\[70000\] = inf"),
-    "a zero in a later chunk": (lambda: Gamma.statistics(np.append(np.ones(70_000), 0.0)), ValueError, r"Gamma.statistics: x\[70000\] = 0.0"),
+    "NaN in a later chunk": (
+        lambda: Normal.statistics(np.append(np.zeros(70_000), np.nan)),
+        ValueError,
+        r"Normal.statistics: x\[70000\] = nan",
+    ),
+    "infinite in a later chunk": (
+        lambda: Gamma.statistics(np.append(np.ones(70_000), np.inf)),
+        ValueError,
+        r"x\[70000\] = inf",
+    ),
+    "a zero in a later chunk": (
+        lambda: Gamma.statistics(np.append(np.ones(70_000), 0.0)),
+        ValueError,
+        r"Gamma.statistics: x\[70000\] = 0.0",
+    ),
     "half a count": (lambda: Poisson.statistics(np.append(np.ones(70_000), 0.5)), ValueError, r"x\[70000\] = 0.5"),
-    "a residual with other statistics": (lambda: residual(Poisson(1.0), Normal.statistics([1.0])), TypeError, "expected statistics of Poisson"),
+    "a residual with other statistics": (
+        lambda: residual(Poisson(1.0), Normal.statistics([1.0])),
+        TypeError,
+        "expected statistics of Poisson",
+    ),
     "vectors of length zero": (lambda: MultivariateNormal.fit(np.empty((3, 0))), ValueError, r"shape of x = \(3, 0\)"),
     "a missing value without a location": (lambda: Laplace.fit([1.0, np.nan]), ValueError, r"x\[1\] = nan"),
     "numbers that are no classes": (lambda: Categorical.fit([1.0, 1e300]), ValueError, "Recode the classes"),

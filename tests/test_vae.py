@@ -8,7 +8,15 @@ from scipy import stats
 from companion.families import MultivariateNormal
 from companion.latent import ProbabilisticPCA
 from companion.vae import (
-    LinearVAE, descend, fit_linear, gradient, kl_to_prior, loss, objective_parts, sampled_kl_gradient, start_linear,
+    LinearVAE,
+    descend,
+    fit_linear,
+    gradient,
+    kl_to_prior,
+    loss,
+    objective_parts,
+    sampled_kl_gradient,
+    start_linear,
 )
 
 SHAPES = [(1, 1), (2, 1), (3, 2), (5, 3), (2, 2), (2, 4)]
@@ -62,7 +70,10 @@ def test_each_divergence_is_the_textbook_one(d, k, seed):
     vae, data = random_vae(d, k, rng), random_data(d, rng)
     parts, m, S = objective_parts(vae, data), data.mean(), data.cov
     W, V, T = vae.W, vae.V, np.diag(vae.tau**2)
-    joint_model = np.concatenate([vae.b, np.zeros(k)]), np.block([[W @ W.T + vae.sd**2 * np.eye(d), W], [W.T, np.eye(k)]])
+    joint_model = (
+        np.concatenate([vae.b, np.zeros(k)]),
+        np.block([[W @ W.T + vae.sd**2 * np.eye(d), W], [W.T, np.eye(k)]]),
+    )
     joint_data = np.concatenate([m, V @ m + vae.c]), np.block([[S, S @ V.T], [V @ S, V @ S @ V.T + T]])
     assert_allclose(parts.joint, normal_kl(*joint_data, *joint_model), rtol=1e-9)
     assert_allclose(parts.data_model, normal_kl(m, S, joint_model[0][:d], joint_model[1][:d, :d]), rtol=1e-9)
@@ -72,9 +83,15 @@ def test_each_divergence_is_the_textbook_one(d, k, seed):
     root = np.linalg.cholesky(S) * np.sqrt(d)
     points = np.concatenate([m + root.T, m - root.T])
     at_x = lambda x: (V @ x + vae.c, T)
-    assert_allclose(parts.gap, np.mean([normal_kl(*at_x(x), *conditional(*joint_model, d, x)) for x in points]), rtol=1e-9)
+    assert_allclose(
+        parts.gap, np.mean([normal_kl(*at_x(x), *conditional(*joint_model, d, x)) for x in points]), rtol=1e-9
+    )
     assert_allclose(parts.rate, np.mean([normal_kl(*at_x(x), np.zeros(k), np.eye(k)) for x in points]), rtol=1e-9)
-    assert_allclose(parts.information, np.mean([normal_kl(*at_x(x), joint_data[0][d:], joint_data[1][d:, d:]) for x in points]), rtol=1e-8)
+    assert_allclose(
+        parts.information,
+        np.mean([normal_kl(*at_x(x), joint_data[0][d:], joint_data[1][d:, d:]) for x in points]),
+        rtol=1e-8,
+    )
 
 
 @each_seed
@@ -143,7 +160,9 @@ def test_kl_to_prior_is_the_textbook_formula_and_exact_near_zero():
     mean, tau = rng.normal(size=200), rng.uniform(0.1, 3, 200)
     assert_allclose(kl_to_prior(mean, tau), 0.5 * (mean**2 + tau**2 - 1) - np.log(tau), rtol=1e-11)
     h = 2.0**-30
-    assert_allclose(kl_to_prior(0.0, 1 + h), h**2 * (1 - h / 3), rtol=1e-7)      # the textbook formula returns rounding noise
+    assert_allclose(
+        kl_to_prior(0.0, 1 + h), h**2 * (1 - h / 3), rtol=1e-7
+    )  # the textbook formula returns rounding noise
     assert kl_to_prior(0.0, 1.0) == 0.0
 
 
@@ -196,11 +215,13 @@ def test_linear_vae_reaches_probabilistic_pca(d, k, seed):
     fit = fit_linear(start_linear(x, k, rng), x)
     best, noise = closed_form(np.cov(x.T, bias=True), k)
     assert abs(fit.loss - best) < 1e-6 and fit.gradient < 1e-5
-    assert -stats.multivariate_normal(x.mean(axis=0), fit.vae.model().marginal().cov).logpdf(x).mean() == pytest.approx(best, abs=1e-6)
+    assert -stats.multivariate_normal(x.mean(axis=0), fit.vae.model().marginal().cov).logpdf(x).mean() == pytest.approx(
+        best, abs=1e-6
+    )
     assert fit.vae.sd**2 == pytest.approx(noise, rel=1e-3)
     pca = ProbabilisticPCA.fit(x, k)
     assert pca.log_prob(x).mean() == pytest.approx(fit.vae.elbo(x).mean(), abs=1e-6)
-    gram = fit.vae.W.T @ fit.vae.W                                                # independent codes turn W to the principal axes
+    gram = fit.vae.W.T @ fit.vae.W  # independent codes turn W to the principal axes
     assert_allclose(gram - np.diag(np.diag(gram)), 0, atol=1e-3)
 
 
@@ -244,8 +265,11 @@ def test_restricted_encoder_is_biased_and_training_leaves_the_truth(d, causes, l
     # two equations in two unknowns: the stationary point of the bound, with λ = causes·d·w² + σ²
     lam, var = causes * d * fit.vae.W[0, 0] ** 2 + fit.vae.sd**2, fit.vae.sd**2
     top = causes * d * loading**2 + sd**2
-    bound = lambda lam, var: (-0.5 * (top / lam + np.log(lam) + (d - 1) * (np.log(var) + sd**2 / var))
-                              - 0.5 * causes * np.log((lam + (causes - 1) * var) / (causes * var)) + 0.5 * np.log(lam / var))
+    bound = lambda lam, var: (
+        -0.5 * (top / lam + np.log(lam) + (d - 1) * (np.log(var) + sd**2 / var))
+        - 0.5 * causes * np.log((lam + (causes - 1) * var) / (causes * var))
+        + 0.5 * np.log(lam / var)
+    )
     for h in (1e-4, -1e-4):
         assert bound(lam * (1 + h), var) < bound(lam, var) and bound(lam, var * (1 + h)) < bound(lam, var)
     # along the way the bound rises at every step while the likelihood falls
@@ -294,14 +318,18 @@ def test_sampled_gradient_has_the_exact_mean_and_the_derived_variance(mean, tau)
     w = w / w.sum()
     g = sampled_kl_gradient(mean, tau, t)
     h = 1e-6
-    exact = [(kl_to_prior(mean + h, tau) - kl_to_prior(mean - h, tau)) / (2 * h),
-             (kl_to_prior(mean, tau * np.exp(h)) - kl_to_prior(mean, tau * np.exp(-h))) / (2 * h)]
+    exact = [
+        (kl_to_prior(mean + h, tau) - kl_to_prior(mean - h, tau)) / (2 * h),
+        (kl_to_prior(mean, tau * np.exp(h)) - kl_to_prior(mean, tau * np.exp(-h))) / (2 * h),
+    ]
     assert_allclose(w @ g, exact, atol=1e-9)
     assert_allclose(w @ (g - w @ g) ** 2, [tau**2, mean**2 * tau**2 + 2 * tau**4], rtol=1e-10)
     # each is the derivative of log q − log p at its own draw
     log_ratio = lambda m, s: stats.norm(m, s).logpdf(m + s * t) - stats.norm.logpdf(m + s * t)
     assert_allclose(g[:, 0], (log_ratio(mean + h, tau) - log_ratio(mean - h, tau)) / (2 * h), atol=1e-7)
-    assert_allclose(g[:, 1], (log_ratio(mean, tau * np.exp(h)) - log_ratio(mean, tau * np.exp(-h))) / (2 * h), atol=1e-7)
+    assert_allclose(
+        g[:, 1], (log_ratio(mean, tau * np.exp(h)) - log_ratio(mean, tau * np.exp(-h))) / (2 * h), atol=1e-7
+    )
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------
@@ -309,22 +337,32 @@ GOOD = {"W": [[1.0]], "b": [0.0], "sd": 1.0, "V": [[0.5]], "c": [0.0], "tau": [0
 VAE11, DATA = LinearVAE(**GOOD), MultivariateNormal([0.0], [[1.0]])
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: LinearVAE(**{**GOOD, "tau": [0.0]}), ["LinearVAE", "tau[0]", "0.0", "positive"]),
-    (lambda: LinearVAE(**{**GOOD, "W": [1.0]}), ["shape of W", "(1,)", "(d, k)"]),
-    (lambda: LinearVAE(**{**GOOD, "V": [[0.5, 1.0]]}), ["shape of V", "(1, 2)", "(1, 1)"]),
-    (lambda: LinearVAE(**{**GOOD, "sd": [1.0, 2.0]}), ["shape of sd", "()"]),
-    (lambda: VAE11.encoder([[1.0, 2.0]]), ["shape of x", "(..., 1)"]),
-    (lambda: objective_parts(VAE11, [[1.0], [2.0]]), ["objective_parts", "data", "MultivariateNormal.fit(x)"]),
-    (lambda: objective_parts(VAE11, MultivariateNormal([0, 0], np.eye(2))), ["coordinates of data", "2", "1, as many"]),
-    (lambda: loss(VAE11, DATA, "entropy"), ["loss", "latent_term", "entropy", "'kl', 'nll'"]),
-    (lambda: loss(VAE11, DATA, beta="two"), ["beta", "two", "number"]),
-    (lambda: fit_linear(VAE11, DATA, along={"tau": [[1.0]]}), ["fit_linear", "a key of along", "tau", "log_tau"]),
-    (lambda: fit_linear(VAE11, DATA, along={"log_tau": [[1.0, 2.0]]}), ["shape of along['log_tau']", "(1, 2)", "(m, 1)"]),
-    (lambda: descend(VAE11, DATA, 100, 50.0), ["descend", "learning_rate", "50.0", "smaller one"]),
-    (lambda: start_linear(DATA, 0, 0), ["n = 0", "positive integer"]),
-    (lambda: sampled_kl_gradient(0.0, -1.0, [0.3]), ["tau", "-1.0", "positive"]),
-], ids=range(14))
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: LinearVAE(**{**GOOD, "tau": [0.0]}), ["LinearVAE", "tau[0]", "0.0", "positive"]),
+        (lambda: LinearVAE(**{**GOOD, "W": [1.0]}), ["shape of W", "(1,)", "(d, k)"]),
+        (lambda: LinearVAE(**{**GOOD, "V": [[0.5, 1.0]]}), ["shape of V", "(1, 2)", "(1, 1)"]),
+        (lambda: LinearVAE(**{**GOOD, "sd": [1.0, 2.0]}), ["shape of sd", "()"]),
+        (lambda: VAE11.encoder([[1.0, 2.0]]), ["shape of x", "(..., 1)"]),
+        (lambda: objective_parts(VAE11, [[1.0], [2.0]]), ["objective_parts", "data", "MultivariateNormal.fit(x)"]),
+        (
+            lambda: objective_parts(VAE11, MultivariateNormal([0, 0], np.eye(2))),
+            ["coordinates of data", "2", "1, as many"],
+        ),
+        (lambda: loss(VAE11, DATA, "entropy"), ["loss", "latent_term", "entropy", "'kl', 'nll'"]),
+        (lambda: loss(VAE11, DATA, beta="two"), ["beta", "two", "number"]),
+        (lambda: fit_linear(VAE11, DATA, along={"tau": [[1.0]]}), ["fit_linear", "a key of along", "tau", "log_tau"]),
+        (
+            lambda: fit_linear(VAE11, DATA, along={"log_tau": [[1.0, 2.0]]}),
+            ["shape of along['log_tau']", "(1, 2)", "(m, 1)"],
+        ),
+        (lambda: descend(VAE11, DATA, 100, 50.0), ["descend", "learning_rate", "50.0", "smaller one"]),
+        (lambda: start_linear(DATA, 0, 0), ["n = 0", "positive integer"]),
+        (lambda: sampled_kl_gradient(0.0, -1.0, [0.3]), ["tau", "-1.0", "positive"]),
+    ],
+    ids=range(14),
+)
 def test_bad_input(call, words):
     with pytest.raises((ValueError, TypeError)) as caught:
         call()

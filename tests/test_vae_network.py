@@ -54,7 +54,9 @@ def trained():
 
 # --- the objective
 @each_term
-@pytest.mark.parametrize("arguments", [{}, {"latent": 1, "trials": 1}, {"latent": 3, "beta": 0.3, "trials": 16}, {"beta": 0.0}], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [{}, {"latent": 1, "trials": 1}, {"latent": 3, "beta": 0.3, "trials": 16}, {"beta": 0.0}], ids=str
+)
 def test_gradient_against_complex_steps(term, arguments):
     """Every block of weights, to 1e-7 and much better."""
     for seed in range(3):
@@ -120,7 +122,11 @@ def test_parts_against_scipy():
     noise = np.random.default_rng(3).standard_normal((7, 40, 2))
     z = mean[:, None] + tau[:, None] * noise
     assert_allclose(distortion, -vae.log_likelihood(x, z).mean(axis=1), rtol=1e-12)
-    weights = vae.log_likelihood(x, z) + stats.norm.logpdf(z).sum(-1) - stats.norm.logpdf(z, mean[:, None], tau[:, None]).sum(-1)
+    weights = (
+        vae.log_likelihood(x, z)
+        + stats.norm.logpdf(z).sum(-1)
+        - stats.norm.logpdf(z, mean[:, None], tau[:, None]).sum(-1)
+    )
     assert_allclose(vae.log_weights(x, 40, rng=3), weights, rtol=1e-11, atol=1e-11)
 
 
@@ -130,7 +136,9 @@ def test_the_sampled_term_has_the_mean_of_the_closed_form():
     for term in ("kl", "sampled"):
         vae, x, _ = small(latent_term=term, n=1)
         rng = np.random.default_rng(5)
-        runs[term] = np.array([np.append(*vae.value_and_gradient(x, rng.normal(size=(1, 2)))[::-1]) for _ in range(5_000)])
+        runs[term] = np.array(
+            [np.append(*vae.value_and_gradient(x, rng.normal(size=(1, 2)))[::-1]) for _ in range(5_000)]
+        )
     difference = runs["sampled"] - runs["kl"]
     error = difference.std(axis=0) / np.sqrt(len(difference))
     assert np.all(np.abs(difference.mean(axis=0)) < 5 * error + 1e-12)
@@ -246,7 +254,10 @@ def test_single_precision_follows_double():
 
 def test_without_the_entropy_the_encoder_loses_its_spread():
     x = digits().images
-    spread = {term: np.log(VAE(latent_term=term, dtype="float32", rng=0).fit(x, 60, rng=1).encode(x)[1]).mean() for term in ("kl", "nll")}
+    spread = {
+        term: np.log(VAE(latent_term=term, dtype="float32", rng=0).fit(x, 60, rng=1).encode(x)[1]).mean()
+        for term in ("kl", "nll")
+    }
     assert spread["nll"] < spread["kl"] - 1
 
 
@@ -279,7 +290,12 @@ def test_a_file_holds_everything(tmp_path):
     assert again.history == vae.history and again.theta.flat.dtype == np.float32
     for name in ("pixels", "hidden", "latent", "trials", "beta", "latent_term", "dtype"):
         assert getattr(again, name) == getattr(vae, name)
-    for call in (lambda v: v.theta.flat, lambda v: v.encode(x)[0], lambda v: v.elbo(x, rng=3), lambda v: v.fit(x, 2, rng=4).theta.flat):
+    for call in (
+        lambda v: v.theta.flat,
+        lambda v: v.encode(x)[0],
+        lambda v: v.elbo(x, rng=3),
+        lambda v: v.fit(x, 2, rng=4).theta.flat,
+    ):
         assert_array_equal(call(again), call(vae))
     file = io.BytesIO()
     vae.save(file)
@@ -299,10 +315,14 @@ ROWS = {
     "trials as truth": (lambda: VAE(trials=True), V, "trials = True; expected a positive integer"),
     "negative beta": (lambda: VAE(beta=-1), V, "beta = -1.0; expected a number, at least 0"),
     "beta without value": (lambda: VAE(beta=np.nan), V, "beta = nan; expected no NaN"),
-    "unknown term": (lambda: VAE(latent_term="mmd"), V, "latent_term = 'mmd'; expected \"kl\", \"sampled\" or \"nll\""),
-    "whole numbers": (lambda: VAE(dtype=int), V, "expected \"float64\" or \"float32\""),
+    "unknown term": (lambda: VAE(latent_term="mmd"), V, 'latent_term = \'mmd\'; expected "kl", "sampled" or "nll"'),
+    "whole numbers": (lambda: VAE(dtype=int), V, 'expected "float64" or "float32"'),
     "a float seed": (lambda: VAE(rng=0.5), V, "rng = 0.5; expected a numpy.random.Generator"),
-    "too much ink": (lambda: VAE().fit(IMAGE + 17, 1, rng=0), V, "x[0, 0] = 17.0; expected a whole number from 0 to 16"),
+    "too much ink": (
+        lambda: VAE().fit(IMAGE + 17, 1, rng=0),
+        V,
+        "x[0, 0] = 17.0; expected a whole number from 0 to 16",
+    ),
     "negative ink": (lambda: VAE().encode(IMAGE - 1), V, "x[0, 0] = -1.0; expected a whole number from 0 to 16"),
     "scaled ink": (lambda: VAE().encode(IMAGE + 0.5), V, "x[0, 0] = 0.5; expected a whole number from 0 to 16"),
     "missing ink": (lambda: VAE().encode(IMAGE + np.nan), V, "x[0, 0] = nan; expected no NaN"),
@@ -311,16 +331,44 @@ ROWS = {
     "no images": (lambda: VAE().fit(IMAGE[:0], 1, rng=0), V, "expected at least one number"),
     "no epochs": (lambda: VAE().fit(IMAGE, 0, rng=0), V, "epochs = 0; expected a positive integer"),
     "no batch": (lambda: VAE().fit(IMAGE, 1, rng=0, batch=0), V, "batch = 0; expected a positive integer"),
-    "rate zero": (lambda: VAE().fit(IMAGE, 1, rng=0, learning_rate=0), V, "learning_rate = 0.0; expected a positive finite number"),
-    "rates too few": (lambda: VAE().fit(IMAGE, 3, rng=0, learning_rate=[0.1, 0.1]), V, "shape of learning_rate = (2,); expected () or (3,)"),
+    "rate zero": (
+        lambda: VAE().fit(IMAGE, 1, rng=0, learning_rate=0),
+        V,
+        "learning_rate = 0.0; expected a positive finite number",
+    ),
+    "rates too few": (
+        lambda: VAE().fit(IMAGE, 3, rng=0, learning_rate=[0.1, 0.1]),
+        V,
+        "shape of learning_rate = (2,); expected () or (3,)",
+    ),
     "no seed": (lambda: VAE().fit(IMAGE, 1, rng=None), T, "rng = None; expected a numpy.random.Generator"),
-    "noise of another shape": (lambda: VAE().value_and_gradient(IMAGE, np.zeros((2, 3))), V, "shape of noise = (2, 3); expected (2, 2)"),
+    "noise of another shape": (
+        lambda: VAE().value_and_gradient(IMAGE, np.zeros((2, 3))),
+        V,
+        "shape of noise = (2, 3); expected (2, 2)",
+    ),
     "codes of three": (lambda: VAE().decode([0.0, 0.0, 0.0]), V, "shape of z = (3,); expected (..., 2)"),
     "infinite code": (lambda: VAE().decode([0.0, np.inf]), V, "z[1] = inf; expected a finite number"),
-    "codes without axis": (lambda: VAE().log_likelihood(IMAGE, np.zeros((2, 2))), V, "shape of z = (2, 2); expected (2 or 1, m, 2)"),
-    "codes of other images": (lambda: VAE().log_likelihood(IMAGE, np.zeros((3, 1, 2))), V, "shape of z = (3, 1, 2); expected (2 or 1, m, 2)"),
-    "no draws": (lambda: VAE().elbo(IMAGE, rng=0, draws=0), V, "VAE.distortion_and_rate: draws = 0; expected a positive integer"),
-    "no weights": (lambda: VAE().log_weights(IMAGE, "many", rng=0), T, "VAE.log_weights: draws = 'many'; expected a positive integer"),
+    "codes without axis": (
+        lambda: VAE().log_likelihood(IMAGE, np.zeros((2, 2))),
+        V,
+        "shape of z = (2, 2); expected (2 or 1, m, 2)",
+    ),
+    "codes of other images": (
+        lambda: VAE().log_likelihood(IMAGE, np.zeros((3, 1, 2))),
+        V,
+        "shape of z = (3, 1, 2); expected (2 or 1, m, 2)",
+    ),
+    "no draws": (
+        lambda: VAE().elbo(IMAGE, rng=0, draws=0),
+        V,
+        "VAE.distortion_and_rate: draws = 0; expected a positive integer",
+    ),
+    "no weights": (
+        lambda: VAE().log_weights(IMAGE, "many", rng=0),
+        T,
+        "VAE.log_weights: draws = 'many'; expected a positive integer",
+    ),
     "no sample": (lambda: VAE().sample(0, rng=0), V, "n = 0; expected a positive integer number of draws"),
 }
 
@@ -338,7 +386,10 @@ def test_divergence_is_reported_and_not_taken():
     x = digits().images
     for dtype in ("float32", "float64"):
         vae = VAE(dtype=dtype, rng=0)
-        with pytest.raises(ArithmeticError, match=r"^VAE.fit: objective in epoch 1, step \d+ = (inf|nan); expected a finite number. .*smaller learning_rate"):
+        with pytest.raises(
+            ArithmeticError,
+            match=r"^VAE.fit: objective in epoch 1, step \d+ = (inf|nan); expected a finite number. .*smaller learning_rate",
+        ):
             vae.fit(x, 2, rng=0, learning_rate=1e4)
         assert np.all(np.isfinite(vae.theta.flat)) and vae.history["elbo"] == []
 

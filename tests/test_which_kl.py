@@ -16,7 +16,9 @@ from companion.families import Normal
 
 CELLS = json.loads((ROOT / "book" / "which-kl.ipynb").read_text(encoding="utf-8"))["cells"]
 PAGE = "\n".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "markdown")
-ROWS = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in PAGE.splitlines() if line.startswith("| {ref}")]
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" | ")] for line in PAGE.splitlines() if line.startswith("| {ref}")
+]
 ENTRIES = dict(re.findall(r"^\((which-[\w-]+)\)=\n### (.*?)(?=^\(which-|^## |\Z)", PAGE, re.M | re.S))
 each_row = pytest.mark.parametrize("row", ROWS, ids=[re.search(r"`(.*?) <", row[0])[1] for row in ROWS])
 each_seed = pytest.mark.parametrize("seed", range(20))
@@ -25,11 +27,11 @@ each_seed = pytest.mark.parametrize("seed", range(20))
 # --- the table ----------------------------------------------------------------------------------------------------
 def by_the_rule(pair, first, second):
     """The verdict that the three questions at the top of the page give, in their order, from the columns of a row."""
-    if "changed" not in first + second:                                          # 1. Is anything changed?
+    if "changed" not in first + second:  # 1. Is anything changed?
         return "likelihood, weighted, not maximised" if "weighted" in second else "no, a measurement"
-    if re.search(r"\$, (with|as) ", pair):                                       # 2. Is this KL minimised alone?
+    if re.search(r"\$, (with|as) ", pair):  # 2. Is this KL minimised alone?
         return "no, a part"
-    if first.startswith("data completed") and second.startswith("model"):        # 3. What is A?
+    if first.startswith("data completed") and second.startswith("model"):  # 3. What is A?
         return "a bound"
     if "changed" in first:
         return "no"
@@ -45,7 +47,10 @@ def test_row_has_every_column_and_the_direction_follows_from_what_is_changed(row
     direction, _, needs = direction.partition(": ")
     assert needs
     changed = tuple("changed" in side or "weighted" in side for side in (first, second))
-    assert direction == {(False, True): "forward", (True, False): "reverse", (True, True): "both", (False, False): "none"}[changed]
+    assert (
+        direction
+        == {(False, True): "forward", (True, False): "reverse", (True, True): "both", (False, False): "none"}[changed]
+    )
     for side in (first, second):
         assert re.search("changed|weighted|fixed|^data|^made", side), f"{name}: say where {side} comes from"
 
@@ -54,13 +59,13 @@ def test_row_has_every_column_and_the_direction_follows_from_what_is_changed(row
 def test_verdict_follows_from_the_three_questions(row):
     _, pair, first, second, _, verdict = (cell.replace("*", "") for cell in row)
     answer = by_the_rule(pair, first, second)
-    remarks = {"no, near it", "no, its dual is"} if answer == "no" else set()    # said in addition, not instead
+    remarks = {"no, near it", "no, its dual is"} if answer == "no" else set()  # said in addition, not instead
     assert verdict in {answer} | remarks
 
 
 def test_the_rule_on_the_page_has_the_words_of_the_table():
     """Each bold answer of the rule is the verdict of some row, and each verdict is an answer of the rule."""
-    head = PAGE[PAGE.index("ask three questions"):PAGE.index(":::{prf:proposition}")]
+    head = PAGE[PAGE.index("ask three questions") : PAGE.index(":::{prf:proposition}")]
     bold = re.findall(r"\*\*(.+?)\*\*", head)
     assert sum(words.endswith("?") for words in bold) == 3
     answers = {by_the_rule(*(cell.replace("*", "") for cell in row[1:4])) for row in ROWS}
@@ -112,7 +117,9 @@ def test_squared_error_is_the_nll_of_a_normal(seed):
     nll = [-sum(Normal(slope * a, sd).log_prob(b) for a, b in zip(x, y)) for slope in slopes]
     squares = [np.sum((y - slope * x) ** 2) / (2 * sd**2) for slope in slopes]
     np.testing.assert_allclose(np.subtract(nll, squares), 30 * np.log(sd * np.sqrt(2 * np.pi)), rtol=1e-10)
-    fitted = optimize.minimize_scalar(lambda s: -sum(Normal(s * a, sd).log_prob(b) for a, b in zip(x, y)), bracket=(0, 3)).x
+    fitted = optimize.minimize_scalar(
+        lambda s: -sum(Normal(s * a, sd).log_prob(b) for a, b in zip(x, y)), bracket=(0, 3)
+    ).x
     np.testing.assert_allclose(fitted, (x @ y) / (x @ x), rtol=1e-6)
 
 
@@ -121,18 +128,34 @@ def test_only_a_fixed_first_argument_leaves_the_entropy_out(seed):
     """Forward: KL and cross-entropy rank models alike. Reverse: they do not, and cross-entropy alone wants a point."""
     rng = np.random.default_rng(seed)
     fixed, candidates = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5), size=300)
-    np.testing.assert_array_equal(np.argsort(cross_entropy(fixed, candidates)), np.argsort(kl_divergence(fixed, candidates)))
-    np.testing.assert_allclose(kl_divergence(fixed, candidates), np.sum(fixed * np.log(fixed / candidates), axis=1), rtol=1e-10)
-    best = optimize.minimize(lambda z: cross_entropy(softmax(z), fixed), np.log(fixed), method="Nelder-Mead", options={"maxiter": 4000}).x
+    np.testing.assert_array_equal(
+        np.argsort(cross_entropy(fixed, candidates)), np.argsort(kl_divergence(fixed, candidates))
+    )
+    np.testing.assert_allclose(
+        kl_divergence(fixed, candidates), np.sum(fixed * np.log(fixed / candidates), axis=1), rtol=1e-10
+    )
+    best = optimize.minimize(
+        lambda z: cross_entropy(softmax(z), fixed), np.log(fixed), method="Nelder-Mead", options={"maxiter": 4000}
+    ).x
     assert softmax(best)[np.argmax(fixed)] > 0.99
-    np.testing.assert_allclose(kl_divergence(candidates, fixed), cross_entropy(candidates, fixed) - stats.entropy(candidates, axis=1), rtol=1e-9)
+    np.testing.assert_allclose(
+        kl_divergence(candidates, fixed),
+        cross_entropy(candidates, fixed) - stats.entropy(candidates, axis=1),
+        rtol=1e-9,
+    )
 
 
 @each_seed
 def test_joint_kl_is_kl_of_the_data_plus_kl_to_the_posterior(seed):
     rng = np.random.default_rng(seed)
-    data, model, encoder = rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(12)).reshape(4, 3), rng.dirichlet(np.ones(3), size=4)
-    by_sum = sum(data[i] * encoder[i, k] * np.log(data[i] * encoder[i, k] / model[i, k]) for i in range(4) for k in range(3))
+    data, model, encoder = (
+        rng.dirichlet(np.ones(4)),
+        rng.dirichlet(np.ones(12)).reshape(4, 3),
+        rng.dirichlet(np.ones(3), size=4),
+    )
+    by_sum = sum(
+        data[i] * encoder[i, k] * np.log(data[i] * encoder[i, k] / model[i, k]) for i in range(4) for k in range(3)
+    )
     evidence = model.sum(axis=1)
     parts = kl_divergence(data, evidence) + data @ kl_divergence(encoder, model / evidence[:, None])
     np.testing.assert_allclose(parts, by_sum, rtol=1e-10)
@@ -150,7 +173,9 @@ def test_best_policy_under_a_kl_penalty(seed):
     np.testing.assert_allclose(-found.fun, beta * np.log(best.sum()), rtol=1e-9)
     policy = rng.dirichlet(np.ones(5))
     value = policy @ reward - beta * kl_divergence(policy, reference)
-    np.testing.assert_allclose(value, beta * np.log(best.sum()) - beta * kl_divergence(policy, best / best.sum()), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        value, beta * np.log(best.sum()) - beta * kl_divergence(policy, best / best.sum()), rtol=1e-9, atol=1e-12
+    )
 
 
 @each_seed
@@ -161,9 +186,17 @@ def test_smallest_kl_under_a_moment_constraint_is_the_largest_log_likelihood(see
     x = rng.integers(5, size=40)
     goal = x.mean()
     constraints = [{"type": "eq", "fun": lambda p: p.sum() - 1}, {"type": "eq", "fun": lambda p: p @ u - goal}]
-    primal = optimize.minimize(lambda p: np.sum(p * np.log(p / start)), start, method="SLSQP", bounds=[(1e-9, 1)] * 5,
-                               constraints=constraints, options={"ftol": 1e-14, "maxiter": 500}).x
+    primal = optimize.minimize(
+        lambda p: np.sum(p * np.log(p / start)),
+        start,
+        method="SLSQP",
+        bounds=[(1e-9, 1)] * 5,
+        constraints=constraints,
+        options={"ftol": 1e-14, "maxiter": 500},
+    ).x
     member = lambda eta: stats.rv_discrete(values=(u, softmax(eta * u + np.log(start))))
     relative = lambda eta: (log_likelihood(member(eta)(), x) - np.sum(np.log(start[x]))) / x.size
-    dual = optimize.minimize_scalar(lambda eta: -relative(eta), bounds=(-10, 10), method="bounded", options={"xatol": 1e-9})
+    dual = optimize.minimize_scalar(
+        lambda eta: -relative(eta), bounds=(-10, 10), method="bounded", options={"xatol": 1e-9}
+    )
     np.testing.assert_allclose(kl_divergence(primal / primal.sum(), start), -dual.fun, atol=1e-6)

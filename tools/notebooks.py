@@ -10,8 +10,11 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the kernels: threads that wait for each other slow small matrices down many times
+# Threads that wait for each other slow small matrices down many times.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 BOOK = Path(__file__).resolve().parent.parent / "book"
+# Kernels import the package of this checkout, whatever is installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(BOOK.parent), os.environ.get("PYTHONPATH")]))
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -22,8 +25,14 @@ def refresh(path: Path) -> None:
             cell.outputs, cell.execution_count = [], None
             cell.metadata.pop("execution", None)
     notebook.metadata.kernelspec = dict(KERNEL)
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False, coalesce_streams=True,
-                            resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
     client.execute()
     notebook.metadata.kernelspec = dict(KERNEL)
     notebook.metadata.language_info = {"name": "python"}

@@ -50,7 +50,8 @@ def main():
                 width, scheme, medium = VIEWS[view]
                 page = browser.new_page(
                     viewport={"width": width, "height": 800 if options.at else 1200},
-                    color_scheme=scheme, java_script_enabled=not options.no_js,
+                    color_scheme=scheme,
+                    java_script_enabled=not options.no_js,
                 )
                 page.goto(f"http://127.0.0.1:{server.server_port}/{name}", wait_until="load")
                 page.emulate_media(media=medium, color_scheme=scheme)

@@ -7,7 +7,9 @@ anywhere in any script, so that classes set by scripts stay.
 
 import re
 
-TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\*/|[{};]', re.S)
+TOKEN = re.compile(
+    r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\*/|[{};]', re.S
+)
 GROUPS = ("@media", "@supports", "@layer", "@container")
 
 
@@ -16,7 +18,10 @@ def used_classes(pages, scripts):
     for html in pages:
         for value in re.findall(r'\bclass="([^"]*)"', html):
             words.update(value.split())
-        scripts = [*scripts, *re.findall(r"<script\b[^>]*>(.*?)</script>", html, re.S)]
+        scripts = [
+            *scripts,
+            *re.findall(r"<script\b[^>]*>(.*?)</script>", html, re.S),
+        ]
     for script in scripts:
         words.update(re.findall(r"[\w-]+", script))
     return words
@@ -30,14 +35,14 @@ def rules(css):
         if mark == "{":
             depth += 1
             if depth == 1:
-                prelude, start = css[start:token.start()], token.end()
+                prelude, start = css[start : token.start()], token.end()
         elif mark == "}":
             depth -= 1
             if depth == 0:
-                yield prelude, css[start:token.start()]
+                yield prelude, css[start : token.start()]
                 start = token.end()
         elif mark == ";" and depth == 0:
-            yield css[start:token.end()], None
+            yield css[start : token.end()], None
             start = token.end()
 
 
@@ -46,7 +51,13 @@ def is_used(selector, used):
         selector, count = re.subn(r"\([^()]*\)", "", selector)
         if not count:
             return True
-    return all(name in used for name in re.findall(r"\.(-?[A-Za-z_][\w-]*)", selector)) and "\\" not in selector
+    return (
+        all(
+            name in used
+            for name in re.findall(r"\.(-?[A-Za-z_][\w-]*)", selector)
+        )
+        and "\\" not in selector
+    )
 
 
 def prune(css, used):
@@ -62,8 +73,14 @@ def prune(css, used):
         elif head.startswith("@"):
             kept.append(f"{prelude}{{{block}}}")
         else:
-            comments = "".join(re.findall(r"/\*!.*?\*/", prelude, flags=re.S))  # licences stay
-            selectors = [part for part in re.split(r",(?![^(\[]*[)\]])", head) if is_used(part, used)]
+            comments = "".join(
+                re.findall(r"/\*!.*?\*/", prelude, flags=re.S)
+            )  # licences stay
+            selectors = [
+                part
+                for part in re.split(r",(?![^(\[]*[)\]])", head)
+                if is_used(part, used)
+            ]
             if selectors:
                 kept.append(f"{comments}{','.join(selectors)}{{{block}}}")
             elif comments:

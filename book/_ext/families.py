@@ -6,25 +6,35 @@ docstring, are set one below the other, so that they fit the page.
 
 import re
 
-from sphinx.util.docutils import SphinxDirective
-
 from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
 
 from companion.families import FAMILIES, Distribution, ExponentialFamily
 
 
 def own_members(cls):
     """Public names that this family has and others do not, such as ``from_logits``."""
-    shared = {name for base in (Distribution, ExponentialFamily) for name in dir(base)}
-    return sorted(name for name, value in vars(cls).items()
-                  if not name.startswith("_") and name not in shared and getattr(value, "__doc__", None) and not isinstance(value, str | tuple | bool))
+    shared = {
+        name for base in (Distribution, ExponentialFamily) for name in dir(base)
+    }
+    return sorted(
+        name
+        for name, value in vars(cls).items()
+        if not name.startswith("_")
+        and name not in shared
+        and getattr(value, "__doc__", None)
+        and not isinstance(value, str | tuple | bool)
+    )
 
 
 def table():
     yield "| family | parameters | held fixed | SciPy |"
     yield "|---|---|---|---|"
     for name, row in FAMILIES.items():
-        fixed = ", ".join(f"`{parameter}`" for parameter in row.cls.fixed_names) or "–"
+        fixed = (
+            ", ".join(f"`{parameter}`" for parameter in row.cls.fixed_names)
+            or "–"
+        )
         scipy_name = f"`{row.scipy_name}`" if row.scipy_name else "–"
         yield f"| {{py:obj}}`{name} <companion.families.{name}>` | {', '.join(f'`{p}`' for p in row.cls.parameter_names)} | {fixed} | {scipy_name} |"
 
@@ -33,7 +43,15 @@ class Families(SphinxDirective):
     def run(self):
         text = [*table(), "", "```{eval-rst}"]
         for name, row in FAMILIES.items():
-            text += [f".. autoclass:: companion.families.{name}", *([f"   :members: {', '.join(own_members(row.cls))}"] if own_members(row.cls) else []), ""]
+            text += [
+                f".. autoclass:: companion.families.{name}",
+                *(
+                    [f"   :members: {', '.join(own_members(row.cls))}"]
+                    if own_members(row.cls)
+                    else []
+                ),
+                "",
+            ]
         text.append("```")
         holder = nodes.container(classes=["families"])
         self.state.nested_parse(text, self.content_offset, holder)
@@ -42,7 +60,10 @@ class Families(SphinxDirective):
 
 def one_formula_a_line(app, what, name, obj, options, lines):
     """Break the display formulas of a family at ``, \\qquad`` and align their beginnings."""
-    if what != "class" or getattr(obj, "__module__", "").split(".")[:2] != ["companion", "families"]:
+    if what != "class" or getattr(obj, "__module__", "").split(".")[:2] != [
+        "companion",
+        "families",
+    ]:
         return
     inside, result = False, []
     for line in lines:
@@ -54,7 +75,9 @@ def one_formula_a_line(app, what, name, obj, options, lines):
             new = not result[-1].strip()
             parts = re.split(r"\s*\\qquad\s*", line.strip())
             for i, part in enumerate(parts):
-                result += ([""] if i and part else []) + ([("   & " if new or i else "   ") + part] if part else [""])
+                result += ([""] if i and part else []) + (
+                    [("   & " if new or i else "   ") + part] if part else [""]
+                )
             if not parts[-1]:
                 continue
         else:

@@ -14,7 +14,16 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 LEDGER = Path(__file__).resolve().parent.parent / "ledger.yml"
-ROLES = {"eq": "eq", "def": "prf:ref", "thm": "prf:ref", "prop": "prf:ref", "fig": "numref", "tab": "numref", "ex": "ref", "read": "ref"}
+ROLES = {
+    "eq": "eq",
+    "def": "prf:ref",
+    "thm": "prf:ref",
+    "prop": "prf:ref",
+    "fig": "numref",
+    "tab": "numref",
+    "ex": "ref",
+    "read": "ref",
+}
 
 
 def rows():
@@ -39,12 +48,18 @@ def checks(entries):
             chapter, cell = entry.split("#")
             chapters.setdefault(chapter, []).append(f"`{cell}`")
     tests = [f"`{entry.split('::')[-1]}`" for entry in entries if "::" in entry]
-    cells = "; ".join(f"the cells {', '.join(names)} of {{doc}}`{chapter}`" for chapter, names in chapters.items())
+    cells = "; ".join(
+        f"the cells {', '.join(names)} of {{doc}}`{chapter}`"
+        for chapter, names in chapters.items()
+    )
     return f"{cells}{', and ' * bool(cells)}the tests {', '.join(tests)}"
 
 
 def lines_of(row):
-    many = lambda key, show: ", ".join(show(item) for item in ([row[key]] if isinstance(row[key], str) else row[key]))
+    many = lambda key, show: ", ".join(
+        show(item)
+        for item in ([row[key]] if isinstance(row[key], str) else row[key])
+    )
     yield f"**{row['id']}** · {row['claim']}"
     if row["status"] == "open":
         yield ": *Open.*"

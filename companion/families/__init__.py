@@ -6,7 +6,8 @@ the book. To add a family, write its file and add its row (see CONTRIBUTING).
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -84,10 +85,17 @@ FAMILIES: dict[str, Row] = {
         Row(Categorical, lambda rng: Categorical(rng.dirichlet(np.ones(4)))),
         Row(Binomial, lambda rng: Binomial(12, rng.uniform(0.02, 0.98)), "binom", _without_loc("n", "p")),
         Row(Poisson, lambda rng: Poisson(rng.gamma(2.0, 2.0) + 0.05), "poisson", _without_loc("mu")),
-        Row(Normal, lambda rng: Normal(rng.normal(0, 3), np.exp(rng.normal())), "norm", lambda loc=0, scale=1: [loc, scale]),
+        Row(
+            Normal,
+            lambda rng: Normal(rng.normal(0, 3), np.exp(rng.normal())),
+            "norm",
+            lambda loc=0, scale=1: [loc, scale],
+        ),
         Row(MultivariateNormal, lambda rng: MultivariateNormal(rng.normal(size=3), _random_covariance(rng))),
         Row(Geometric, lambda rng: Geometric(rng.uniform(0.05, 0.95)), "geom", _without_loc("p")),
-        Row(NegativeBinomial, lambda rng: NegativeBinomial(2.5, rng.uniform(0.1, 0.9)), "nbinom", _without_loc("n", "p")),
+        Row(
+            NegativeBinomial, lambda rng: NegativeBinomial(2.5, rng.uniform(0.1, 0.9)), "nbinom", _without_loc("n", "p")
+        ),
         Row(LogNormal, lambda rng: LogNormal(rng.normal(), rng.uniform(0.2, 1.0)), "lognorm", _log_scale),
         Row(Exponential, lambda rng: Exponential(np.exp(rng.normal())), "expon", _without_loc("rate")),
         Row(Gamma, lambda rng: Gamma(np.exp(rng.normal()), np.exp(rng.normal())), "gamma", _without_loc("a", "rate")),
@@ -102,7 +110,9 @@ FAMILIES: dict[str, Row] = {
 }
 
 _BY_SCIPY_NAME = {row.scipy_name: row for row in FAMILIES.values() if row.scipy_name}
-_BY_SCIPY_NAME["uniform"] = Row(Beta, FAMILIES["Beta"].draw, "uniform", lambda **place: _without_loc("a", "b")(a=1.0, b=1.0, **place))
+_BY_SCIPY_NAME["uniform"] = Row(
+    Beta, FAMILIES["Beta"].draw, "uniform", lambda **place: _without_loc("a", "b")(a=1.0, b=1.0, **place)
+)
 
 
 def from_scipy(frozen):
@@ -118,7 +128,14 @@ def from_scipy(frozen):
     if isinstance(frozen, type(stats.dirichlet([1, 1]))):
         return Dirichlet(frozen.alpha)
     if not isinstance(frozen, stats.distributions.rv_frozen):
-        checks.fail("from_scipy", "frozen", frozen, "a frozen scipy.stats distribution", "Pass e.g. stats.norm(0, 1), with its parameters.", TypeError)
+        checks.fail(
+            "from_scipy",
+            "frozen",
+            frozen,
+            "a frozen scipy.stats distribution",
+            "Pass e.g. stats.norm(0, 1), with its parameters.",
+            TypeError,
+        )
     row = _BY_SCIPY_NAME.get(frozen.dist.name)
     if row is None:
         return None
@@ -128,7 +145,28 @@ def from_scipy(frozen):
 
 
 __all__ = [
-    "Bernoulli", "Beta", "Binomial", "Categorical", "Dirichlet", "Distribution", "Exponential", "ExponentialFamily",
-    "FAMILIES", "Gamma", "Geometric", "InverseGaussian", "Laplace", "LogNormal", "Mixture", "MultivariateNormal",
-    "NegativeBinomial", "Normal", "Pareto", "Poisson", "Row", "VonMises", "Weibull", "from_scipy",
+    "FAMILIES",
+    "Bernoulli",
+    "Beta",
+    "Binomial",
+    "Categorical",
+    "Dirichlet",
+    "Distribution",
+    "Exponential",
+    "ExponentialFamily",
+    "Gamma",
+    "Geometric",
+    "InverseGaussian",
+    "Laplace",
+    "LogNormal",
+    "Mixture",
+    "MultivariateNormal",
+    "NegativeBinomial",
+    "Normal",
+    "Pareto",
+    "Poisson",
+    "Row",
+    "VonMises",
+    "Weibull",
+    "from_scipy",
 ]

@@ -50,7 +50,12 @@ class Bernoulli(ExponentialFamily):
 
     # --- parameters
     def __init__(self, p):
-        p = checks.probability("Bernoulli", "p", p, "Pass the probability of success, e.g. Bernoulli(0.3); for log-odds use Bernoulli.from_logits.")
+        p = checks.probability(
+            "Bernoulli",
+            "p",
+            p,
+            "Pass the probability of success, e.g. Bernoulli(0.3); for log-odds use Bernoulli.from_logits.",
+        )
         self._store(p.shape, p=p, complement=1.0 - p, _logits=None)
 
     @classmethod
@@ -62,16 +67,30 @@ class Bernoulli(ExponentialFamily):
         """
         fix = "Pass finite log-odds; for p = 0 or 1 use Bernoulli(p)."
         logits = checks.finite("Bernoulli.from_logits", "logits", logits, fix)
-        checks.require("Bernoulli.from_logits", "logits", logits, np.abs(logits) < 1e300, "log-odds below 1e300 in size", fix)
+        checks.require(
+            "Bernoulli.from_logits", "logits", logits, np.abs(logits) < 1e300, "log-odds below 1e300 in size", fix
+        )
         new = cls(expit(logits))
-        new._store(logits.shape, complement=expit(-logits), _logits=logits, parameter_names=("logits",), _constructor="from_logits")
+        new._store(
+            logits.shape,
+            complement=expit(-logits),
+            _logits=logits,
+            parameter_names=("logits",),
+            _constructor="from_logits",
+        )
         return new
 
     def natural_parameters(self):
         if self._logits is not None:
             return self._logits[..., None]
-        checks.require("Bernoulli.natural_parameters", "p", self.p, (self.p > 0) & (self.p < 1), "a probability strictly between 0 and 1",
-                       "At 0 or 1 the log-odds are infinite: the point lies on the boundary of the family.")
+        checks.require(
+            "Bernoulli.natural_parameters",
+            "p",
+            self.p,
+            (self.p > 0) & (self.p < 1),
+            "a probability strictly between 0 and 1",
+            "At 0 or 1 the log-odds are infinite: the point lies on the boundary of the family.",
+        )
         return (np.log(self.p) - np.log1p(-self.p))[..., None]
 
     @classmethod
@@ -81,7 +100,14 @@ class Bernoulli(ExponentialFamily):
     @classmethod
     def from_mean_parameters(cls, mu):
         mu = cls._mean_column(mu)[..., 0]
-        checks.require("Bernoulli.from_mean_parameters", "mu", mu, (mu >= 0) & (mu <= 1), "a mean in [0, 1]", "E[x] is the probability of 1.")
+        checks.require(
+            "Bernoulli.from_mean_parameters",
+            "mu",
+            mu,
+            (mu >= 0) & (mu <= 1),
+            "a mean in [0, 1]",
+            "E[x] is the probability of 1.",
+        )
         return cls(mu)
 
     # --- statistics
@@ -125,8 +151,12 @@ class Bernoulli(ExponentialFamily):
             return _kl_from_logits(self, other)
         # The difference of the smaller cell is the more exact one.
         difference = np.where(self.p <= 0.5, other.p - self.p, self.complement - other.complement)
-        log_q, log_rest = (None, None) if other._logits is None else (log_expit(other._logits), log_expit(-other._logits))
-        return kl_term(self.p, other.p, difference, log_q) + kl_term(self.complement, other.complement, -difference, log_rest)
+        log_q, log_rest = (
+            (None, None) if other._logits is None else (log_expit(other._logits), log_expit(-other._logits))
+        )
+        return kl_term(self.p, other.p, difference, log_q) + kl_term(
+            self.complement, other.complement, -difference, log_rest
+        )
 
     # --- sampling and conversion
     def sample(self, n, rng):

@@ -102,8 +102,13 @@ class Beta(MeanLogs, ExponentialFamily):
         z = np.where((x > 0) & (x < 1), x, 0.5)
         away = total * z - a
         inside = (
-            gamma_function.log_peak(a) + gamma_function.log_peak(b) - gamma_function.log_peak(total) - np.log(z) - np.log1p(-z)
-            - a * phi(away / a, total * z / a) - b * phi(-away / b, total * (1 - z) / b)
+            gamma_function.log_peak(a)
+            + gamma_function.log_peak(b)
+            - gamma_function.log_peak(total)
+            - np.log(z)
+            - np.log1p(-z)
+            - a * phi(away / a, total * z / a)
+            - b * phi(-away / b, total * (1 - z) / b)
         )
         end = xlogy(a - 1, x) + xlog1py(b - 1, -x) - betaln(a, b)
         return np.where(z == x, inside, end)[()]
@@ -143,8 +148,14 @@ class Beta(MeanLogs, ExponentialFamily):
 
     def _check_sample(self, x, method):
         self._check_data(x, method)
-        checks.require(f"Beta.{method}", "x", x, (x > 0) & (x < 1), "observations strictly between 0 and 1",
-                       "The density at 0 and 1 is zero or unbounded: no maximum exists. Drop them, or model them apart.")
+        checks.require(
+            f"Beta.{method}",
+            "x",
+            x,
+            (x > 0) & (x < 1),
+            "observations strictly between 0 and 1",
+            "The density at 0 and 1 is zero or unbounded: no maximum exists. Drop them, or model them apart.",
+        )
 
     def _moment_variable(self, x, out):
         return np.stack([np.log(x), np.log1p(-x)], axis=-1)
@@ -154,5 +165,10 @@ class Beta(MeanLogs, ExponentialFamily):
         for centre, function in zip(shift, (np.log, lambda x, out: np.log1p(np.negative(x, out=out), out=out))):
             away = function(x, out=work[0])
             away -= centre
-            columns.append((weighted_sum(away, weights), away @ (away if weights is None else np.multiply(away, weights, out=work[1]))))
+            columns.append(
+                (
+                    weighted_sum(away, weights),
+                    away @ (away if weights is None else np.multiply(away, weights, out=work[1])),
+                )
+            )
         return tuple(map(np.array, zip(*columns)))

@@ -53,7 +53,9 @@ class Binomial(ExponentialFamily):
     # --- parameters
     def __init__(self, n, p):
         n = checks.whole("Binomial", "n", n, 1, "Pass the number of trials, e.g. Binomial(12, 1/3).")
-        p = checks.probability("Binomial", "p", p, "Pass the probability of success of one trial, e.g. Binomial(12, 1/3).")
+        p = checks.probability(
+            "Binomial", "p", p, "Pass the probability of success of one trial, e.g. Binomial(12, 1/3)."
+        )
         checks.broadcast("Binomial", n=n.shape, p=p.shape)
         n, p = np.broadcast_arrays(n, p)
         self._store(p.shape, n=n, p=p, _trial=Bernoulli(p))
@@ -133,7 +135,13 @@ class Binomial(ExponentialFamily):
     @classmethod
     def _fixed(cls, method, x, weights, n):
         if np.ndim(n):
-            checks.fail(f"Binomial.{method}", "n", n, "one number of trials for all observations", "Group the observations by n, and fit each group.")
+            checks.fail(
+                f"Binomial.{method}",
+                "n",
+                n,
+                "one number of trials for all observations",
+                "Group the observations by n, and fit each group.",
+            )
         return {"n": float(cls(n, 0.5).n)}
 
     @classmethod

@@ -67,10 +67,17 @@ class Categorical(ExponentialFamily):
         logits = checks.finite("Categorical.from_logits", "logits", logits, fix)
         if logits.ndim == 0:
             checks.fail("Categorical.from_logits", "logits", logits, "a vector with at least one score", fix)
-        checks.require("Categorical.from_logits", "logits", logits, np.abs(logits) < 1e300, "a score below 1e300 in size", fix)
+        checks.require(
+            "Categorical.from_logits", "logits", logits, np.abs(logits) < 1e300, "a score below 1e300 in size", fix
+        )
         new = cls.__new__(cls)
-        new._store(logits.shape[:-1], probs=softmax(logits, axis=-1), _logits=logits, parameter_names=("logits",),
-                   _constructor="from_logits")
+        new._store(
+            logits.shape[:-1],
+            probs=softmax(logits, axis=-1),
+            _logits=logits,
+            parameter_names=("logits",),
+            _constructor="from_logits",
+        )
         return new
 
     @property
@@ -98,8 +105,14 @@ class Categorical(ExponentialFamily):
     def natural_parameters(self):
         if self._logits is not None:
             return self._logits[..., 1:] - self._logits[..., :1]
-        checks.require("Categorical.natural_parameters", "probs", self.probs, self.probs > 0, "positive probabilities",
-                       "A class of probability 0 has η = −inf: the point lies on the boundary of the family.")
+        checks.require(
+            "Categorical.natural_parameters",
+            "probs",
+            self.probs,
+            self.probs > 0,
+            "positive probabilities",
+            "A class of probability 0 has η = −inf: the point lies on the boundary of the family.",
+        )
         return np.log(self.probs[..., 1:] / self.probs[..., :1])
 
     @classmethod
@@ -109,7 +122,10 @@ class Categorical(ExponentialFamily):
 
     @classmethod
     def from_mean_parameters(cls, mu):
-        where, fix = "Categorical.from_mean_parameters", "They are the probabilities of the classes 1, …, K − 1; class 0 gets what is left."
+        where, fix = (
+            "Categorical.from_mean_parameters",
+            "They are the probabilities of the classes 1, …, K − 1; class 0 gets what is left.",
+        )
         mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "K − 1")
         checks.require(where, "mu", mu, mu >= 0, "a probability in [0, 1]", fix)
         rest = 1 - mu.sum(-1, keepdims=True)
@@ -167,8 +183,13 @@ class Categorical(ExponentialFamily):
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
         if self.classes != other.classes:
-            checks.fail(f"Categorical.{method}", "classes of other", other.classes, f"{self.classes}, as many as the first distribution",
-                        "Give both the same classes, with probability 0 where one does not occur.")
+            checks.fail(
+                f"Categorical.{method}",
+                "classes of other",
+                other.classes,
+                f"{self.classes}, as many as the first distribution",
+                "Give both the same classes, with probability 0 where one does not occur.",
+            )
 
     # --- sampling and conversion
     def sample(self, n, rng):
@@ -178,7 +199,13 @@ class Categorical(ExponentialFamily):
 
     def to_scipy(self):
         if self.batch_shape:
-            checks.fail("Categorical.to_scipy", "shape of the batch", self.batch_shape, "one distribution, shape ()", "Convert the members one by one.")
+            checks.fail(
+                "Categorical.to_scipy",
+                "shape of the batch",
+                self.batch_shape,
+                "one distribution, shape ()",
+                "Convert the members one by one.",
+            )
         return stats.rv_discrete(name="categorical", values=(np.arange(self.classes), self.probs))()
 
     # --- fit
@@ -192,7 +219,14 @@ class Categorical(ExponentialFamily):
         where = f"Categorical.{method}"
         if classes is None:
             cls._check_classes(where, x)
-            checks.require(where, "x", x, x < 1e8, "a class number below a hundred million", "Recode the classes as 0, 1, …, K−1: every number up to the largest is one.")
+            checks.require(
+                where,
+                "x",
+                x,
+                x < 1e8,
+                "a class number below a hundred million",
+                "Recode the classes as 0, 1, …, K−1: every number up to the largest is one.",
+            )
             return {"classes": int(x.max()) + 1}
         whole = checks.whole(where, "classes", classes, 1, "Pass the number K of classes.")
         return {"classes": int(checks.scalar(where, "classes", whole, "Pass one number."))}
@@ -207,7 +241,14 @@ class Categorical(ExponentialFamily):
 
     def _check_sample(self, x, method):
         x = self._check_classes(f"Categorical.{method}", x)
-        checks.require(f"Categorical.{method}", "x", x, x < self.classes, f"a class number below classes = {self.classes}", "Pass a larger `classes`, or recode.")
+        checks.require(
+            f"Categorical.{method}",
+            "x",
+            x,
+            x < self.classes,
+            f"a class number below classes = {self.classes}",
+            "Pass a larger `classes`, or recode.",
+        )
 
     def _sums_about(self, shift, x, weights, work):
         return (np.bincount(x.astype(int), weights=weights, minlength=self.classes).astype(float),)

@@ -20,7 +20,11 @@ from companion.families import statistics
 
 def _shown(parameter):
     """Every digit of up to 24 numbers, so that the repr of a member evaluates to it; a description of larger arrays."""
-    return repr(parameter.tolist()) if isinstance(parameter, np.ndarray) and parameter.size <= 24 else checks.describe(parameter)
+    return (
+        repr(parameter.tolist())
+        if isinstance(parameter, np.ndarray) and parameter.size <= 24
+        else checks.describe(parameter)
+    )
 
 
 class Distribution:
@@ -68,8 +72,10 @@ class Distribution:
 
     def __eq__(self, other):
         """Whether both were made from the same numbers (0.5 and log-odds 0 are the same distribution, but not equal)."""
-        return type(self) is type(other) and self.parameter_names == other.parameter_names and all(
-            np.array_equal(self._parameter(name), other._parameter(name)) for name in self.parameter_names
+        return (
+            type(self) is type(other)
+            and self.parameter_names == other.parameter_names
+            and all(np.array_equal(self._parameter(name), other._parameter(name)) for name in self.parameter_names)
         )
 
     __hash__ = None
@@ -77,8 +83,10 @@ class Distribution:
     def __iter__(self):
         """The members of a batch of shape (K,), one after another."""
         if len(self.batch_shape) != 1:
-            raise TypeError(f"{type(self).__name__}: shape of the batch = {self.batch_shape}; expected (K,) to iterate over. "
-                            "Index parameters yourself for other shapes.")
+            raise TypeError(
+                f"{type(self).__name__}: shape of the batch = {self.batch_shape}; expected (K,) to iterate over. "
+                "Index parameters yourself for other shapes."
+            )
         return (self._member((k,)) for k in range(self.batch_shape[0]))
 
     def _inside(self, x):
@@ -93,7 +101,14 @@ class Distribution:
         x = checks.real_array(where, "x", x, "Pass numbers, without missing values.", truths=True)
         checks.broadcast(where, x=x.shape, batch=self.batch_shape)
         expected = f"a value in the support {self.describe_support()}"
-        checks.require(where, "x", x, self._inside(x), expected, "Data outside the support have likelihood zero: check units and coding.")
+        checks.require(
+            where,
+            "x",
+            x,
+            self._inside(x),
+            expected,
+            "Data outside the support have likelihood zero: check units and coding.",
+        )
         return x
 
     def describe_support(self):
@@ -117,7 +132,7 @@ class Distribution:
         """The single distribution at `index` of a batch that `batch_shape` broadcasts to."""
         if self.batch_shape == ():
             return self
-        index = index[len(index) - len(self.batch_shape):]
+        index = index[len(index) - len(self.batch_shape) :]
         index = tuple(i if size > 1 else 0 for i, size in zip(index, self.batch_shape))
         make = getattr(type(self), self._constructor) if self._constructor else type(self)
         return make(*(self._parameter(name)[index] for name in self.parameter_names))
@@ -203,8 +218,11 @@ class ExponentialFamily(Distribution):
             direction = np.eye(k)[i]
             scale = 2e-3 * np.maximum(np.abs(eta[..., i : i + 1]), 1e-2)
             difference = [
-                (self._gradient_of_log_partition(eta + h * scale * direction)
-                 - self._gradient_of_log_partition(eta - h * scale * direction)) / (2 * h * scale)
+                (
+                    self._gradient_of_log_partition(eta + h * scale * direction)
+                    - self._gradient_of_log_partition(eta - h * scale * direction)
+                )
+                / (2 * h * scale)
                 for h in (1.0, 0.5, 0.25)
             ]
             first = [(4 * b - a) / 3 for a, b in zip(difference, difference[1:])]
@@ -226,7 +244,9 @@ class ExponentialFamily(Distribution):
         nodes, weights = np.polynomial.legendre.leggauss(16)
         total = 0.0
         for t, w in zip((nodes + 1) / 2, weights / 2):
-            total = total + w * (1 - t) * np.einsum("...i,...ij,...j->...", delta, self._fisher_at(eta + t * delta), delta)
+            total = total + w * (1 - t) * np.einsum(
+                "...i,...ij,...j->...", delta, self._fisher_at(eta + t * delta), delta
+            )
         return total[()]
 
     def cross_entropy(self, other):
@@ -244,13 +264,25 @@ class ExponentialFamily(Distribution):
         name = type(self).__name__
         where = f"{name}.{method}"
         if type(other) is not type(self):
-            checks.fail(where, "other", other, f"another {name}", f"For two different families call companion.{method}(p, q).", TypeError)
+            checks.fail(
+                where,
+                "other",
+                other,
+                f"another {name}",
+                f"For two different families call companion.{method}(p, q).",
+                TypeError,
+            )
         checks.broadcast(where, **{"the first batch": self.batch_shape, "the second": other.batch_shape})
         for fixed in self.fixed_names:
             mine, theirs = self._parameter(fixed), other._parameter(fixed)
             if fixed not in self.kl_across and not np.all(mine == theirs):
-                checks.fail(where, f"{fixed} of other", theirs, f"{checks.describe(mine)}, the {fixed} of the first distribution",
-                            f"With another {fixed} it is another family: call companion.{method}(p, q), which sums or integrates.")
+                checks.fail(
+                    where,
+                    f"{fixed} of other",
+                    theirs,
+                    f"{checks.describe(mine)}, the {fixed} of the first distribution",
+                    f"With another {fixed} it is another family: call companion.{method}(p, q), which sums or integrates.",
+                )
 
     # --- statistics and fit -----------------------------------------------------------------------------------
     @classmethod
@@ -272,19 +304,31 @@ class ExponentialFamily(Distribution):
             return cls._estimate(cls._statistics("fit", x, weights, fixed))
         if x.family is not cls or weights is not None:
             given, expected = ("x", f"statistics of {cls.__name__}") if x.family is not cls else ("weights", "None")
-            checks.fail(f"{cls.__name__}.fit", given, x if given == "x" else weights, expected,
-                        f"Pass {cls.__name__}.statistics(data, weights), which has the weights in it.", TypeError)
+            checks.fail(
+                f"{cls.__name__}.fit",
+                given,
+                x if given == "x" else weights,
+                expected,
+                f"Pass {cls.__name__}.statistics(data, weights), which has the weights in it.",
+                TypeError,
+            )
         for name, value in fixed.items():
             if name not in x.fixed or value != x.fixed[name]:
-                checks.fail(f"{cls.__name__}.fit", name, value, f"{x.fixed.get(name, 'nothing')}, as in the statistics",
-                            "The statistics have the fixed parameters in them: leave them out here.")
+                checks.fail(
+                    f"{cls.__name__}.fit",
+                    name,
+                    value,
+                    f"{x.fixed.get(name, 'nothing')}, as in the statistics",
+                    "The statistics have the fixed parameters in them: leave them out here.",
+                )
         return cls._estimate(x)
 
     @classmethod
     def _statistics(cls, method, x, weights, fixed):
         where, shape = f"{cls.__name__}.{method}", "(n, d)" if cls.event_ndim else "(n,)"
-        x, weights = checks.sample(where, x, weights, cls.event_ndim, f"Pass observations as an array of shape {shape}.",
-                                   read=checks.numbers)
+        x, weights = checks.sample(
+            where, x, weights, cls.event_ndim, f"Pass observations as an array of shape {shape}.", read=checks.numbers
+        )
         options = dict.fromkeys((*cls.fixed_names, *cls.fit_options))
         call = f"Call {where}({', '.join(['x', 'weights=None', *(f'{name}=...' for name in options)])})."
         for name in fixed:
@@ -294,7 +338,9 @@ class ExponentialFamily(Distribution):
             x, weights = x[weights > 0], weights[weights > 0]
         for name in cls.fixed_names:
             if fixed.get(name) is None and not (method == "fit" and name in cls.fit_options):
-                raise TypeError(f"{where}: {name} = missing; expected the value of {name}, which is not estimated. {call}")
+                raise TypeError(
+                    f"{where}: {name} = missing; expected the value of {name}, which is not estimated. {call}"
+                )
         return statistics.of_sample(cls, x, weights, cls._fixed(method, x, weights, **fixed), method)
 
     @classmethod

@@ -25,8 +25,13 @@ class MeanLogs(ShiftedMoments):
     def _estimate(cls, statistics):
         mean, variance = cls._mean_and_variance(statistics)
         if not variance.any():
-            checks.fail(f"{cls.__name__}.fit", "variance of log x", 0.0, "observations that differ",
-                        "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.")
+            checks.fail(
+                f"{cls.__name__}.fit",
+                "variance of log x",
+                0.0,
+                "observations that differ",
+                "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.",
+            )
         return cls.from_mean_parameters(mean)
 
 
@@ -142,8 +147,14 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         inside = np.sum(inside, axis=-1) - gamma_function.log_peak(total)[..., 0]
         with np.errstate(invalid="ignore"):
             face = np.sum(xlogy(a - 1, x) - gammaln(a), axis=-1) + gammaln(total)[..., 0]
-        checks.require("Dirichlet.log_prob", "smallest entry of x", np.min(x, axis=-1), ~np.isnan(face), "a point where the density has a limit",
-                       "Zeros at concentrations below and above 1 together have none.")
+        checks.require(
+            "Dirichlet.log_prob",
+            "smallest entry of x",
+            np.min(x, axis=-1),
+            ~np.isnan(face),
+            "a point where the density has a limit",
+            "Zeros at concentrations below and above 1 together have none.",
+        )
         return np.where(np.all(x > 0, axis=-1), inside, face)[()]
 
     def mean(self):
@@ -171,19 +182,32 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
         if self.dimension != other.dimension:
-            checks.fail(f"Dirichlet.{method}", "coordinates of other", other.dimension, f"{self.dimension}, as many as the first distribution",
-                        "Compare distributions of the same vector.")
+            checks.fail(
+                f"Dirichlet.{method}",
+                "coordinates of other",
+                other.dimension,
+                f"{self.dimension}, as many as the first distribution",
+                "Compare distributions of the same vector.",
+            )
 
     # --- sampling and conversion
     def sample(self, n, rng):
         size, rng = self._draw_shape(n, rng)
         size = size + (self.dimension,)
         # logarithms of gammas, G(α) = G(α + 1) U^(1/α), since for small α they underflow, all of them together
-        return softmax(np.log(rng.standard_gamma(self.alpha + 1, size)) - rng.standard_exponential(size) / self.alpha, axis=-1)
+        return softmax(
+            np.log(rng.standard_gamma(self.alpha + 1, size)) - rng.standard_exponential(size) / self.alpha, axis=-1
+        )
 
     def to_scipy(self):
         if self.batch_shape:
-            checks.fail("Dirichlet.to_scipy", "shape of the batch", self.batch_shape, "one distribution, shape ()", "Convert the members one by one.")
+            checks.fail(
+                "Dirichlet.to_scipy",
+                "shape of the batch",
+                self.batch_shape,
+                "one distribution, shape ()",
+                "Convert the members one by one.",
+            )
         return stats.dirichlet(self.alpha)
 
     # --- fit
@@ -199,8 +223,21 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     def _check_sample(self, x, method):
         where = f"Dirichlet.{method}"
         if x.shape[1] < 2:
-            checks.fail(where, "shape of x", x.shape, "(n, d) with d at least 2", "Pass one vector of probabilities in each row.")
-        checks.require(where, "x", x, ~(x <= 0), "positive proportions", "The density at a zero is zero or unbounded: no maximum exists. Merge or drop rare cells.")
+            checks.fail(
+                where,
+                "shape of x",
+                x.shape,
+                "(n, d) with d at least 2",
+                "Pass one vector of probabilities in each row.",
+            )
+        checks.require(
+            where,
+            "x",
+            x,
+            ~(x <= 0),
+            "positive proportions",
+            "The density at a zero is zero or unbounded: no maximum exists. Merge or drop rare cells.",
+        )
         type(self)(np.ones(x.shape[1]))._check_data(x, method)
 
     def _moment_variable(self, x, out):

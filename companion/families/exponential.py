@@ -63,7 +63,9 @@ class Exponential(ExponentialFamily):
     @classmethod
     def from_mean_parameters(cls, mu):
         mu = cls._mean_column(mu)[..., 0]
-        checks.require("Exponential.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x] is one over the rate.")
+        checks.require(
+            "Exponential.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x] is one over the rate."
+        )
         return cls(1 / mu)
 
     # --- statistics
@@ -116,6 +118,12 @@ class Exponential(ExponentialFamily):
     @classmethod
     def _estimate(cls, statistics):
         mean = statistics.mean()[0]
-        checks.require("Exponential.fit", "mean of x", mean, mean > 0, "a positive mean",
-                       "With only zeros the likelihood grows without bound as the rate rises: no maximum exists.")
+        checks.require(
+            "Exponential.fit",
+            "mean of x",
+            mean,
+            mean > 0,
+            "a positive mean",
+            "With only zeros the likelihood grows without bound as the rate rises: no maximum exists.",
+        )
         return cls(1 / mean)

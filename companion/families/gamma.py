@@ -69,8 +69,14 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     @classmethod
     def from_natural(cls, eta):
         eta = cls._natural_column(eta, 2)
-        checks.require("Gamma.from_natural", "eta", eta, eta * [1, -1] > 0, "a positive and a negative number",
-                       "The order is (shape, −rate).")
+        checks.require(
+            "Gamma.from_natural",
+            "eta",
+            eta,
+            eta * [1, -1] > 0,
+            "a positive and a negative number",
+            "The order is (shape, −rate).",
+        )
         return cls(eta[..., 0], -eta[..., 1])
 
     @classmethod
@@ -79,7 +85,9 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         mean_log, mean = np.moveaxis(cls._mean_column(mu, 2), -1, 0)
         checks.require(where, "second entry of mu", mean, mean > 0, "a positive mean", "The order is (E[log x], E[x]).")
         gap = np.log(mean) - mean_log
-        checks.require(where, "log E[x] − E[log x]", gap, gap > 0, "a positive number", "The order is (E[log x], E[x]).")
+        checks.require(
+            where, "log E[x] − E[log x]", gap, gap > 0, "a positive number", "The order is (E[log x], E[x])."
+        )
         shape = gamma_function.inverse_excess(gap)
         return cls(shape, shape / mean)
 
@@ -154,8 +162,14 @@ class Gamma(ShiftedRatios, ExponentialFamily):
 
     def _check_sample(self, x, method):
         self._check_data(x, method)
-        checks.require(f"Gamma.{method}", "x", x, x > 0, "positive observations",
-                       "At zero the density is unbounded for every shape below 1: no maximum exists. Drop zeros, or shift them by half a unit of measurement.")
+        checks.require(
+            f"Gamma.{method}",
+            "x",
+            x,
+            x > 0,
+            "positive observations",
+            "At zero the density is unbounded for every shape below 1: no maximum exists. Drop zeros, or shift them by half a unit of measurement.",
+        )
 
     def _sums_about(self, shift, x, weights, work):
         """Σ t and Σ φ(t), t = x/c − 1. Where t is not small, φ(t) = t − log(x/c) is no small difference, and if it is large
@@ -187,7 +201,13 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     @classmethod
     def _estimate(cls, statistics):
         mean, gap = cls._mean_and_gap(statistics)
-        checks.require("Gamma.fit", "spread of x", gap, gap > 0, "observations that differ",
-                       "With all observations equal the likelihood grows without bound as the shape rises: no maximum exists.")
+        checks.require(
+            "Gamma.fit",
+            "spread of x",
+            gap,
+            gap > 0,
+            "observations that differ",
+            "With all observations equal the likelihood grows without bound as the shape rises: no maximum exists.",
+        )
         shape = gamma_function.inverse_excess(gap)
         return cls(shape, shape / mean)

@@ -62,7 +62,9 @@ def curvature(a):
     """a² R''(a), between ½ at 0 and 1/(6a) at infinity: eight terms of the sum, and the asymptotic series of the rest."""
     a = np.asarray(a, dtype=float)
     x = a[..., None] + _FIRST
-    return 0.5 * np.sum(np.square(a[..., None] / x / (x + 1)), axis=-1) + (a / (a + 8)) ** 2 * _series(_CURVATURE, a + 8, 1)
+    return 0.5 * np.sum(np.square(a[..., None] / x / (x + 1)), axis=-1) + (a / (a + 8)) ** 2 * _series(
+        _CURVATURE, a + 8, 1
+    )
 
 
 def excess(a):

@@ -55,22 +55,36 @@ class Geometric(ExponentialFamily):
         self._store(p.shape, p=p, _trial=Bernoulli(p))
 
     def natural_parameters(self):
-        checks.require("Geometric.natural_parameters", "p", self.p, self.p < 1, "a probability below 1",
-                       "At 1 the natural parameter is −inf: the point lies on the boundary of the family.")
+        checks.require(
+            "Geometric.natural_parameters",
+            "p",
+            self.p,
+            self.p < 1,
+            "a probability below 1",
+            "At 1 the natural parameter is −inf: the point lies on the boundary of the family.",
+        )
         return np.log1p(-self.p)[..., None]
 
     @classmethod
     def from_natural(cls, eta):
         eta = cls._natural_column(eta)[..., 0]
         p = -np.expm1(eta)
-        checks.require("Geometric.from_natural", "eta", eta, (p > 0) & (p < 1), "a negative number above −37",
-                       "η = log(1 − p); below −37 the double next to p is 1.")
+        checks.require(
+            "Geometric.from_natural",
+            "eta",
+            eta,
+            (p > 0) & (p < 1),
+            "a negative number above −37",
+            "η = log(1 − p); below −37 the double next to p is 1.",
+        )
         return cls(p)
 
     @classmethod
     def from_mean_parameters(cls, mu):
         mu = cls._mean_column(mu)[..., 0]
-        checks.require("Geometric.from_mean_parameters", "mu", mu, mu >= 1, "a mean of at least 1", "E[x] is one over p.")
+        checks.require(
+            "Geometric.from_mean_parameters", "mu", mu, mu >= 1, "a mean of at least 1", "E[x] is one over p."
+        )
         return cls(1 / mu)
 
     # --- statistics

@@ -70,7 +70,14 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     @classmethod
     def from_natural(cls, eta):
         eta = cls._natural_column(eta, 2)
-        checks.require("InverseGaussian.from_natural", "eta", eta, eta < 0, "two negative numbers", "The order is (−shape/(2 mean²), −shape/2).")
+        checks.require(
+            "InverseGaussian.from_natural",
+            "eta",
+            eta,
+            eta < 0,
+            "two negative numbers",
+            "The order is (−shape/(2 mean²), −shape/2).",
+        )
         return cls(np.sqrt(eta[..., 1] / eta[..., 0]), -2 * eta[..., 1])
 
     @classmethod
@@ -148,8 +155,14 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
 
     def _check_sample(self, x, method):
         self._check_data(x, method)
-        checks.require(f"InverseGaussian.{method}", "x", x, x > 0, "positive observations",
-                       "At zero the density is zero for all parameters: no maximum exists. Drop zeros.")
+        checks.require(
+            f"InverseGaussian.{method}",
+            "x",
+            x,
+            x > 0,
+            "positive observations",
+            "At zero the density is zero for all parameters: no maximum exists. Drop zeros.",
+        )
 
     def _remainder(self, t, x, shift, weights, out):
         """Σ t²/(1 + t) = Σ t² c/x, t = x/c − 1: c/x less its tangent 1 − t at c."""
@@ -167,8 +180,14 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     @classmethod
     def _estimate(cls, statistics):
         mean, gap = cls._mean_and_gap(statistics)  # mean · (mean of 1/x) − 1
-        checks.require("InverseGaussian.fit", "spread of x", gap, gap > 0, "observations that differ",
-                       "With all observations equal the likelihood grows without bound as the shape rises: no maximum exists.")
+        checks.require(
+            "InverseGaussian.fit",
+            "spread of x",
+            gap,
+            gap > 0,
+            "observations that differ",
+            "With all observations equal the likelihood grows without bound as the shape rises: no maximum exists.",
+        )
         return cls(mean, mean / gap)
 
 

@@ -74,7 +74,9 @@ class Laplace(ExponentialFamily):
     @classmethod
     def from_mean_parameters(cls, mu, loc):
         mu = cls._mean_column(mu)[..., 0]
-        checks.require("Laplace.from_mean_parameters", "mu", mu, mu > 0, "a positive mean distance", "E|x − loc| is the scale.")
+        checks.require(
+            "Laplace.from_mean_parameters", "mu", mu, mu > 0, "a positive mean distance", "E|x − loc| is the scale."
+        )
         return cls(loc, mu)
 
     # --- statistics
@@ -143,8 +145,14 @@ class Laplace(ExponentialFamily):
     @classmethod
     def _estimate(cls, statistics):
         scale, loc = statistics.mean()[0], statistics.fixed["loc"]
-        checks.require("Laplace.fit", "mean distance from loc", scale, scale > 0, "a positive number",
-                       "With all observations at loc the likelihood grows without bound as the scale falls to 0: no maximum exists.")
+        checks.require(
+            "Laplace.fit",
+            "mean distance from loc",
+            scale,
+            scale > 0,
+            "a positive number",
+            "With all observations at loc the likelihood grows without bound as the scale falls to 0: no maximum exists.",
+        )
         return cls(loc, scale)
 
 

@@ -137,8 +137,14 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
 
     def _check_sample(self, x, method):
         self._check_data(x, method)
-        checks.require(f"LogNormal.{method}", "x", x, x > 0, "positive observations",
-                       "At zero the density is zero for all parameters: no maximum exists. Drop zeros.")
+        checks.require(
+            f"LogNormal.{method}",
+            "x",
+            x,
+            x > 0,
+            "positive observations",
+            "At zero the density is zero for all parameters: no maximum exists. Drop zeros.",
+        )
 
     def _moment_variable(self, x, out):
         return np.log(x, out=out)
@@ -146,6 +152,12 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
     @classmethod
     def _estimate(cls, statistics):
         mean, variance = cls._mean_and_variance(statistics)
-        checks.require("LogNormal.fit", "variance of log x", variance, variance > 0, "observations that differ",
-                       "With all observations equal the likelihood grows without bound as sd falls to 0: no maximum exists.")
+        checks.require(
+            "LogNormal.fit",
+            "variance of log x",
+            variance,
+            variance > 0,
+            "observations that differ",
+            "With all observations equal the likelihood grows without bound as sd falls to 0: no maximum exists.",
+        )
         return cls(mean, np.sqrt(variance))

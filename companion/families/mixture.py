@@ -42,11 +42,23 @@ class Mixture(Distribution):
 
     def __init__(self, weights, components):
         if not isinstance(components, ExponentialFamily):
-            checks.fail("Mixture", "components", components, "a batch of one of our families", "Pass e.g. Normal([-2, 2], [1, 1]).", TypeError)
+            checks.fail(
+                "Mixture",
+                "components",
+                components,
+                "a batch of one of our families",
+                "Pass e.g. Normal([-2, 2], [1, 1]).",
+                TypeError,
+            )
         weights = checks.probability_vector("Mixture", "weights", weights)
         if weights.ndim != 1 or components.batch_shape != weights.shape:
-            checks.fail("Mixture", "shape of components", components.batch_shape, f"{weights.shape}, one component for each weight",
-                        "Give every component its own parameters, e.g. Normal([-2, 2], [1, 1]).")
+            checks.fail(
+                "Mixture",
+                "shape of components",
+                components.batch_shape,
+                f"{weights.shape}, one component for each weight",
+                "Give every component its own parameters, e.g. Normal([-2, 2], [1, 1]).",
+            )
         self._store((), weights=weights, components=components)
 
     @property

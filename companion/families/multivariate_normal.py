@@ -76,12 +76,24 @@ class MultivariateNormal(ExponentialFamily):
         asymmetry = np.abs(cov - np.swapaxes(cov, -1, -2))
         scale = np.sqrt(np.abs(np.diagonal(cov, axis1=-2, axis2=-1)))
         if np.any(asymmetry > 1e-12 * scale[..., :, None] * scale[..., None, :]):
-            checks.fail(where, "cov", cov, "a symmetric matrix", f"It differs from its transpose by {asymmetry.max():.3g}; average the two if that is rounding.")
+            checks.fail(
+                where,
+                "cov",
+                cov,
+                "a symmetric matrix",
+                f"It differs from its transpose by {asymmetry.max():.3g}; average the two if that is rounding.",
+            )
         try:
             tril = np.linalg.cholesky(cov)
         except np.linalg.LinAlgError:
             smallest = float(np.min(np.linalg.eigvalsh(cov)))
-            checks.fail(where, "cov", cov, "a positive definite matrix", f"Its smallest eigenvalue is {smallest:.3g}; drop dependent coordinates.")
+            checks.fail(
+                where,
+                "cov",
+                cov,
+                "a positive definite matrix",
+                f"Its smallest eigenvalue is {smallest:.3g}; drop dependent coordinates.",
+            )
         self._set(mean, tril, cov)
 
     @classmethod
@@ -97,10 +109,22 @@ class MultivariateNormal(ExponentialFamily):
         tril = checks.finite(where, "tril", tril, "Pass a (d, d) lower triangular matrix.")
         cls._check_shapes(where, "tril", mean, tril)
         if np.any(np.triu(tril, 1) != 0):
-            checks.fail(where, "tril", tril, "a lower triangular matrix", "Pass np.linalg.cholesky(cov), or the transpose if yours is upper.")
+            checks.fail(
+                where,
+                "tril",
+                tril,
+                "a lower triangular matrix",
+                "Pass np.linalg.cholesky(cov), or the transpose if yours is upper.",
+            )
         diagonal = np.diagonal(tril, axis1=-2, axis2=-1)
-        checks.require(where, "diagonal of tril", diagonal, diagonal > 0, "a positive number",
-                       "A zero means a singular covariance: drop a coordinate. If it is negative, flip the sign of its column.")
+        checks.require(
+            where,
+            "diagonal of tril",
+            diagonal,
+            diagonal > 0,
+            "a positive number",
+            "A zero means a singular covariance: drop a coordinate. If it is negative, flip the sign of its column.",
+        )
         new = cls.__new__(cls)
         new._set(mean, tril, None)
         new._store(new.batch_shape, parameter_names=("mean", "tril"), _constructor="from_cholesky")
@@ -120,8 +144,13 @@ class MultivariateNormal(ExponentialFamily):
         d = mean.shape[-1]
         given = cov is not None
         cov = cov if given else tril @ np.swapaxes(tril, -1, -2)
-        self._store(batch, _mean=np.broadcast_to(mean, batch + (d,)), tril=np.broadcast_to(tril, batch + (d, d)),
-                    cov=np.broadcast_to(cov, batch + (d, d)), _cov_given=given)
+        self._store(
+            batch,
+            _mean=np.broadcast_to(mean, batch + (d,)),
+            tril=np.broadcast_to(tril, batch + (d, d)),
+            cov=np.broadcast_to(cov, batch + (d, d)),
+            _cov_given=given,
+        )
 
     @property
     def dimension(self):
@@ -158,8 +187,14 @@ class MultivariateNormal(ExponentialFamily):
         eta = cls._sized(eta, "from_natural", "eta")
         first, precision = cls._precision_from(eta)
         smallest = np.linalg.eigvalsh(precision)[..., 0]
-        checks.require("MultivariateNormal.from_natural", "smallest eigenvalue of the precision in eta", smallest, smallest > 0, "a positive number",
-                       "The second-order entries are −Λ_ii/2 and −Λ_ij, with Λ the inverse of the covariance.")
+        checks.require(
+            "MultivariateNormal.from_natural",
+            "smallest eigenvalue of the precision in eta",
+            smallest,
+            smallest > 0,
+            "a positive number",
+            "The second-order entries are −Λ_ii/2 and −Λ_ij, with Λ the inverse of the covariance.",
+        )
         cov = np.linalg.inv(precision)
         cov = (cov + np.swapaxes(cov, -1, -2)) / 2
         return cls(np.squeeze(cov @ first[..., None], -1), cov)
@@ -169,13 +204,22 @@ class MultivariateNormal(ExponentialFamily):
         first, second = cls._split(cls._sized(mu, "from_mean_parameters", "mu"))
         cov = second - first[..., :, None] * first[..., None, :]
         smallest = np.linalg.eigvalsh(cov)[..., 0]
-        checks.require("MultivariateNormal.from_mean_parameters", "smallest eigenvalue of E[x xᵀ] − E[x] E[x]ᵀ in mu", smallest, smallest > 0,
-                       "a positive number", "The second-order entries are E[x_i x_j], row by row of the lower triangle.")
+        checks.require(
+            "MultivariateNormal.from_mean_parameters",
+            "smallest eigenvalue of E[x xᵀ] − E[x] E[x]ᵀ in mu",
+            smallest,
+            smallest > 0,
+            "a positive number",
+            "The second-order entries are E[x_i x_j], row by row of the lower triangle.",
+        )
         return cls(first, cov)
 
     @classmethod
     def _sized(cls, vector, method, name):
-        where, fix = f"MultivariateNormal.{method}", "Pass d first-order and d(d+1)/2 second-order entries along the last axis."
+        where, fix = (
+            f"MultivariateNormal.{method}",
+            "Pass d first-order and d(d+1)/2 second-order entries along the last axis.",
+        )
         vector = checks.finite(where, name, vector, fix)
         sizes = [d + d * (d + 1) // 2 for d in range(1, 200)]
         if vector.ndim == 0 or vector.shape[-1] not in sizes:
@@ -205,9 +249,14 @@ class MultivariateNormal(ExponentialFamily):
         # Cov[x_a, x_i x_j] and Cov[x_a x_b, x_i x_j] of a normal (Isserlis)
         mixed = c[..., :, rows] * m[..., None, columns] + c[..., :, columns] * m[..., None, rows]
         a, b, i, j = rows[:, None], columns[:, None], rows[None], columns[None]
-        pair = (c[..., a, i] * c[..., b, j] + c[..., a, j] * c[..., b, i]
-                + m[..., a] * m[..., i] * c[..., b, j] + m[..., a] * m[..., j] * c[..., b, i]
-                + m[..., b] * m[..., i] * c[..., a, j] + m[..., b] * m[..., j] * c[..., a, i])
+        pair = (
+            c[..., a, i] * c[..., b, j]
+            + c[..., a, j] * c[..., b, i]
+            + m[..., a] * m[..., i] * c[..., b, j]
+            + m[..., a] * m[..., j] * c[..., b, i]
+            + m[..., b] * m[..., i] * c[..., a, j]
+            + m[..., b] * m[..., j] * c[..., a, i]
+        )
         top = np.concatenate([c, mixed], axis=-1)
         bottom = np.concatenate([np.swapaxes(mixed, -1, -2), pair], axis=-1)
         return np.concatenate([top, bottom], axis=-2)
@@ -220,7 +269,9 @@ class MultivariateNormal(ExponentialFamily):
         where = f"MultivariateNormal.{method}"
         x = checks.real_array(where, "x", x, "Pass numbers, without missing values.")
         if x.ndim == 0 or x.shape[-1] != self.dimension:
-            checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates.")
+            checks.fail(
+                where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates."
+            )
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
         checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop infinite values before.")
         return x
@@ -282,8 +333,13 @@ class MultivariateNormal(ExponentialFamily):
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
         if self.dimension != other.dimension:
-            checks.fail(f"MultivariateNormal.{method}", "coordinates of other", other.dimension,
-                        f"{self.dimension}, as many as the first distribution", "Compare distributions of the same vector.")
+            checks.fail(
+                f"MultivariateNormal.{method}",
+                "coordinates of other",
+                other.dimension,
+                f"{self.dimension}, as many as the first distribution",
+                "Compare distributions of the same vector.",
+            )
 
     # --- sampling and conversion
     def sample(self, n, rng):
@@ -293,7 +349,13 @@ class MultivariateNormal(ExponentialFamily):
 
     def to_scipy(self):
         if self.batch_shape:
-            checks.fail("MultivariateNormal.to_scipy", "shape of the batch", self.batch_shape, "one distribution, shape ()", "Convert the members one by one.")
+            checks.fail(
+                "MultivariateNormal.to_scipy",
+                "shape of the batch",
+                self.batch_shape,
+                "one distribution, shape ()",
+                "Convert the members one by one.",
+            )
         return stats.multivariate_normal(self._mean, self.cov)
 
     # --- fit
@@ -338,7 +400,15 @@ class MultivariateNormal(ExponentialFamily):
     def _estimate(cls, statistics):
         mean, cov = cls._mean_and_covariance(statistics)
         spread = np.sqrt(np.maximum(np.diagonal(cov), 0.0))
-        if not np.all(spread > 0) or np.linalg.eigvalsh(cov / np.outer(spread, spread))[0] < 8 * len(mean) * np.finfo(float).eps:
-            checks.fail("MultivariateNormal.fit", "covariance of x", cov, f"observations that span {len(mean)} dimensions",
-                        "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or add data.")
+        if (
+            not np.all(spread > 0)
+            or np.linalg.eigvalsh(cov / np.outer(spread, spread))[0] < 8 * len(mean) * np.finfo(float).eps
+        ):
+            checks.fail(
+                "MultivariateNormal.fit",
+                "covariance of x",
+                cov,
+                f"observations that span {len(mean)} dimensions",
+                "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or add data.",
+            )
         return cls(mean, cov)

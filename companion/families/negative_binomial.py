@@ -55,7 +55,9 @@ class NegativeBinomial(ExponentialFamily):
     # --- parameters
     def __init__(self, r, p):
         fix = "Pass the probability of success of one trial, e.g. NegativeBinomial(2, 0.3)."
-        r = checks.positive("NegativeBinomial", "r", r, "Pass the number of successes to wait for, e.g. NegativeBinomial(2, 0.3).")
+        r = checks.positive(
+            "NegativeBinomial", "r", r, "Pass the number of successes to wait for, e.g. NegativeBinomial(2, 0.3)."
+        )
         p = checks.probability("NegativeBinomial", "p", p, fix)
         checks.require("NegativeBinomial", "p", p, p > 0, "a probability in (0, 1]", fix)
         checks.broadcast("NegativeBinomial", r=r.shape, p=p.shape)
@@ -63,16 +65,28 @@ class NegativeBinomial(ExponentialFamily):
         self._store(p.shape, r=r, p=p, _trial=Bernoulli(p))
 
     def natural_parameters(self):
-        checks.require("NegativeBinomial.natural_parameters", "p", self.p, self.p < 1, "a probability below 1",
-                       "At 1 the natural parameter is −inf: the point lies on the boundary of the family.")
+        checks.require(
+            "NegativeBinomial.natural_parameters",
+            "p",
+            self.p,
+            self.p < 1,
+            "a probability below 1",
+            "At 1 the natural parameter is −inf: the point lies on the boundary of the family.",
+        )
         return np.log1p(-self.p)[..., None]
 
     @classmethod
     def from_natural(cls, eta, r):
         eta = cls._natural_column(eta)[..., 0]
         p = -np.expm1(eta)
-        checks.require("NegativeBinomial.from_natural", "eta", eta, (p > 0) & (p < 1), "a negative number above −37",
-                       "η = log(1 − p); below −37 the double next to p is 1.")
+        checks.require(
+            "NegativeBinomial.from_natural",
+            "eta",
+            eta,
+            (p > 0) & (p < 1),
+            "a negative number above −37",
+            "η = log(1 − p); below −37 the double next to p is 1.",
+        )
         return cls(r, p)
 
     @classmethod
@@ -131,7 +145,9 @@ class NegativeBinomial(ExponentialFamily):
     # --- fit
     @classmethod
     def _fixed(cls, method, x, weights, r):
-        return {"r": checks.scalar(f"NegativeBinomial.{method}", "r", cls(r, 0.5).r, "Pass one r for all observations.")}
+        return {
+            "r": checks.scalar(f"NegativeBinomial.{method}", "r", cls(r, 0.5).r, "Pass one r for all observations.")
+        }
 
     @classmethod
     def _example(cls, r):

@@ -46,4 +46,6 @@ def positive_root(function, start):
         before = size
         if done.all():
             return x[()]
-    raise ArithmeticError(f"positive_root: last relative step = {size.max():.1e} after 200 steps; expected less than 1e-15.")
+    raise ArithmeticError(
+        f"positive_root: last relative step = {size.max():.1e} after 200 steps; expected less than 1e-15."
+    )

@@ -69,16 +69,28 @@ class Normal(ShiftedMoments, ExponentialFamily):
     @classmethod
     def from_natural(cls, eta):
         eta = cls._natural_column(eta, 2)
-        checks.require("Normal.from_natural", "second entry of eta", eta[..., 1], eta[..., 1] < 0, "a negative number",
-                       "The order is (μ/σ², −1/(2σ²)).")
+        checks.require(
+            "Normal.from_natural",
+            "second entry of eta",
+            eta[..., 1],
+            eta[..., 1] < 0,
+            "a negative number",
+            "The order is (μ/σ², −1/(2σ²)).",
+        )
         return cls(-0.5 * eta[..., 0] / eta[..., 1], np.sqrt(-0.5 / eta[..., 1]))
 
     @classmethod
     def from_mean_parameters(cls, mu):
         mu = cls._mean_column(mu, 2)
         variance = mu[..., 1] - mu[..., 0] ** 2
-        checks.require("Normal.from_mean_parameters", "E[x²] − E[x]²", variance, variance > 0, "a positive variance",
-                       "The order is (E[x], E[x²]).")
+        checks.require(
+            "Normal.from_mean_parameters",
+            "E[x²] − E[x]²",
+            variance,
+            variance > 0,
+            "a positive variance",
+            "The order is (E[x], E[x²]).",
+        )
         return cls(mu[..., 0], np.sqrt(variance))
 
     # --- statistics
@@ -139,6 +151,12 @@ class Normal(ShiftedMoments, ExponentialFamily):
     @classmethod
     def _estimate(cls, statistics):
         mean, variance = cls._mean_and_variance(statistics)
-        checks.require("Normal.fit", "variance of x", variance, variance > 0, "a positive variance",
-                       "With all observations equal the likelihood grows without bound as sd falls to 0: no maximum exists.")
+        checks.require(
+            "Normal.fit",
+            "variance of x",
+            variance,
+            variance > 0,
+            "a positive variance",
+            "With all observations equal the likelihood grows without bound as sd falls to 0: no maximum exists.",
+        )
         return cls(mean, np.sqrt(variance))

@@ -79,7 +79,9 @@ class Pareto(ExponentialFamily):
     @classmethod
     def from_mean_parameters(cls, mu, xm):
         mu = cls._mean_column(mu)[..., 0]
-        checks.require("Pareto.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[log(x/xm)] is one over alpha.")
+        checks.require(
+            "Pareto.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[log(x/xm)] is one over alpha."
+        )
         return cls(1 / mu, xm)
 
     # --- statistics
@@ -144,7 +146,9 @@ class Pareto(ExponentialFamily):
         if xm is None:
             xm = float(np.min(x))
             if not 0 < xm < np.inf:
-                checks.require(where, "x", x, (x > 0) & np.isfinite(x), expected, "A Pareto distribution has a positive minimum.")
+                checks.require(
+                    where, "x", x, (x > 0) & np.isfinite(x), expected, "A Pareto distribution has a positive minimum."
+                )
         return {"xm": checks.scalar(where, "xm", cls(1.0, xm).xm, "Pass one minimum for all observations.")}
 
     @classmethod
@@ -157,6 +161,12 @@ class Pareto(ExponentialFamily):
     @classmethod
     def _estimate(cls, statistics):
         u, xm = statistics.mean()[0], statistics.fixed["xm"]
-        checks.require("Pareto.fit", "mean of log(x/xm)", u, u > 0, "a positive number",
-                       "With all observations at xm the likelihood grows without bound as alpha rises: no maximum exists.")
+        checks.require(
+            "Pareto.fit",
+            "mean of log(x/xm)",
+            u,
+            u > 0,
+            "a positive number",
+            "With all observations at xm the likelihood grows without bound as alpha rises: no maximum exists.",
+        )
         return cls(1 / u, xm)

@@ -61,7 +61,14 @@ class Poisson(ExponentialFamily):
         eta = cls._natural_column(eta)[..., 0]
         with np.errstate(over="ignore", under="ignore"):
             rate = np.exp(eta)
-        checks.require("Poisson.from_natural", "eta", eta, (rate > 0) & np.isfinite(rate), "log of a positive double, −745 … 709", "η = log(rate).")
+        checks.require(
+            "Poisson.from_natural",
+            "eta",
+            eta,
+            (rate > 0) & np.isfinite(rate),
+            "log of a positive double, −745 … 709",
+            "η = log(rate).",
+        )
         return cls(rate)
 
     @classmethod
@@ -134,8 +141,14 @@ class Poisson(ExponentialFamily):
     @classmethod
     def _estimate(cls, statistics):
         rate = statistics.mean()[0]
-        checks.require("Poisson.fit", "mean of x", rate, rate > 0, "a positive mean",
-                       "With only zero counts the likelihood rises as the rate falls to 0 and no maximum exists.")
+        checks.require(
+            "Poisson.fit",
+            "mean of x",
+            rate,
+            rate > 0,
+            "a positive mean",
+            "With only zero counts the likelihood rises as the rate falls to 0 and no maximum exists.",
+        )
         return cls(rate)
 
 

@@ -81,10 +81,22 @@ class Statistics:
 
     def __add__(self, other):
         if not isinstance(other, Statistics) or other.family is not self.family:
-            checks.fail("Statistics", "other", other, f"statistics of {self.family.__name__}",
-                        f"Make them with {self.family.__name__}.statistics(x).", TypeError)
+            checks.fail(
+                "Statistics",
+                "other",
+                other,
+                f"statistics of {self.family.__name__}",
+                f"Make them with {self.family.__name__}.statistics(x).",
+                TypeError,
+            )
         if self.fixed != other.fixed:
-            checks.fail("Statistics", "fixed parameters", dict(other.fixed), str(dict(self.fixed)), "Take the statistics of all chunks with the same ones.")
+            checks.fail(
+                "Statistics",
+                "fixed parameters",
+                dict(other.fixed),
+                str(dict(self.fixed)),
+                "Take the statistics of all chunks with the same ones.",
+            )
         heavy, light = (self, other) if self.weight >= other.weight else (other, self)
         shift = self.family._shift_for_both(heavy.shift, light.shift)
         sums = tuple(a + b for a, b in zip(heavy._about(shift), light._about(shift)))
@@ -95,14 +107,19 @@ class Statistics:
         return self if isinstance(other, int) and other == 0 else self.__add__(other)
 
     def __eq__(self, other):
-        return isinstance(other, Statistics) and (self.family, self.fixed, self.weight) == (other.family, other.fixed, other.weight) and all(
-            np.array_equal(a, b) for a, b in zip((self.shift, *self.sums), (other.shift, *other.sums)))
+        return (
+            isinstance(other, Statistics)
+            and (self.family, self.fixed, self.weight) == (other.family, other.fixed, other.weight)
+            and all(np.array_equal(a, b) for a, b in zip((self.shift, *self.sums), (other.shift, *other.sums)))
+        )
 
     __hash__ = None
 
     def __repr__(self):
         fixed = "".join(f", {name}={value!r}" for name, value in self.fixed.items())
-        return f"Statistics(family={self.family.__name__}{fixed}, weight={self.weight!r}, mean={self.mean().tolist()!r})"
+        return (
+            f"Statistics(family={self.family.__name__}{fixed}, weight={self.weight!r}, mean={self.mean().tolist()!r})"
+        )
 
     def mean(self):
         r"""Weighted average of u(x), shape (k,): :math:`\mathrm{E}_{\mathrm{emp}}[u]`, the data's half of every gradient."""
@@ -127,8 +144,8 @@ def of_sample(family, x, weights, fixed, method):
     with np.errstate(all="ignore"):
         shift, sums, done = example._first_shift(x, weights), None, 0.0
         for i, start in enumerate(range(0, n, rows)):
-            part = np.asarray(x[start:start + rows], dtype=float)
-            w = None if weights is None else weights[start:start + rows]
+            part = np.asarray(x[start : start + rows], dtype=float)
+            w = None if weights is None else weights[start : start + rows]
             if not example._accepts(part):
                 example._check_sample(x, method)
             new = example._sums_about(shift, part, w, work[:, : len(part)])
@@ -139,8 +156,13 @@ def of_sample(family, x, weights, fixed, method):
                 shift, sums = running.shift, running.sums
     if not all(np.all(np.isfinite(s)) for s in sums):
         example._check_sample(x, method)
-        checks.fail(f"{family.__name__}.{method}", "largest sum", float(np.max([np.max(s) for s in sums])), "a finite number",
-                    "The sums of these observations overflow: change the unit of measurement.")
+        checks.fail(
+            f"{family.__name__}.{method}",
+            "largest sum",
+            float(np.max([np.max(s) for s in sums])),
+            "a finite number",
+            "The sums of these observations overflow: change the unit of measurement.",
+        )
     return Statistics(family, fixed, total, shift, sums)._centred()
 
 
@@ -175,7 +197,9 @@ class ShiftedMoments:
         away = self._moment_variable(x, work[0])
         away = np.subtract(away, shift, out=work[0] if away.shape == work[0].shape else None)
         if away.ndim == 1:
-            return weighted_sum(away, weights), away @ (away if weights is None else np.multiply(away, weights, out=work[1]))
+            return weighted_sum(away, weights), away @ (
+                away if weights is None else np.multiply(away, weights, out=work[1])
+            )
         return weighted_sum(away, weights), weighted_sum(away * away, weights)
 
     @classmethod

@@ -190,6 +190,11 @@ class VonMises(ExponentialFamily):
     def _estimate(cls, statistics):
         sine, gap = (s / statistics.weight for s in statistics.sums)  # about the mean direction: 0, and 1 − R
         if gap < 1e-30:
-            checks.fail("VonMises.fit", "x", float(statistics.shift), "observations that differ",
-                        "With all observations equal the likelihood grows without bound as kappa rises: no maximum exists.")
+            checks.fail(
+                "VonMises.fit",
+                "x",
+                float(statistics.shift),
+                "observations that differ",
+                "With all observations equal the likelihood grows without bound as kappa rises: no maximum exists.",
+            )
         return cls(statistics.shift, bessel.inverse_ratio(np.hypot(sine, 1 - gap), gap))

@@ -136,7 +136,9 @@ class Weibull(ExponentialFamily):
     # --- fit
     @classmethod
     def _fixed(cls, method, x, weights, k):
-        return {"k": checks.scalar(f"Weibull.{method}", "k", cls._shape(method, k), "Pass one shape for all observations.")}
+        return {
+            "k": checks.scalar(f"Weibull.{method}", "k", cls._shape(method, k), "Pass one shape for all observations.")
+        }
 
     @classmethod
     def _example(cls, k):
@@ -161,11 +163,17 @@ class Weibull(ExponentialFamily):
 
     @classmethod
     def _mean_statistic(cls, statistics):
-        return statistics.sums[0] / statistics.weight * statistics.shift**statistics.fixed["k"]
+        return statistics.sums[0] / statistics.weight * statistics.shift ** statistics.fixed["k"]
 
     @classmethod
     def _estimate(cls, statistics):
         top, k = statistics.shift, statistics.fixed["k"]
-        checks.require("Weibull.fit", "largest x", top, top > 0, "a positive number",
-                       "With only zeros the likelihood grows without bound as the scale falls to 0: no maximum exists.")
+        checks.require(
+            "Weibull.fit",
+            "largest x",
+            top,
+            top > 0,
+            "a positive number",
+            "With only zeros the likelihood grows without bound as the scale falls to 0: no maximum exists.",
+        )
         return cls(k, top * (statistics.sums[0] / statistics.weight) ** (1 / k))
