@@ -165,13 +165,9 @@ class Categorical(ExponentialFamily):
         away = np.arange(self.classes) - np.asarray(self.mean())[..., None]
         return np.sum(self.probs * away**2, axis=-1)[()]
 
-    def entropy(self):
-        return self.cross_entropy(self)
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        logs = other._log_probs()
-        return -np.sum(np.where(self.probs > 0, self.probs * np.where(self.probs > 0, logs, 0.0), 0.0), axis=-1)[()]
+    def _cross_entropy_terms(self, other):
+        logs = np.where(self.probs > 0, other._log_probs(), 0.0)
+        return (-np.sum(self.probs * logs, axis=-1),)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
