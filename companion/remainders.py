@@ -14,16 +14,19 @@ factorials, in the log-probabilities of counts and in the KL of gamma and Dirich
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 _SMALL = 0.5  # inside, the series; outside, subtraction costs at most two bits
-_PHI = tuple(1.0 / k for k in range(37, 1, -2))
-_E = tuple(1.0 / k for k in range(17, 2, -1))
+_PHI = np.array([1.0 / k for k in range(37, 1, -2)])
+_E = np.array([1.0 / math.factorial(k) for k in range(17, 1, -1)])
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 _LARGE = 10.0  # from here on Stirling's series has all digits
-_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)  # of a^-1, a^-3, …
+#: Coefficients of a^-1, a^-3, … in the asymptotic series of Stirling's remainder.
+STIRLING = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400])
 
 
 def as_numbers(value: ArrayLike) -> np.ndarray | np.float64:
@@ -49,8 +52,12 @@ def choose(holds, near, far, *arguments):
     return result
 
 
-def _horner(coefficients, x):
+def horner(coefficients, x):
     """The polynomial with `coefficients` from the highest power down."""
+    if not isinstance(x, np.ndarray):
+        x = float(x)
+    elif x.size <= 64:  # one product of matrices instead of many small steps
+        return x[..., None] ** np.arange(len(coefficients))[::-1] @ coefficients
     total = coefficients[0]
     for c in coefficients[1:]:
         total = total * x + c
@@ -92,7 +99,7 @@ def phi(t: ArrayLike, ratio: ArrayLike | None = None, log_ratio: ArrayLike | Non
 def _phi_series(t, *_):
     z = t / (2.0 + t)
     z2 = z * z
-    return z * (t - 2.0 * z2 * _horner(_PHI, z2))
+    return z * (t - 2.0 * z2 * horner(_PHI, z2))
 
 
 def _less_log(t, log_ratio):
@@ -150,10 +157,7 @@ def expm1_remainder(y: ArrayLike) -> np.ndarray | np.float64:
 
 
 def _e_series(y):
-    series = 0.0
-    for c in _E:  # 1 + y/3 (1 + y/4 (1 + ...))
-        series = (1.0 + series) * y * c
-    return 0.5 * y * y * (1.0 + series)
+    return y * y * horner(_E, y)
 
 
 def kl_term(
@@ -218,7 +222,7 @@ def stirling(a: ArrayLike) -> np.ndarray | np.float64:
 
 def _stirling_series(a):
     inverse = 1 / a
-    return inverse * _horner(_STIRLING[::-1], inverse * inverse)
+    return inverse * horner(STIRLING[::-1], inverse * inverse)
 
 
 def _stirling_near(a):

@@ -257,30 +257,34 @@ def divergence(p, q):
 
     It is not negative: every cell is a sum of φ, and B_R(q_i, p_i) ≤ ½φ(s_i) bounds what `bregman_drop` may take away.
     """
-    order = np.argsort(p, axis=-1)
     if p.shape != q.shape:
-        p, q, order = np.broadcast_arrays(p, q, order)
-    p, q = (v[order] if v.ndim == 1 else np.take_along_axis(v, order, -1) for v in (p, q))
-    step, last = q - p, p[..., -1:]
-    rest, rest_after, rest_step = (np.add.reduce(v[..., :-1], -1, keepdims=True) for v in (p, q, step))
-    before, after = rest + last, rest_after + q[..., -1:]
-    s, w = step / p, p / before
+        p, q = np.broadcast_arrays(p, q)
+    order = p.argsort(axis=-1)
+    if p.ndim == 1:
+        p, q = p[order], q[order]
+    else:  # coordinates first, so that sums over them broadcast
+        p, q = (np.moveaxis(np.take_along_axis(v, order, -1), -1, 0) for v in (p, q))
+    step = q - p
+    rest, rest_after, rest_step = (np.add.reduce(v[:-1]) for v in (p, q, step))
+    before, after = rest + p[-1], rest_after + q[-1]
+    s, w, growth = step / p, p / before, q / p
     others = 1 - w
-    others[..., -1:] = rest / before
-    away = s - s[..., -1:]
-    ratio = (q / p) * (before / after)
-    near = np.logical_and.reduce(abs(s) < 0.5, -1, keepdims=True)
-    y = np.where(near, (np.add.reduce(w * away, -1, keepdims=True) - away) * (p / q), 1 / ratio - 1)
-    odds = np.where(near, (rest_step - rest * s[..., -1:]) / q[..., -1:], rest_after / q[..., -1:] - rest / last)
-    y[..., -1:] = odds * w[..., -1:]
+    others[-1] = rest / before
+    ratio = growth * (before / after)
+    near = (abs(s) < 0.5).all(axis=0)
+    away = s - s[-1]
+    y = np.where(near, (np.add.reduce(w * away) - away) / growth, 1 / ratio - 1)
+    odds = np.where(near, (rest_step - rest * s[-1]) / q[-1], rest_after / q[-1] - rest / p[-1])
+    y[-1] = odds * w[-1]  # p_d Q/(q_d P) − 1, of what is not in the last cell
     x = np.where(abs(y) < 0.5, -y / (1 + y), ratio - 1)
-    phi_y, phi_s, phi_x = phi(np.array([y, s, x]), np.array([1 / ratio, q / p, ratio]))
-    cells = q * phi_y + 0.5 * (others * phi_s + w * phi_x)
-    stirling = np.add.reduce(gamma_function.bregman(p[..., :-1], q[..., :-1], step[..., :-1]), -1)
-    rest, rest_after, rest_step = rest[..., 0], rest_after[..., 0], rest_step[..., 0]
-    return np.add.reduce(cells, -1) + (
-        stirling + gamma_function.bregman_drop(p[..., -1], q[..., -1], rest, rest_after, rest_step)
-    )
+    phi_y, phi_s, phi_x = phi(np.array([y, s, x]), np.array([1 / ratio, growth, ratio]))
+    cells = np.add.reduce(q * phi_y + 0.5 * (others * phi_s + w * phi_x))
+    if np.all(rest > 0.05 * before):  # the B_R of the last cell and of the total do not cancel
+        totals = (v[None] for v in (before, after, rest_step + step[-1]))
+        parts = gamma_function.bregman(*map(np.concatenate, zip((p, q, step), totals)))
+        return cells + (np.add.reduce(parts[:-1]) - parts[-1])
+    parts = gamma_function.bregman(p[:-1], q[:-1], step[:-1])
+    return cells + (np.add.reduce(parts) + gamma_function.bregman_drop(p[-1], q[-1], rest, rest_after, rest_step))
 
 
 def _inverse_mean_map(mu, gap):

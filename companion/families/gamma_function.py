@@ -13,17 +13,30 @@ from functools import wraps
 from itertools import zip_longest
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebval
 from scipy.special import psi, zeta
 
 from companion.families.newton import positive_root
-from companion.remainders import _STIRLING as _R
-from companion.remainders import as_numbers, choose, stirling
+from companion.remainders import STIRLING, as_numbers, choose, horner, stirling
 
 _LARGE = 10.0  # from here on the asymptotic series have all digits
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
-_SLOPE = tuple(-(2 * k + 1) * c for k, c in enumerate(_R))  # of a^-2, a^-4, …
-_CURVATURE = tuple(-(2 * k + 2) * c for k, c in enumerate(_SLOPE))  # of a^-3, a^-5, …
-_FIRST = np.arange(8.0)
+_SLOPE = -(2 * np.arange(8) + 1) * STIRLING  # of a^-2, a^-4, …
+_CURVATURE = -(2 * np.arange(8) + 2) * _SLOPE  # of a^-3, a^-5, …
+# Chebyshev coefficients of (1 + a) a² R''(a) as a function of x = (1 − a)/(1 + a), that is, on (−1, 1): interpolation at 26
+# nodes of a²ψ'(a) − a − ½ in 50 digits.
+_CHEBYSHEV = np.array(
+    [
+        *(0.31182933746603186, 0.1667186128497306, 0.021731066698439605, -7.994013906176893e-05),
+        *(-0.00022886205923410057, 2.934774034567737e-05, 1.5456769732232591e-06, -1.3534807492387477e-06),
+        *(2.5879917149491074e-07, -4.591861775093548e-09, -1.2626971828194129e-08, 4.360606691645741e-09),
+        *(-6.958084373151352e-10, -4.760459842828081e-11, 7.047222162270723e-11, -2.503783592951608e-11),
+        *(4.790953643368386e-12, 7.533348133573062e-14, -4.756382129807337e-13, 2.1870500840562756e-13),
+        *(-5.95331488594397e-14, 7.289545278126299e-15, 2.6252263013759183e-15, -2.2012082308709747e-15),
+        *(9.00317115098133e-16, -2.4784066622832474e-16),
+    ]
+)
+_DEGREES, _FIRST = np.arange(26.0), np.arange(8.0)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
@@ -31,10 +44,7 @@ _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 def _series(coefficients, a, power):
     """a^-power (c_0 + c_1 a^-2 + c_2 a^-4 + …)."""
     inverse = 1 / a
-    square, total = inverse * inverse, coefficients[-1]
-    for c in coefficients[-2::-1]:
-        total = total * square + c
-    return total * inverse**power
+    return horner(coefficients[::-1], inverse * inverse) * inverse**power
 
 
 def log_peak(a):
@@ -50,12 +60,12 @@ def slope(a):
 
 
 def curvature(a):
-    """a² R''(a), between ½ at 0 and 1/(6a) at infinity: eight terms of the sum, and the asymptotic series of the rest."""
+    """a² R''(a), between ½ at 0 and 1/(6a) at infinity."""
     a = np.asarray(a, dtype=float)
-    x = a[..., None] + _FIRST
-    return 0.5 * np.sum(np.square(a[..., None] / x / (x + 1)), axis=-1) + (a / (a + 8)) ** 2 * _series(
-        _CURVATURE, a + 8, 1
-    )
+    if a.size > 64:
+        return chebval((1 - a) / (1 + a), _CHEBYSHEV) / (1 + a)
+    angle = 2 * np.arctan(np.sqrt(a))  # of which (1 − a)/(1 + a) is the cosine
+    return np.cos(angle[..., None] * _DEGREES) @ _CHEBYSHEV / (1 + a)
 
 
 def excess(a):
