@@ -34,8 +34,9 @@ def as_numbers(value: ArrayLike) -> np.ndarray | np.float64:
     return np.asarray(value, dtype=float)[()]
 
 
-def choose(holds, near, far, *arguments):
-    """``near(*arguments)`` where `holds`, ``far(*arguments)`` elsewhere, each evaluated only where it is wanted.
+def choose(holds, near, far, *arguments, inner=0):
+    """``near(*arguments)`` where `holds`, ``far(*arguments)`` elsewhere, each evaluated only where it is wanted. The
+    arguments may have `inner` more axes, the last ones, which the functions sum over.
 
     >>> choose(np.array([True, False]), np.negative, np.sqrt, np.array([4.0, 9.0]))
     array([-4.,  3.])
@@ -46,7 +47,8 @@ def choose(holds, near, far, *arguments):
     if wanted in (0, holds.size):
         return (near if wanted else far)(*arguments)
     result, others = np.empty(holds.shape), ~holds
-    arguments = [np.broadcast_to(a, holds.shape) for a in arguments]
+    shape = holds.shape + np.shape(arguments[0])[np.ndim(arguments[0]) - inner :]
+    arguments = [a if np.shape(a) == shape else np.broadcast_to(a, shape) for a in arguments]
     result[holds] = near(*(a[holds] for a in arguments))
     result[others] = far(*(a[others] for a in arguments))
     return result
