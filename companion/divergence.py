@@ -291,9 +291,15 @@ def _finish(where, value, base, return_error, error):
             checks.fail(where, "base", base, "a positive number other than 1", fix)
         scale = np.log(base)
     value = np.asarray(value, dtype=float)
+    if np.any(np.isnan(value)):
+        raise quadrature.QuadratureError(
+            f"{where}: value = nan; expected a number. A closed form has left the range of doubles: the parameters are more "
+            "than 300 orders of magnitude apart. Change the unit of measurement."
+        )
     if not return_error:
         return (value / scale)[()]
-    error = np.asarray(error(value) if callable(error) else error, dtype=float)
+    with np.errstate(all="ignore"):
+        error = np.asarray(error(value) if callable(error) else error, dtype=float)
     return (value / scale)[()], (np.where(np.isfinite(value), error, 0.0) / abs(scale))[()]
 
 

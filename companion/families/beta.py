@@ -96,6 +96,8 @@ class Beta(MeanLogs, ExponentialFamily):
         return self._pair.fisher_information()
 
     # --- evaluation
+    kl_rounding = 4096.0
+
     def log_prob(self, x):
         x = self._check_data(x)
         a, b, total = self.a, self.b, self.a + self.b
