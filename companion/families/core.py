@@ -278,7 +278,7 @@ class ExponentialFamily(Distribution):
 
     def _cross_entropy_error(self, other):
         """Bound on the rounding error of `cross_entropy`; of `entropy` if `other` is self."""
-        return 8 * _EPS * sum(abs(term) for term in self._cross_entropy_terms(other))
+        return 16 * _EPS * sum(abs(term) for term in self._cross_entropy_terms(other))
 
     def _kl_error(self, other, value):
         """Bound on the rounding error of `kl_divergence`, which gave `value`."""

@@ -168,7 +168,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
 
     def _cross_entropy_terms(self, other):
-        """Mean logarithms, ψ(α_i) − ψ(A): by Stirling's form for large concentrations and term by term for small ones."""
+        """In Stirling's form for large concentrations, term by term for small ones."""
         a, total, q, total_q = self.alpha, self._total(), other.alpha, other._total()
         mean = log_ratio(a, total)
         cells = (
@@ -177,8 +177,8 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         )
         whole = gamma_function.log_peak(total_q) , (self.dimension - total_q) * gamma_function.excess(total)
         stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
-        cells = gammaln(q), (1 - q) * psi(a)
-        whole = -gammaln(total_q), (total_q - self.dimension) * psi(total)
+        cells = loggamma(q), (1 - q) * psi(a)
+        whole = -loggamma(total_q), (total_q - self.dimension) * psi(total)
         plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
         return gamma_function.smaller_terms(plain, stirling)
 
