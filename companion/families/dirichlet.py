@@ -177,8 +177,8 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         )
         whole = gamma_function.log_peak(total_q) , (self.dimension - total_q) * gamma_function.excess(total)
         stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
-        cells = loggamma(q), (1 - q) * psi(a)
-        whole = -loggamma(total_q), (total_q - self.dimension) * psi(total)
+        cells = gamma_function.log_gamma(q), (1 - q) * psi(a)
+        whole = -gamma_function.log_gamma(total_q), (total_q - self.dimension) * psi(total)
         plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
         return gamma_function.smaller_terms(plain, stirling)
 

@@ -130,8 +130,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return (self.shape / self.rate**2)[()]
 
     def _cross_entropy_terms(self, other):
-        """In Stirling's form for a large shape, term by term for a small one. (Near its roots 1 and 2 gammaln loses digits
-        that loggamma keeps.)"""
+        """In Stirling's form for a large shape, term by term for a small one."""
         a, q, b = self.shape, other.shape, log_ratio(other.rate, self.rate)
         stirling = (
             -gamma_function.log_peak(q),
@@ -139,7 +138,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             (q - 1) * gamma_function.excess(a),
             q * self._scale_part(other),
         )
-        plain = loggamma(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
+        plain = gamma_function.log_gamma(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
         return gamma_function.smaller_terms(plain, stirling)
 
     def kl_divergence(self, other):
