@@ -164,7 +164,9 @@ class Bernoulli(ExponentialFamily):
         if self._logits is None or other._logits is None:
             sign, given, logits = (1, self, other) if self._logits is None else (-1, other, self)
             near = abs(plain) < 0.5 * np.minimum(given.p, given.complement)[()]
-            return choose(near, lambda d, p, a: sign * _beyond_doubles(p, a), lambda d, p, a: d, plain, given.p, logits._logits)
+            return choose(
+                near, lambda d, p, a: sign * _beyond_doubles(p, a), lambda d, p, a: d, plain, given.p, logits._logits
+            )
         shift = (other._logits - self._logits)[()]
         return choose(abs(shift) < 1.0, lambda s, d, qc: -qc * np.expm1(-s), lambda s, d, qc: d, shift, plain, q * c)
 

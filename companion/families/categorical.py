@@ -287,7 +287,9 @@ def _kl_from_logits(one, two):
 
 def _cumulant(p, log_p, c, log_q):
     """log(1 + Σ_k p_k (e^c_k − 1 − c_k))"""
-    cells = choose(c > 1.0, lambda p, l, c: np.exp(l + c) - p * (1.0 + c), lambda p, l, c: p * expm1_remainder(c), p, log_p, c)
+    cells = choose(
+        c > 1.0, lambda p, l, c: np.exp(l + c) - p * (1.0 + c), lambda p, l, c: p * expm1_remainder(c), p, log_p, c
+    )
     return np.log1p(np.add.reduce(cells, axis=-1))
 
 

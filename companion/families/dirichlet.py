@@ -175,7 +175,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
             *(-gamma_function.log_peak(q), mean, (q - 1) * gamma_function.excess(a)),
             q * phi_of(a / total, q / total_q),
         )
-        whole = gamma_function.log_peak(total_q) , (self.dimension - total_q) * gamma_function.excess(total)
+        whole = gamma_function.log_peak(total_q), (self.dimension - total_q) * gamma_function.excess(total)
         stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
         cells = gamma_function.log_gamma(q), (1 - q) * psi(a)
         whole = -gamma_function.log_gamma(total_q), (total_q - self.dimension) * psi(total)

@@ -36,7 +36,9 @@ _CHEBYSHEV = np.array(
         *(9.00317115098133e-16, -2.4784066622832474e-16),
     ]
 )
-_NEAR_ONE = np.array([(-1) ** k * zeta(k) / k for k in range(40, 1, -1)])  # log Γ(1 + x) = −γx + ζ(2)x²/2 − ζ(3)x³/3 + …
+_NEAR_ONE = np.array(
+    [(-1) ** k * zeta(k) / k for k in range(40, 1, -1)]
+)  # log Γ(1 + x) = −γx + ζ(2)x²/2 − ζ(3)x³/3 + …
 _DEGREES, _FIRST = np.arange(26.0), np.arange(8.0)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
