@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy import stats
 from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
@@ -280,10 +282,12 @@ def _divergence(p, q):
     ratio = growth * (before / after)
     near = (abs(s) < 0.5).all(axis=0)
     away = s - s[-1]
-    y = np.where(near, (np.add.reduce(w * away) - away) / growth, 1 / ratio - 1)
-    odds = np.where(near, (rest_step - rest * s[-1]) / q[-1], rest_after / q[-1] - rest / p[-1])
+    pick = partial(_pick, near)
+    y = pick(lambda: (np.add.reduce(w * away) - away) / growth, lambda: 1 / ratio - 1)
+    odds = pick(lambda: (rest_step - rest * s[-1]) / q[-1], lambda: rest_after / q[-1] - rest / p[-1])
     y[-1] = odds * w[-1]  # p_d Q/(q_d P) − 1, of what is not in the last cell
-    x = np.where(abs(y) < 0.5, -y / (1 + y), ratio - 1)
+    x = pick(lambda: -y / (1 + y), lambda: ratio - 1)
+    x[-1] = -y[-1] / (1 + y[-1])
     phi_y, phi_s, phi_x = phi(np.array([y, s, x]), np.array([1 / ratio, growth, ratio]))
     cells = np.add.reduce(q * phi_y + 0.5 * (others * phi_s + w * phi_x))
     if np.all(rest > 0.05 * before):  # the B_R of the last cell and of the total do not cancel
@@ -292,6 +296,13 @@ def _divergence(p, q):
         return cells + (np.add.reduce(parts[:-1]) - parts[-1])
     parts = gamma_function.bregman(p[:-1], q[:-1], step[:-1])
     return cells + (np.add.reduce(parts) + gamma_function.bregman_drop(p[-1], q[-1], rest, rest_after, rest_step))
+
+
+def _pick(near, one, other):
+    """`one` or `other`, or some entries of both."""
+    if np.ndim(near) == 0:
+        return one() if near else other()
+    return np.where(near, one(), other())
 
 
 def _inverse_mean_map(mu, gap):

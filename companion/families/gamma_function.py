@@ -41,7 +41,7 @@ _NEAR_ONE = np.array(
 )  # log Γ(1 + x) = −γx + ζ(2)x²/2 − ζ(3)x³/3 + …
 _DEGREES, _FIRST = np.arange(26.0), np.arange(8.0)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
-_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+_NODES, _AHEAD, _WEIGHTS = (_NODES + 1) / 2, (1 - _NODES) / 2, _WEIGHTS / 2
 
 
 def _series(coefficients, a, power):
@@ -130,7 +130,7 @@ def _in_blocks(rule):
 
     @wraps(rule)
     def in_blocks(*arguments):
-        if max(map(np.size, arguments)) <= 512:
+        if all(isinstance(v, np.float64) or v.size <= 512 for v in arguments):
             return rule(*arguments)
         shape = np.broadcast_shapes(*map(np.shape, arguments))
         flat = [np.broadcast_to(v, shape).ravel() for v in arguments]
@@ -143,7 +143,7 @@ def _in_blocks(rule):
 @_in_blocks
 def _bregman_near(a, b, difference):
     l = np.log1p(difference / a)[..., None]
-    return (l * np.expm1(l * (1 - _NODES)) * curvature(a[..., None] * np.exp(l * _NODES))) @ _WEIGHTS
+    return (l * np.expm1(l * _AHEAD) * curvature(a[..., None] * np.exp(l * _NODES))) @ _WEIGHTS
 
 
 def _bregman_far(a, b, difference):
