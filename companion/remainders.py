@@ -35,8 +35,8 @@ def as_numbers(value: ArrayLike) -> np.ndarray | np.float64:
 
 
 def choose(holds, near, far, *arguments, inner=0):
-    """``near(*arguments)`` where `holds`, ``far(*arguments)`` elsewhere; of long arrays each only where it is wanted. The
-    arguments may have `inner` more axes, the last ones, which the functions sum over.
+    """``near(*arguments)`` where `holds`, ``far(*arguments)`` elsewhere; of long arrays each only where it is
+    wanted. The arguments may have `inner` more axes, the last ones, which the functions sum over.
 
     >>> choose(np.array([True, False]), np.negative, np.sqrt, np.array([4.0, 9.0]))
     array([-4.,  3.])
@@ -131,8 +131,8 @@ def phi_of(q: ArrayLike, p: ArrayLike, difference: ArrayLike | None = None) -> n
 def log_ratio(q: ArrayLike, p: ArrayLike) -> np.ndarray | np.float64:
     """log(q/p) for positive p and q, to full relative accuracy however close or far apart.
 
-    >>> float(log_ratio(1.0 + 2**-52, 1.0)), round(float(log_ratio(1e-200, 1e200)), 3)
-    (2.220446049250313e-16, -921.034)
+    >>> print(f"{log_ratio(1 + 2**-30, 1):.12e}, {log_ratio(1e-200, 1e200):.3f}")
+    9.313225741818e-10, -921.034
     """
     q, p = as_numbers(q), as_numbers(p)
     with np.errstate(all="ignore"):
@@ -215,8 +215,8 @@ def _edge_term(p, q, log_q):
 
 
 def stirling(a: ArrayLike) -> np.ndarray | np.float64:
-    r"""Stirling's remainder R(a) > 0, :math:`\log\Gamma(a) = (a - \tfrac12)\log a - a + \tfrac12\log 2\pi + R(a)`; for a = k
-    also that of :math:`\log k! = (k + \tfrac12)\log k - k + \tfrac12\log 2\pi + R(k)`.
+    r"""Stirling's remainder R(a) > 0, :math:`\log\Gamma(a) = (a - \tfrac12)\log a - a + \tfrac12\log 2\pi + R(a)`;
+    for a = k also that of :math:`\log k! = (k + \tfrac12)\log k - k + \tfrac12\log 2\pi + R(k)`.
 
     >>> print(f"{stirling(1e8):.12e}")     # gammaln minus Stirling's formula has no digit of it
     8.333333333333e-10

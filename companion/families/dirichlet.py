@@ -184,7 +184,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
         return gamma_function.smaller_terms(plain, stirling)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return divergence(self.alpha, other.alpha)
 
@@ -306,8 +306,8 @@ def _pick(near, one, other):
 
 
 def _inverse_mean_map(mu, gap):
-    """α with ψ(α_i) − ψ(A) = mu_i: for a given A each α_i is an inverse digamma; the A wanted is the one that they add up
-    to. `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A)."""
+    """α with ψ(α_i) − ψ(A) = mu_i: for a given A each α_i is an inverse digamma; the A wanted is the one that they
+    add up to. `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A)."""
 
     def concentrations(total):
         return gamma_function.inverse_digamma(mu + psi(total)[..., None])
