@@ -40,11 +40,10 @@ def place_of(item) -> int:
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
 def pytest_collection_modifyitems(config, items):
-    parallel = config.pluginmanager.hasplugin("xdist")
     for item in items:
         for mark in marks_of(item):
             item.add_marker(mark)
-        if parallel and item.get_closest_marker("notebook"):
+        if item.get_closest_marker("notebook"):
             # the cells of a notebook stay together, in their order
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
     items.sort(key=place_of)
