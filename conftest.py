@@ -1,9 +1,9 @@
 """What holds for every test, those in notebooks and docstrings too: its environment, its marks and its order.
 
-    not slow and not browser and not notebook      what `make test-fast` runs
-    browser                                        opens a page in Chromium
-    notebook                                       a cell of a chapter, run and compared with its stored outputs
-    slow                                           takes more than a second or two, or needs the built book
+not slow and not browser and not notebook      what `make test-fast` runs
+browser                                        opens a page in Chromium
+notebook                                       a cell of a chapter, run and compared with its stored outputs
+slow                                           takes more than a second or two, or needs the built book
 """
 
 from __future__ import annotations
