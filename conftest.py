@@ -1,9 +1,7 @@
 """What holds for every test, those in notebooks and docstrings too: its environment, its marks and its order.
 
-not slow and not browser and not notebook      what `make test-fast` runs
-browser                                        opens a page in Chromium
-notebook                                       a cell of a chapter, run and compared with its stored outputs
-slow                                           takes more than a second or two, or needs the built book
+The marks `notebook`, `browser` and `site` follow from what a test is and asks for; `slow` is written at the test.
+`make test-fast` runs what has none of them.
 """
 
 from __future__ import annotations
@@ -23,27 +21,26 @@ BUILT = {"build", "site", "address", "pages"}  # fixtures that need the whole bo
 
 
 def marks_of(item) -> set[str]:
-    """Marks that follow from what a test is and asks for."""
     if item.nodeid.split("::")[0].endswith(".ipynb"):
         return {"notebook"}
     asked = set(getattr(item, "fixturenames", ()))
-    return {"browser"} & asked | ({"slow"} if BUILT & asked else set())
+    return ({"browser"} & asked) | ({"site"} if BUILT & asked else set())
 
 
-def place_of(item) -> int:
+def turn_of(item) -> int:
     """The build of the book first, then what takes longest, so that parallel workers end together."""
-    asked = set(getattr(item, "fixturenames", ()))
-    if item.get_closest_marker("notebook"):
-        return 2
-    return (0 if "build" in asked and "browser" not in asked else 1) if asked & (BUILT | {"browser"}) else 3
+    marks = marks_of(item)
+    if not marks:
+        return 4
+    return 3 if "notebook" in marks else 0 if marks == {"site"} else 1 if marks == {"browser"} else 2
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(items):
     for item in items:
         for mark in marks_of(item):
             item.add_marker(mark)
         if item.get_closest_marker("notebook"):
             # the cells of a notebook stay together, in their order
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
-    items.sort(key=place_of)
+    items.sort(key=turn_of)
