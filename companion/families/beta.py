@@ -120,12 +120,8 @@ class Beta(MeanLogs, ExponentialFamily):
         total = self.a + self.b
         return (self.a / total * (self.b / total) / (total + 1))[()]
 
-    def entropy(self):
-        return self._pair.entropy()
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return self._pair.cross_entropy(other._pair)
+    def _cross_entropy_terms(self, other):
+        return self._pair._cross_entropy_terms(other._pair)
 
     def kl_divergence(self, other):
         self._check_same_family(other)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from scipy.special import gammaln, xlog1py, xlogy
+from scipy.special import gammaln
 
-from companion import checks, quadrature
+from companion import checks, counts
 from companion.families.bernoulli import Bernoulli
 from companion.families.core import ExponentialFamily
 
@@ -92,9 +92,6 @@ class Binomial(ExponentialFamily):
     def _log_base_measure(self, x):
         return gammaln(self.n + 1) - gammaln(x + 1) - gammaln(self.n - x + 1)
 
-    def _mean_log_base_measure(self):
-        return self._numeric(lambda d: quadrature.expectation(d, d._log_base_measure))
-
     def mean_parameters(self):
         return (self.n * self.p)[..., None]
 
@@ -103,8 +100,7 @@ class Binomial(ExponentialFamily):
 
     # --- evaluation
     def log_prob(self, x):
-        x = self._check_data(x)
-        return (self._log_base_measure(x) + xlogy(x, self.p) + xlog1py(self.n - x, -self.p))[()]
+        return counts.log_binomial(self._check_data(x), self.n, self.p, self._trial.complement)
 
     def mean(self):
         return (self.n * self.p)[()]
@@ -112,12 +108,8 @@ class Binomial(ExponentialFamily):
     def variance(self):
         return (self.n * self._trial.variance())[()]
 
-    def entropy(self):
-        return self.cross_entropy(self)
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.n * self._trial.cross_entropy(other._trial) - self._mean_log_base_measure())[()]
+    def _cross_entropy_terms(self, other):
+        return counts.binomial_entropy(self.n, self.p, self._trial.complement), self.kl_divergence(other)
 
     def kl_divergence(self, other):
         self._check_same_family(other)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from scipy.special import log_softmax, softmax
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.remainders import expm1_remainder, kl_term
+from companion.remainders import choose, expm1_remainder, kl_term
 
 
 class Categorical(ExponentialFamily):
@@ -70,11 +69,13 @@ class Categorical(ExponentialFamily):
         checks.require(
             "Categorical.from_logits", "logits", logits, np.abs(logits) < 1e300, "a score below 1e300 in size", fix
         )
+        logs = _log_softmax(logits)
         new = cls.__new__(cls)
         new._store(
             logits.shape[:-1],
-            probs=softmax(logits, axis=-1),
+            probs=np.exp(logs),
             _logits=logits,
+            _logs=logs,
             parameter_names=("logits",),
             _constructor="from_logits",
         )
@@ -90,17 +91,11 @@ class Categorical(ExponentialFamily):
         return (0, self.classes - 1)
 
     def _log_probs(self):
-        """log p_k, shape (..., K); the largest is computed from the others, since log(0.99…) loses them."""
-        if self._logits is None:
-            with np.errstate(divide="ignore"):
-                return np.log(self.probs)
-        logs = log_softmax(self._logits, axis=-1)
-        top = np.argmax(self._logits, axis=-1)[..., None]
-        shifted = self._logits - np.take_along_axis(self._logits, top, -1)
-        rest = np.exp(shifted)
-        np.put_along_axis(rest, top, 0.0, -1)
-        np.put_along_axis(logs, top, -np.log1p(rest.sum(-1, keepdims=True)), -1)
-        return logs
+        """log p_k, shape (..., K)."""
+        if self._logits is not None:
+            return self._logs
+        with np.errstate(divide="ignore"):
+            return np.log(self.probs)
 
     def natural_parameters(self):
         if self._logits is not None:
@@ -165,13 +160,9 @@ class Categorical(ExponentialFamily):
         away = np.arange(self.classes) - np.asarray(self.mean())[..., None]
         return np.sum(self.probs * away**2, axis=-1)[()]
 
-    def entropy(self):
-        return self.cross_entropy(self)
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        logs = other._log_probs()
-        return -np.sum(np.where(self.probs > 0, self.probs * np.where(self.probs > 0, logs, 0.0), 0.0), axis=-1)[()]
+    def _cross_entropy_terms(self, other):
+        logs = np.where(self.probs > 0, other._log_probs(), 0.0)
+        return (-np.sum(self.probs * logs, axis=-1),)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
@@ -262,6 +253,13 @@ class Categorical(ExponentialFamily):
         return cls(statistics.sums[0] / statistics.sums[0].sum())
 
 
+def _log_softmax(logits):
+    """Log-probabilities; that of the largest class is −log(1 + rest), since log(0.99…) would lose the others."""
+    top = logits.argmax(axis=-1)[..., None] == np.arange(logits.shape[-1])
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log1p(np.add.reduce(np.where(top, 0.0, np.exp(shifted)), axis=-1, keepdims=True))
+
+
 def _kl_from_logits(one, two):
     """KL from the differences of logits d, measured from p's largest class and centred under p, so that a common
     constant and small shifts lose nothing.
@@ -269,19 +267,27 @@ def _kl_from_logits(one, two):
     With c = d − E_p[d], KL = log E_p[e^c] = log(1 + Σ_k p_k (e^c_k − 1 − c_k)): a sum of non-negative remainders. Where
     it would overflow, q all but excludes what p favours, and Σ_k p_k log(p_k/q_k) has nothing to lose.
     """
-    p, log_p = one.probs, one._log_probs()
-    top = np.argmax(one._logits, axis=-1)[..., None]
+    p, log_p = one.probs, one._logs
     d, lost = _difference(two._logits, one._logits)
-    top = np.broadcast_to(top, d.shape[:-1] + (1,))
-    d = (d - np.take_along_axis(d, top, -1)) + (lost - np.take_along_axis(lost, top, -1))
-    c = d - np.sum(p * d, axis=-1, keepdims=True)
-    log_ratio_mass = log_p + c
-    near = np.max(log_ratio_mass, axis=-1) < 500.0
-    far_cell = np.exp(np.minimum(log_ratio_mass, 500.0)) - p * (1.0 + c)
-    cells = np.where(c > 1.0, far_cell, p * expm1_remainder(np.minimum(c, 1.0)))
-    small = np.log1p(np.sum(cells, axis=-1))
-    large = np.sum(np.where(p > 0, p * (log_p - two._log_probs()), 0.0), axis=-1)
-    return np.where(near, small, large)[()]
+    if d.ndim == 1:
+        top = one._logits.argmax()
+        d = (d - d[top]) + (lost - lost[top])
+    else:
+        top = np.broadcast_to(one._logits.argmax(axis=-1)[..., None], d.shape[:-1] + (1,))
+        d = (d - np.take_along_axis(d, top, -1)) + (lost - np.take_along_axis(lost, top, -1))
+    c = d - np.add.reduce(p * d, axis=-1, keepdims=True)
+    near = (log_p + c).max(axis=-1) < 500.0
+    return choose(near, _cumulant, _log_ratios, p, log_p, c, two._logs, inner=1)
+
+
+def _cumulant(p, log_p, c, log_q):
+    """log(1 + Σ_k p_k (e^c_k − 1 − c_k))"""
+    cells = choose(c > 1.0, lambda p, l, c: np.exp(l + c) - p * (1.0 + c), lambda p, l, c: p * expm1_remainder(c), p, log_p, c)
+    return np.log1p(np.add.reduce(cells, axis=-1))
+
+
+def _log_ratios(p, log_p, c, log_q):
+    return np.add.reduce(np.where(p > 0, p * (log_p - log_q), 0.0), axis=-1)
 
 
 def _difference(a, b):

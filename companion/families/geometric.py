@@ -111,16 +111,12 @@ class Geometric(ExponentialFamily):
     def variance(self):
         return ((1 - self.p) / self.p**2)[()]
 
-    def entropy(self):
-        return (self._trial.entropy() / self.p)[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self._trial.cross_entropy(other._trial) / self.p)[()]
+    def _cross_entropy_terms(self, other):
+        return tuple(term / self.p for term in self._trial._cross_entropy_terms(other._trial))
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        return (self._trial.kl_divergence(other._trial) / self.p)[()]
+        return self._trial.kl_per_success(other._trial)
 
     # --- sampling and conversion
     def sample(self, n, rng):

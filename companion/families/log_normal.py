@@ -109,12 +109,8 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
         with np.errstate(over="ignore", under="ignore"):
             return (-np.expm1(-(self.sd**2)) * np.exp(2 * (self._mean + self.sd**2)))[()]
 
-    def entropy(self):
-        return self._log.entropy() + self._mean[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return self._log.cross_entropy(other._log) + self._mean[()]
+    def _cross_entropy_terms(self, other):
+        return *self._log._cross_entropy_terms(other._log), self._mean
 
     def kl_divergence(self, other):
         self._check_same_family(other)

@@ -131,17 +131,18 @@ class VonMises(ExponentialFamily):
         w = _WEIGHTS * np.exp(-2 * self.kappa[..., None] * np.sin(x / 2) ** 2)
         return (np.sum(w * x * x, axis=-1) / np.sum(w, axis=-1))[()]
 
-    def entropy(self):
-        return (np.log(2 * np.pi * i0e(self.kappa)) + self.kappa * bessel.one_minus_ratio(self.kappa))[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.entropy() + self.kl_divergence(other))[()]
+    def _cross_entropy_terms(self, other):
+        spread = other.kappa * bessel.one_minus_ratio(self.kappa)
+        return np.log(2 * np.pi), np.log(i0e(other.kappa)), spread, self._turn(other)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        turn = 2 * bessel.ratio(self.kappa) * other.kappa * np.sin((self._mean - other._mean) / 2) ** 2
-        return (bessel.bregman(self.kappa, other.kappa) + turn)[()]
+        return bessel.bregman(self.kappa, other.kappa) + self._turn(other)
+
+    def _turn(self, other):
+        """2 r(κ_p) κ_q sin²(Δ/2): what the angle between the two means costs."""
+        away = (self._mean - other._mean)[()]
+        return 2 * bessel.ratio(self.kappa) * other.kappa[()] * np.sin(away / 2) ** 2
 
     # --- sampling and conversion
     def sample(self, n, rng):
