@@ -124,8 +124,7 @@ class Bernoulli(ExponentialFamily):
         return self.variance()[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         if self._logits is not None:
             return (x * log_expit(self._logits) + (1 - x) * log_expit(-self._logits))[()]
         return (xlogy(x, self.p) + xlog1py(1 - x, -self.p))[()]
@@ -159,8 +158,7 @@ class Bernoulli(ExponentialFamily):
         )
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return (rng.random(size) < self.p).astype(float)
 
     def to_scipy(self):

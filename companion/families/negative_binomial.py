@@ -116,8 +116,7 @@ class NegativeBinomial(ExponentialFamily):
         return np.asarray(self.variance())[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         return (self._log_base_measure(x) + self.r * np.log(self.p) + xlog1py(x, -self.p))[()]
 
     def mean(self):
@@ -135,8 +134,7 @@ class NegativeBinomial(ExponentialFamily):
         return (self.r / self.p * self._trial.kl_divergence(other._trial))[()]
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.negative_binomial(self.r, self.p, size).astype(float)
 
     def to_scipy(self):

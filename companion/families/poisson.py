@@ -97,8 +97,7 @@ class Poisson(ExponentialFamily):
         return self.rate[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         return (xlogy(x, self.rate) - self.rate - gammaln(x + 1))[()]
 
     def mean(self):
@@ -126,8 +125,7 @@ class Poisson(ExponentialFamily):
         return kl_term(self.rate, other.rate)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.poisson(self.rate, size).astype(float)
 
     def to_scipy(self):
