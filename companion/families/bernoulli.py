@@ -126,8 +126,7 @@ class Bernoulli(ExponentialFamily):
         return self.variance()[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         if self._logits is not None:
             return (x * log_expit(self._logits) + (1 - x) * log_expit(-self._logits))[()]
         return (xlogy(x, self.p) + xlog1py(1 - x, -self.p))[()]
@@ -164,13 +163,14 @@ class Bernoulli(ExponentialFamily):
         if self._logits is None or other._logits is None:
             sign, given, logits = (1, self, other) if self._logits is None else (-1, other, self)
             near = abs(plain) < 1e-3 * np.minimum(given.p, given.complement)[()]
-            return choose(near, lambda d, p, a: sign * _beyond_doubles(p, a), lambda d, p, a: d, plain, given.p, logits._logits)
+            return choose(
+                near, lambda d, p, a: sign * _beyond_doubles(p, a), lambda d, p, a: d, plain, given.p, logits._logits
+            )
         shift = (other._logits - self._logits)[()]
         return choose(abs(shift) < 1.0, lambda s, d, qc: -qc * np.expm1(-s), lambda s, d, qc: d, shift, plain, q * c)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return (rng.random(size) < self.p).astype(float)
 
     def to_scipy(self):

@@ -96,8 +96,7 @@ class Beta(MeanLogs, ExponentialFamily):
         return self._pair.fisher_information()
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         a, b, total = self.a, self.b, self.a + self.b
         z = np.where((x > 0) & (x < 1), x, 0.5)
         away = total * z - a
@@ -128,8 +127,7 @@ class Beta(MeanLogs, ExponentialFamily):
         return self._pair.kl_divergence(other._pair)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.beta(self.a, self.b, size)
 
     def to_scipy(self):

@@ -145,8 +145,8 @@ class Categorical(ExponentialFamily):
         return np.where(np.eye(mu.shape[-1]) == 1, (mu * rest)[..., None], -off)
 
     # --- evaluation
-    def log_prob(self, x):
-        index = self._check_data(x).astype(int)
+    def _log_prob(self, x):
+        index = x.astype(int)
         logs = np.broadcast_to(self._log_probs(), np.broadcast_shapes(index.shape, self.batch_shape) + (self.classes,))
         index = np.broadcast_to(index, logs.shape[:-1])
         return np.take_along_axis(logs, index[..., None], axis=-1)[..., 0][()]
@@ -182,9 +182,21 @@ class Categorical(ExponentialFamily):
                 "Give both the same classes, with probability 0 where one does not occur.",
             )
 
-    # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        """Sums of probabilities up to x, or beyond it: the smaller ones are added first, from their own end."""
+        zero = np.zeros((*self.batch_shape, 1))
+        if name == "cdf":
+            table = np.concatenate([zero, np.cumsum(self.probs[..., :-1], axis=-1), zero + 1.0], axis=-1)
+        else:
+            beyond = np.cumsum(self.probs[..., :0:-1], axis=-1)[..., ::-1]
+            table = np.concatenate([zero + 1.0, beyond, zero], axis=-1)
+        index = np.clip(np.floor(x) + 1, 0, self.classes).astype(int)
+        shape = np.broadcast_shapes(index.shape, self.batch_shape)
+        table = np.broadcast_to(table, (*shape, self.classes + 1))
+        return np.take_along_axis(table, np.broadcast_to(index, shape)[..., None], axis=-1)[..., 0]
+
+    def _draw(self, size, rng):
         edges = np.cumsum(self.probs, axis=-1)[..., :-1]
         return np.sum(rng.random(size)[..., None] >= edges, axis=-1).astype(float)
 
@@ -200,11 +212,6 @@ class Categorical(ExponentialFamily):
         return stats.rv_discrete(name="categorical", values=(np.arange(self.classes), self.probs))()
 
     # --- fit
-    @classmethod
-    def statistics(cls, x, weights=None, classes=None):
-        """Sufficient statistics: how often each class 0, 1, …, `classes` − 1 occurs (see `ExponentialFamily.statistics`)."""
-        return cls._statistics("statistics", x, weights, {} if classes is None else {"classes": classes})
-
     @classmethod
     def _fixed(cls, method, x, weights, classes=None):
         where = f"Categorical.{method}"
@@ -282,7 +289,9 @@ def _kl_from_logits(one, two):
 
 def _cumulant(p, log_p, c, log_q):
     """log(1 + Σ_k p_k (e^c_k − 1 − c_k))"""
-    cells = choose(c > 1.0, lambda p, l, c: np.exp(l + c) - p * (1.0 + c), lambda p, l, c: p * expm1_remainder(c), p, log_p, c)
+    cells = choose(
+        c > 1.0, lambda p, l, c: np.exp(l + c) - p * (1.0 + c), lambda p, l, c: p * expm1_remainder(c), p, log_p, c
+    )
     return np.log1p(np.add.reduce(cells, axis=-1))
 
 

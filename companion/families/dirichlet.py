@@ -140,8 +140,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
         return x
 
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         a, total, z = self.alpha, self._total(), np.where(x > 0, x, 1.0)
         inside = gamma_function.log_peak(a) - np.log(z) - a * phi((total * z - a) / a, total * z / a)
         inside = np.sum(inside, axis=-1) - gamma_function.log_peak(total)[..., 0]
@@ -173,7 +172,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
             *(-gamma_function.log_peak(q), mean, (q - 1) * gamma_function.excess(a)),
             q * phi_of(a / total, q / total_q),
         )
-        whole = gamma_function.log_peak(total_q) , (self.dimension - total_q) * gamma_function.excess(total)
+        whole = gamma_function.log_peak(total_q), (self.dimension - total_q) * gamma_function.excess(total)
         stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
         cells = gammaln(q), (1 - q) * psi(a)
         whole = -gammaln(total_q), (total_q - self.dimension) * psi(total)
@@ -196,8 +195,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
             )
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         size = size + (self.dimension,)
         # logarithms of gammas, G(α) = G(α + 1) U^(1/α), since for small α they underflow, all of them together
         return softmax(

@@ -82,8 +82,8 @@ class Exponential(ExponentialFamily):
         return self.variance()[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        return (np.log(self.rate) - self.rate * self._check_data(x))[()]
+    def _log_prob(self, x):
+        return (np.log(self.rate) - self.rate * x)[()]
 
     def mean(self):
         return (1 / self.rate)[()]
@@ -99,8 +99,7 @@ class Exponential(ExponentialFamily):
         return phi_of(other.rate, self.rate)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.standard_exponential(size) / self.rate
 
     def to_scipy(self):

@@ -114,8 +114,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return np.stack([np.stack([zeta(2, self.shape), mixed], -1), np.stack([mixed, self.variance()], -1)], -2)
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         a, b = self.shape, self.rate
         z = np.where(x > 0, x, 1.0)
         inside = gamma_function.log_peak(a) - np.log(z) - a * phi((b * z - a) / a, b * z / a)
@@ -156,8 +155,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             return phi(change, ratio)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.standard_gamma(self.shape, size) / self.rate
 
     def to_scipy(self):

@@ -101,8 +101,7 @@ class Geometric(ExponentialFamily):
         return np.asarray(self.variance())[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         return (np.log(self.p) + xlog1py(x - 1, -self.p))[()]
 
     def mean(self):
@@ -119,9 +118,8 @@ class Geometric(ExponentialFamily):
         return self._trial.kl_per_success(other._trial)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
-        return rng.geometric(self.p, size).astype(float)
+    def _draw(self, size, rng):
+        return 1.0 + np.floor(rng.standard_exponential(size) / -np.log1p(-self.p))  # doubles: integers would saturate
 
     def to_scipy(self):
         return stats.geom(self.p)

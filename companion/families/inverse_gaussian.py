@@ -114,8 +114,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return np.stack([np.stack([m**3 / s, -m / s], -1), np.stack([-m / s, inverse], -1)], -2)
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         z = np.where(x > 0, x, 1.0)
         inside = 0.5 * (np.log(self.shape / z**3) - _LOG_2PI - self.shape / z * ((z - self._mean) / self._mean) ** 2)
         return np.where(x > 0, inside, -np.inf)[()]
@@ -142,8 +141,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
             return 0.5 * (np.sqrt(other.shape[()]) / np.sqrt(mean) * (mean - mean_q) / mean_q) ** 2
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.wald(self._mean, self.shape, size)
 
     def to_scipy(self):

@@ -93,8 +93,8 @@ class Laplace(ExponentialFamily):
         return self.scale[..., None, None] ** 2
 
     # --- evaluation
-    def log_prob(self, x):
-        return (-np.abs(self._check_data(x) - self.loc) / self.scale - np.log(2 * self.scale))[()]
+    def _log_prob(self, x):
+        return (-np.abs(x - self.loc) / self.scale - np.log(2 * self.scale))[()]
 
     def mean(self):
         return self.loc[()]
@@ -114,8 +114,7 @@ class Laplace(ExponentialFamily):
         return phi_of(scale, other.scale) + shift
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.laplace(self.loc, self.scale, size)
 
     def to_scipy(self):

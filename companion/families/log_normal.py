@@ -96,8 +96,7 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
         return self._log.fisher_information()
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         log = np.log(np.where(x > 0, x, 1.0))
         return np.where(x > 0, self._log.log_prob(log) - log, -np.inf)[()]
 
@@ -117,8 +116,7 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
         return self._log.kl_divergence(other._log)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.lognormal(self._mean, self.sd, size)
 
     def to_scipy(self):

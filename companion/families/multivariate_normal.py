@@ -290,8 +290,8 @@ class MultivariateNormal(ExponentialFamily):
     def _half_log_det(self):
         return np.sum(np.log(np.diagonal(self.tril, axis1=-2, axis2=-1)), axis=-1)
 
-    def log_prob(self, x):
-        away = self._check_data(x) - self._mean
+    def _log_prob(self, x):
+        away = x - self._mean
         if self.batch_shape:
             z = np.squeeze(_solve(self.tril, away[..., None]), -1)
         else:
@@ -365,8 +365,7 @@ class MultivariateNormal(ExponentialFamily):
             )
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         noise = rng.standard_normal(size + (self.dimension,))
         return self._mean + np.squeeze(self.tril @ noise[..., None], -1)
 

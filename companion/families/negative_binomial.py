@@ -113,8 +113,8 @@ class NegativeBinomial(ExponentialFamily):
         return np.asarray(self.variance())[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        return counts.log_negative_binomial(self._check_data(x), self.r, self.p, self._trial.complement)
+    def _log_prob(self, x):
+        return counts.log_negative_binomial(x, self.r, self.p, self._trial.complement)
 
     def mean(self):
         return (self.r * (1 - self.p) / self.p)[()]
@@ -130,8 +130,7 @@ class NegativeBinomial(ExponentialFamily):
         return self.r * self._trial.kl_per_success(other._trial)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.negative_binomial(self.r, self.p, size).astype(float)
 
     def to_scipy(self):

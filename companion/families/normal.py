@@ -108,8 +108,8 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return np.stack([np.stack([v, 2 * m * v], -1), np.stack([2 * m * v, 4 * m**2 * v + 2 * v**2], -1)], -2)
 
     # --- evaluation
-    def log_prob(self, x):
-        z = (self._check_data(x) - self._mean) / self.sd
+    def _log_prob(self, x):
+        z = (x - self._mean) / self.sd
         return (-0.5 * (z**2 + _LOG_2PI) - np.log(self.sd))[()]
 
     def mean(self):
@@ -131,8 +131,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
             return 0.5 * (phi(t, log_ratio=2 * log_ratio(sd, sd_q)) + ((self._mean - other._mean)[()] / sd_q) ** 2)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.normal(self._mean, self.sd, size)
 
     def to_scipy(self):

@@ -104,8 +104,7 @@ class Pareto(ExponentialFamily):
         return 1 / self.alpha[..., None, None] ** 2
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         return (np.log(self.alpha / x) - self.alpha * np.log(x / self.xm))[()]
 
     def mean(self):
@@ -131,8 +130,7 @@ class Pareto(ExponentialFamily):
         return choose(p >= q, lambda p, q, a: a * log_ratio(p, q), lambda p, q, a: p * np.inf, p, q, alpha)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return self.xm * np.exp(rng.standard_exponential(size) / self.alpha)
 
     def to_scipy(self):

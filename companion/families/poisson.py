@@ -94,8 +94,8 @@ class Poisson(ExponentialFamily):
         return self.rate[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        return counts.log_poisson(self._check_data(x), self.rate)
+    def _log_prob(self, x):
+        return counts.log_poisson(x, self.rate)
 
     def mean(self):
         return self.rate[()]
@@ -111,8 +111,7 @@ class Poisson(ExponentialFamily):
         return kl_term(self.rate, other.rate)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.poisson(self.rate, size).astype(float)
 
     def to_scipy(self):

@@ -117,8 +117,8 @@ class VonMises(ExponentialFamily):
     def describe_support(self):
         return "of finite angles"
 
-    def log_prob(self, x):
-        away = self._check_data(x) - self._mean
+    def _log_prob(self, x):
+        away = x - self._mean
         return (-2 * self.kappa * np.sin(away / 2) ** 2 - np.log(2 * np.pi * i0e(self.kappa)))[()]
 
     def mean(self):
@@ -144,9 +144,15 @@ class VonMises(ExponentialFamily):
         away = (self._mean - other._mean)[()]
         return 2 * bessel.ratio(self.kappa) * other.kappa[()] * np.sin(away / 2) ** 2
 
-    # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        """On the turn from μ − π to μ + π; SciPy's goes on around the circle. P(X > x) = P(X ≤ 2μ − x)."""
+        x = x if name == "cdf" else 2 * self._mean - x
+        low, high = self.support
+        inside = self._by_scipy("cdf", np.clip(x, low, high))
+        return np.where(x <= low, 0.0, np.where(x >= high, 1.0, inside))
+
+    def _draw(self, size, rng):
         return self._mean + rng.vonmises(0.0, self.kappa, size)
 
     def to_scipy(self):

@@ -99,8 +99,8 @@ class Weibull(ExponentialFamily):
         return (self.scale ** (2 * self.k))[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        z = self._check_data(x) / self.scale
+    def _log_prob(self, x):
+        z = x / self.scale
         return (np.log(self.k / self.scale) + xlogy(self.k - 1, z) - z**self.k)[()]
 
     def mean(self):
@@ -125,8 +125,7 @@ class Weibull(ExponentialFamily):
         return (1 + np.maximum(y, 0.0)) * super()._kl_error(other, value)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return self.scale * rng.standard_exponential(size) ** (1 / self.k)
 
     def to_scipy(self):
