@@ -143,6 +143,9 @@ class Categorical(ExponentialFamily):
     def mean_parameters(self):
         return self.probs[..., 1:]
 
+    def _expected_sums(self):
+        return None, (self.probs,)
+
     def fisher_information(self):
         mu = self.mean_parameters()
         rest = (self.probs @ (1.0 - np.eye(self.classes)))[..., 1:]  # 1 − p_k, also where p_k is almost 1
@@ -263,24 +266,27 @@ class Categorical(ExponentialFamily):
 
 
 def _kl_from_logits(one, two):
-    """KL from the differences of logits d, measured from p's largest class and centred under p, so that a common
-    constant and small shifts lose nothing.
-
-    With c = d − E_p[d], KL = log E_p[e^c] = log(1 + Σ_k p_k (e^c_k − 1 − c_k)): a sum of non-negative remainders. Where
-    it would overflow, q all but excludes what p favours, and Σ_k p_k log(p_k/q_k) has nothing to lose.
-    """
-    p, log_p = one.probs, one._log_probs()
+    """KL from the differences of logits, measured from p's largest class, so that a common constant loses nothing."""
     top = np.argmax(one._logits, axis=-1)[..., None]
     d, lost = _difference(two._logits, one._logits)
     top = np.broadcast_to(top, d.shape[:-1] + (1,))
     d = (d - np.take_along_axis(d, top, -1)) + (lost - np.take_along_axis(lost, top, -1))
+    return kl_to_tilted(one.probs, one._log_probs(), d, two._log_probs())
+
+
+def kl_to_tilted(p, log_p, d, log_q):
+    r"""KL(p‖q) of vectors (..., K) with :math:`q_k \propto p_k e^{d_k}`, from the tilt d.
+
+    With c = d − E_p[d], KL = log E_p[e^c] = log(1 + Σ_k p_k (e^c_k − 1 − c_k)): a sum of non-negative remainders. Where
+    it would overflow, q all but excludes what p favours, and Σ_k p_k log(p_k/q_k) has nothing to lose.
+    """
     c = d - np.sum(p * d, axis=-1, keepdims=True)
     log_ratio_mass = log_p + c
     near = np.max(log_ratio_mass, axis=-1) < 500.0
     far_cell = np.exp(np.minimum(log_ratio_mass, 500.0)) - p * (1.0 + c)
     cells = np.where(c > 1.0, far_cell, p * expm1_remainder(np.minimum(c, 1.0)))
     small = np.log1p(np.sum(cells, axis=-1))
-    large = np.sum(np.where(p > 0, p * (log_p - two._log_probs()), 0.0), axis=-1)
+    large = np.sum(np.where(p > 0, p * (log_p - log_q), 0.0), axis=-1)
     return np.where(near, small, large)[()]
 
 
