@@ -92,6 +92,10 @@ class Beta(MeanLogs, ExponentialFamily):
     def mean_parameters(self):
         return self._pair.mean_parameters()
 
+    def _expected_sums(self):
+        mu = self.mean_parameters()
+        return mu, (np.zeros(mu.size), np.diagonal(self.fisher_information()))
+
     def fisher_information(self):
         return self._pair.fisher_information()
 

@@ -138,6 +138,9 @@ class Categorical(ExponentialFamily):
     def mean_parameters(self):
         return self.probs[..., 1:]
 
+    def _expected_sums(self):
+        return None, (self.probs,)
+
     def fisher_information(self):
         mu = self.mean_parameters()
         rest = (self.probs @ (1.0 - np.eye(self.classes)))[..., 1:]  # 1 − p_k, also where p_k is almost 1
@@ -268,13 +271,7 @@ def _log_softmax(logits):
 
 
 def _kl_from_logits(one, two):
-    """KL from the differences of logits d, measured from p's largest class and centred under p, so that a common
-    constant and small shifts lose nothing.
-
-    With c = d − E_p[d], KL = log E_p[e^c] = log(1 + Σ_k p_k (e^c_k − 1 − c_k)): a sum of non-negative remainders. Where
-    it would overflow, q all but excludes what p favours, and Σ_k p_k log(p_k/q_k) has nothing to lose.
-    """
-    p, log_p = one.probs, one._logs
+    """KL from the differences of logits, measured from p's largest class, so that a common constant loses nothing."""
     d, lost = _difference(two._logits, one._logits)
     if d.ndim == 1:
         top = one._logits.argmax()
@@ -282,9 +279,18 @@ def _kl_from_logits(one, two):
     else:
         top = np.broadcast_to(one._logits.argmax(axis=-1)[..., None], d.shape[:-1] + (1,))
         d = (d - np.take_along_axis(d, top, -1)) + (lost - np.take_along_axis(lost, top, -1))
+    return kl_to_tilted(one.probs, one._logs, d, two._logs)
+
+
+def kl_to_tilted(p, log_p, d, log_q):
+    r"""KL(p‖q) of vectors (..., K) with :math:`q_k \propto p_k e^{d_k}`, from the tilt d.
+
+    With c = d − E_p[d], KL = log E_p[e^c] = log(1 + Σ_k p_k (e^c_k − 1 − c_k)): a sum of non-negative remainders. Where
+    it would overflow, q all but excludes what p favours, and Σ_k p_k log(p_k/q_k) has nothing to lose.
+    """
     c = d - np.add.reduce(p * d, axis=-1, keepdims=True)
     near = (log_p + c).max(axis=-1) < 500.0
-    return choose(near, _cumulant, _log_ratios, p, log_p, c, two._logs, inner=1)
+    return choose(near, _cumulant, _log_ratios, p, log_p, c, log_q, inner=1)
 
 
 def _cumulant(p, log_p, c, log_q):

@@ -493,6 +493,11 @@ class ExponentialFamily(Distribution):
         r"""Mean parameters :math:`\mathrm{E}[u(x)] = \nabla A(\eta)`, shape ``batch_shape + (k,)``, by complex step."""
         return self._gradient_of_log_partition(self.natural_parameters())
 
+    def _expected_sums(self):
+        """Shift and expected sums of one observation: the `Statistics` that are fitted by this very member."""
+        mu = self.mean_parameters()
+        return None, (mu[0] if mu.size == 1 else mu,)
+
     def _gradient_of_log_partition(self, eta):
         step = 1e-30  # no subtraction, so the step may be as small as one likes
         k = eta.shape[-1]

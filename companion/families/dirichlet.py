@@ -125,6 +125,10 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     def mean_parameters(self):
         return psi(self.alpha) - psi(self._total())
 
+    def _expected_sums(self):
+        mu = self.mean_parameters()
+        return mu, (np.zeros(mu.size), np.diagonal(self.fisher_information()))
+
     def fisher_information(self):
         return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self._total())[..., None]
 

@@ -109,6 +109,9 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     def mean_parameters(self):
         return np.stack([psi(self.shape) - np.log(self.rate), self.shape / self.rate], axis=-1)
 
+    def _expected_sums(self):
+        return self.mean(), (0.0, gamma_function.excess(self.shape))
+
     def fisher_information(self):
         mixed = 1 / self.rate
         return np.stack([np.stack([zeta(2, self.shape), mixed], -1), np.stack([mixed, self.variance()], -1)], -2)

@@ -108,6 +108,9 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     def mean_parameters(self):
         return np.stack([self._mean, 1 / self._mean + 1 / self.shape], axis=-1)
 
+    def _expected_sums(self):
+        return self._mean, (0.0, self._mean / self.shape)
+
     def fisher_information(self):
         m, s = self._mean, self.shape
         inverse = (1 / m + 2 / s) / s

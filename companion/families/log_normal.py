@@ -92,6 +92,9 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
     def mean_parameters(self):
         return self._log.mean_parameters()
 
+    def _expected_sums(self):
+        return self._log._expected_sums()
+
     def fisher_information(self):
         return self._log.fisher_information()
 

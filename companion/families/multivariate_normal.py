@@ -254,6 +254,9 @@ class MultivariateNormal(ExponentialFamily):
         second = self.cov + self._mean[..., :, None] * self._mean[..., None, :]
         return np.concatenate([self._mean, second[..., rows, columns]], axis=-1)
 
+    def _expected_sums(self):
+        return self._mean, (np.zeros(self.dimension), self.cov)
+
     def fisher_information(self):
         d, m, c = self.dimension, self._mean, self.cov
         rows, columns = np.tril_indices(d)

@@ -103,6 +103,9 @@ class Normal(ShiftedMoments, ExponentialFamily):
     def mean_parameters(self):
         return np.stack([self._mean, self._mean**2 + self.sd**2], axis=-1)
 
+    def _expected_sums(self):
+        return self._mean, (0.0, self.sd**2)
+
     def fisher_information(self):
         m, v = self._mean, self.sd**2
         return np.stack([np.stack([v, 2 * m * v], -1), np.stack([2 * m * v, 4 * m**2 * v + 2 * v**2], -1)], -2)

@@ -102,6 +102,9 @@ class VonMises(ExponentialFamily):
     def mean_parameters(self):
         return bessel.ratio(self.kappa)[..., None] * self._direction()
 
+    def _expected_sums(self):
+        return self._mean, (0.0, bessel.one_minus_ratio(self.kappa))
+
     def fisher_information(self):
         along = self._direction()
         across = np.stack([-along[..., 1], along[..., 0]], axis=-1)

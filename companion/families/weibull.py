@@ -95,6 +95,9 @@ class Weibull(ExponentialFamily):
     def mean_parameters(self):
         return (self.scale**self.k)[..., None]
 
+    def _expected_sums(self):
+        return self.scale, (1.0,)
+
     def fisher_information(self):
         return (self.scale ** (2 * self.k))[..., None, None]
 
@@ -174,4 +177,6 @@ class Weibull(ExponentialFamily):
             "a positive number",
             "With only zeros the likelihood grows without bound as the scale falls to 0: no maximum exists.",
         )
-        return cls(k, top * (statistics.sums[0] / statistics.weight) ** (1 / k))
+        mean, fix = statistics.sums[0] / statistics.weight, "A step beyond the data's mean has left the space of means."
+        checks.require("Weibull.fit", "mean of (x/largest x)^k", mean, mean > 0, "a positive number", fix)
+        return cls(k, top * mean ** (1 / k))
