@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
 STAMP_BROWSER := $(if $(BROWSER),$(VENV)/.installed-browser)
 
-.PHONY: help book check-book test notebooks benchmarks serve clean
+.PHONY: help book check-book test notebooks models benchmarks serve clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +32,9 @@ test: $(STAMP) $(STAMP_BROWSER)  ## run every test: units, doctests, notebooks, 
 
 notebooks: $(STAMP)  ## run the notebooks again and store their outputs
 	$(BIN)/python tools/notebooks.py
+
+models: $(STAMP)  ## train the stored models of the chapter on VAEs again (a minute)
+	$(BIN)/python tools/models.py
 
 # The other libraries have an environment of their own. `make benchmarks ONLY="fits calls"` runs some of the parts.
 .venv-benchmarks/.installed: benchmarks/requirements.txt pyproject.toml
