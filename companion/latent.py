@@ -931,7 +931,7 @@ def fit_mixture(
 
 
 def random_start(
-    x: ArrayLike, family: type[ExponentialFamily], k: int, rng: np.random.Generator | int, **fixed
+    x: ArrayLike, family: type[ExponentialFamily], k: int, /, rng: np.random.Generator | int, **fixed
 ) -> Mixture:
     """A mixture of `k` members of `family` to start EM from: `k` observations drawn at random are the centres, every
     observation is shared among them with weights that fall with its distance, and an M-step follows.
