@@ -100,6 +100,8 @@ class Beta(MeanLogs, ExponentialFamily):
         return self._pair.fisher_information()
 
     # --- evaluation
+    kl_rounding = 4096.0
+
     def _log_prob(self, x):
         a, b, total = self.a, self.b, self.a + self.b
         z = np.where((x > 0) & (x < 1), x, 0.5)

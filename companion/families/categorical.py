@@ -174,6 +174,11 @@ class Categorical(ExponentialFamily):
         log_q = None if other._logits is None else other._log_probs()
         return np.sum(kl_term(self.probs, other.probs, log_q=log_q), axis=-1)[()]
 
+    def _kl_error(self, other, value):
+        """Scores far apart are exponents, whose rounding is relative to their size."""
+        spread = sum(np.ptp(d._logits, axis=-1) for d in (self, other) if d._logits is not None)
+        return (1 + spread) * super()._kl_error(other, value)
+
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
         if self.classes != other.classes:

@@ -551,11 +551,13 @@ class ExponentialFamily(Distribution):
     def cross_entropy(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         r"""Cross-entropy :math:`-\mathrm{E}_p[\log q]` to another member of the family, in nats, shape of the batch."""
         self._check_same_family(other, "cross_entropy")
-        return sum(self._cross_entropy_terms(other))[()]
+        with np.errstate(all="ignore"):
+            return sum(self._cross_entropy_terms(other))[()]
 
     def entropy(self) -> np.ndarray | np.float64:
         r"""Entropy :math:`-\mathrm{E}[\log p]` in nats (for a density: differential entropy, which may be negative)."""
-        return sum(self._cross_entropy_terms(self))[()]
+        with np.errstate(all="ignore"):
+            return sum(self._cross_entropy_terms(self))[()]
 
     def _cross_entropy_terms(self, other):
         r"""Numbers that add up to the cross-entropy: here

@@ -136,6 +136,8 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return np.sum(self.alpha, axis=-1, keepdims=True)
 
     # --- evaluation
+    kl_rounding = 4096.0
+
     def _check_data(self, x, method="log_prob"):
         where, fix = f"Dirichlet.{method}", "Each observation is a vector of probabilities along the last axis."
         x = checks.probability_vector(where, "x", x)
@@ -259,6 +261,11 @@ def divergence(p, q):
 
     It is not negative: every cell is a sum of φ, and B_R(q_i, p_i) ≤ ½φ(s_i) bounds what `bregman_drop` may take away.
     """
+    with np.errstate(all="ignore"):
+        return _divergence(p, q)
+
+
+def _divergence(p, q):
     if p.shape != q.shape:
         p, q = np.broadcast_arrays(p, q)
     order = p.argsort(axis=-1)
