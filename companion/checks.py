@@ -31,6 +31,8 @@ def describe(value: object) -> str:
     >>> describe(stats.norm(0, scale=2)), describe(stats.norm)
     ('scipy.stats.norm(0, scale=2)', 'scipy.stats.norm')
     """
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
     if hasattr(value, "dist") and hasattr(value, "kwds"):  # frozen
         inside = [*map(str, value.args), *(f"{k}={v}" for k, v in value.kwds.items())]
         return f"{_scipy_name(value.dist)}({', '.join(inside)})"

@@ -23,15 +23,15 @@ class MeanLogs(ShiftedMoments):
 
     @classmethod
     def _estimate(cls, statistics):
-        mean, variance = cls._mean_and_variance(statistics)
+        where, (mean, variance) = f"{cls.__name__}.fit", cls._mean_and_variance(statistics)
         if not variance.any():
-            checks.fail(
-                f"{cls.__name__}.fit",
-                "variance of log x",
-                0.0,
-                "observations that differ",
-                "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.",
-            )
+            fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
+            checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
+        gap = -np.log(np.sum(np.exp(mean)))  # of the order of the variances, and their only measure of concentration
+        if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
+            expected = "observations that differ by more than 1e-7 of their size"
+            fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
+            checks.fail(where, "spread of log x", float(np.sqrt(variance.max())), expected, fix)
         return cls.from_mean_parameters(mean)
 
 

@@ -22,6 +22,9 @@ from companion import checks
 #: Observations that are summed at a time: two buffers of this length stay in a processor's cache.
 CHUNK = 65536
 
+#: Squares below it have lost digits: the smallest normal double over the rounding unit.
+_SMALL = np.finfo(float).tiny / np.finfo(float).eps
+
 
 class Statistics:
     r"""Sufficient statistics of a weighted sample, for one family; immutable. ``a + b`` are those of both samples.
@@ -141,6 +144,8 @@ def of_sample(family, x, weights, fixed, method):
     rows = min(n, max(1, CHUNK * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
     total = float(n if weights is None else weights.sum())
+    if x.dtype.kind in "iu" and abs(float(x.flat[0])) > 2.0**53:  # else what rounding loses is small next to the spread
+        _require_doubles(f"{family.__name__}.{method}", x)
     with np.errstate(all="ignore"):
         shift, sums, done = example._first_shift(x, weights), None, 0.0
         for i, start in enumerate(range(0, n, rows)):
@@ -154,6 +159,10 @@ def of_sample(family, x, weights, fixed, method):
             if i & (i + 1) == 0 and shift is not None:  # the shift follows the mean: at 1, 2, 4, 8, … chunks
                 running = Statistics(family, fixed, done, shift, sums)._centred()
                 shift, sums = running.shift, running.sums
+    if np.any(small := example._underflows(sums, total)):  # or all observations are equal
+        lost = np.ptp(example._moment_variable(x + 0.0, None), axis=0) * small
+        expected, fix = "0, or a number whose square keeps its digits", "Change the unit of measurement."
+        checks.require(f"{family.__name__}.{method}", "spread of x", lost, lost == 0, expected, fix)
     if not all(np.all(np.isfinite(s)) for s in sums):
         example._check_sample(x, method)
         checks.fail(
@@ -164,6 +173,19 @@ def of_sample(family, x, weights, fixed, method):
             "The sums of these observations overflow: change the unit of measurement.",
         )
     return Statistics(family, fixed, total, shift, sums)._centred()
+
+
+def _require_doubles(where, x):
+    """Fail if a whole number is changed by its conversion to a double."""
+    exact = [int(v) == int(float(v)) for v in x.flat]
+    if not all(exact):
+        checks.fail(
+            where,
+            "x",
+            int(x.flat[exact.index(False)]),
+            "whole numbers that doubles hold: all those up to 2**53",
+            "Subtract a whole number from all of them before.",
+        )
 
 
 def weighted_sum(values, weights):
@@ -192,6 +214,10 @@ class ShiftedMoments:
         head = np.asarray(x[:CHUNK], dtype=float)
         y = self._moment_variable(head, None)
         return first_mean(y, weights)
+
+    def _underflows(self, sums, weight):
+        """Where the squares are so small that they have lost digits, or are all zero."""
+        return sums[1] < _SMALL * weight
 
     def _sums_about(self, shift, x, weights, work):
         away = self._moment_variable(x, work[0])
