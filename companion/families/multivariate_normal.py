@@ -7,7 +7,7 @@ from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.families.statistics import CHUNK, ShiftedMoments, first_mean, weighted_sum
+from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
 from companion.remainders import phi
 
 _LOG_2PI = np.log(2 * np.pi)
@@ -366,7 +366,7 @@ class MultivariateNormal(ExponentialFamily):
         checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop missing and infinite values before.")
 
     def _first_shift(self, x, weights):
-        return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)
+        return first_mean(head(x), weights)
 
     def _moment_variable(self, x, out):
         return x

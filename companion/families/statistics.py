@@ -13,6 +13,8 @@ taken about that mean: x² for the normal distribution, −log x for the gamma, 
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -138,9 +140,15 @@ class Statistics:
         return Statistics(self.family, self.fixed, self.weight, shift, self._about(shift))
 
 
+@cache
+def _example(family):
+    """The example of a family that holds nothing fixed: immutable, so one is enough."""
+    return family._example()
+
+
 def of_sample(family, x, weights, fixed, method):
     """Statistics of the sample x (n, ...) with weights (n,) or None: one pass, no copy of x. Errors name the `method`."""
-    n, example = len(x), family._example(**fixed)
+    n, example = len(x), family._example(**fixed) if fixed else _example(family)
     rows = min(n, max(1, CHUNK * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
     total = float(n if weights is None else weights.sum())
@@ -163,7 +171,7 @@ def of_sample(family, x, weights, fixed, method):
         lost = np.ptp(example._moment_variable(x + 0.0, None), axis=0) * small
         expected, fix = "0, or a number whose square keeps its digits", "Change the unit of measurement."
         checks.require(f"{family.__name__}.{method}", "spread of x", lost, lost == 0, expected, fix)
-    if not all(np.all(np.isfinite(s)) for s in sums):
+    if not all(np.isfinite(s).all() if np.ndim(s) else math.isfinite(s) for s in sums):
         example._check_sample(x, method)
         checks.fail(
             f"{family.__name__}.{method}",
@@ -195,10 +203,15 @@ def weighted_sum(values, weights):
     return weights @ values
 
 
+def head(x):
+    """The first observations: a sixteenth of a chunk, so that their mean is at most four sd from that of the chunk."""
+    return np.array(x[: max(1, CHUNK // 16)], dtype=float)
+
+
 def first_mean(y, weights):
     """The mean of the first observations, exactly theirs if all are equal."""
-    away = y - y[0]
-    return y[0] + (away.mean(axis=0) if weights is None else np.average(away, axis=0, weights=weights[: len(y)]))
+    away, weights = y - y[0], None if weights is None else weights[: len(y)]
+    return y[0] + weighted_sum(away, weights) / (len(y) if weights is None else weights.sum())
 
 
 class ShiftedMoments:
@@ -211,9 +224,7 @@ class ShiftedMoments:
         return x
 
     def _first_shift(self, x, weights):
-        head = np.asarray(x[:CHUNK], dtype=float)
-        y = self._moment_variable(head, None)
-        return first_mean(y, weights)
+        return first_mean(self._moment_variable(head(x), None), weights)
 
     def _underflows(self, sums, weight):
         """Where the squares are so small that they have lost digits, or are all zero."""
@@ -258,7 +269,7 @@ class ShiftedRatios:
     """
 
     def _first_shift(self, x, weights):
-        return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)
+        return first_mean(head(x), weights)
 
     def _sums_about(self, shift, x, weights, work):
         t = np.divide(np.subtract(x, shift, out=work[0]), shift, out=work[0])
