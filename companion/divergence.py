@@ -164,7 +164,7 @@ def _distribution(where, name, value):
             return from_scipy(value) or value
         except ValueError as error:
             checks.fail(where, name, value, "parameters in its domain", str(error))
-    if isinstance(value, (list, tuple, np.ndarray)):
+    if checks.is_array_like(value):
         return checks.probability_vector(where, name, value)
     if isinstance(value, (stats.rv_continuous, stats.rv_discrete)):
         checks.fail(
@@ -172,7 +172,7 @@ def _distribution(where, name, value):
             name,
             value,
             "a frozen distribution, with its parameters",
-            f"Call it first, e.g. stats.{value.name}(...).",
+            f"Call it first, e.g. {checks.describe(value)}(...).",
             TypeError,
         )
     checks.fail(

@@ -309,7 +309,8 @@ class Distribution:
         return draws
 
     def _too_large(self, where, why):
-        checks.fail(where, "parameters", self, "draws that a number of the machine holds", f"{why}: change the unit.")
+        expected = "ones whose draws fit a double, and counts a 64-bit integer"
+        checks.fail(where, "parameters", self, expected, f"{why}; choose less extreme ones, or another unit.")
 
     def cdf(self, x: ArrayLike) -> Any:
         r"""Distribution function :math:`\mathrm{P}(X \le x)`, computed by SciPy; `x` broadcasts against the batch.
@@ -323,11 +324,11 @@ class Distribution:
         TypeError
             For vectors, which have no order.
         """
-        return self._tail("cdf", self._on_the_line("cdf", x))[()]
+        return self._probability("cdf", self._on_the_line("cdf", x))[()]
 
     def sf(self, x: ArrayLike) -> Any:
         r"""Survival function :math:`\mathrm{P}(X > x)` = 1 − `cdf`, with its digits where that is close to 1."""
-        return self._tail("sf", self._on_the_line("sf", x))[()]
+        return self._probability("sf", self._on_the_line("sf", x))[()]
 
     def quantile(self, q: ArrayLike) -> Any:
         r"""Smallest x of the support with :math:`\mathrm{P}(X \le x) \ge q`; `q` broadcasts against the batch.
@@ -356,6 +357,14 @@ class Distribution:
             checks.fail(where, "an outcome", "a vector", "a distribution of numbers", fix, TypeError)
         return self._read(x, method)
 
+    def _probability(self, name, x):
+        """cdf or sf, or an error where SciPy has no value."""
+        value = self._tail(name, x)
+        if np.any(np.isnan(value)):
+            fix = "They are too extreme for its algorithm: approximate, e.g. by a normal distribution."
+            checks.fail(f"{type(self).__name__}.{name}", "parameters", self, "ones that SciPy can work with", fix)
+        return value
+
     def _tail(self, name: str, x: np.ndarray) -> Any:
         """cdf or sf."""
         return np.asarray(self._by_scipy(name, x))
@@ -364,7 +373,7 @@ class Distribution:
         """The quantile of 0 < q < 1, of the broadcast shape."""
         if self.discrete:
             low, high = np.broadcast_arrays(*self.support, q)[:2]
-            return first_at_least(lambda x: self._tail("cdf", x), q, low, high, whole=True)
+            return first_at_least(lambda x: self._probability("cdf", x), q, low, high, whole=True)
         return self._by_scipy("ppf", q)
 
     def _by_scipy(self, name, x):
@@ -694,6 +703,10 @@ class ExponentialFamily(Distribution):
     def _check_sample(self, x, method):
         """Raise an error that names the first observation that cannot be fitted."""
         self._check_data(x, method)
+
+    def _underflows(self, sums, weight):
+        """Where the sums may have lost digits because their terms are too small."""
+        return False
 
     # What follows is for sums of u(x) as it is; `ShiftedMoments` and `ShiftedRatios` replace it.
     def _first_shift(self, x, weights):

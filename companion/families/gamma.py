@@ -184,7 +184,8 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             x,
             x > 0,
             "positive observations",
-            "At zero the density is unbounded for every shape below 1: no maximum exists. Drop zeros, or shift them by half a unit of measurement.",
+            "For every shape below 1 the density at zero is infinite: no maximum exists. Recorded zeros stand for half a "
+            "unit of measurement; drawn ones for numbers below 5e-324, which a double cannot hold: draw a larger shape.",
         )
 
     def _sums_about(self, shift, x, weights, work):

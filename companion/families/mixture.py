@@ -157,12 +157,12 @@ class Mixture(Distribution):
         return variance if self.event_ndim else float(variance)
 
     def _tail(self, name, x):
-        return self.components._tail(name, x[..., None]) @ self.weights
+        return self.components._probability(name, x[..., None]) @ self.weights
 
     def _quantile(self, q):
         """Between the smallest and the largest quantile of the components."""
         ends = self.components.quantile(q[..., None])[..., self.weights > 0]
-        return first_at_least(lambda x: self._tail("cdf", x), q, ends.min(-1), ends.max(-1), whole=self.discrete)
+        return first_at_least(lambda x: self._probability("cdf", x), q, ends.min(-1), ends.max(-1), whole=self.discrete)
 
     # --- sampling
     def _draw(self, size, rng):

@@ -10,7 +10,7 @@ from scipy.linalg.blas import dtrsm
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.families.statistics import CHUNK, first_mean, weighted_sum
+from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
 from companion.remainders import phi
 
 _LOG_2PI, _EPS = np.log(2 * np.pi), np.finfo(float).eps
@@ -287,7 +287,7 @@ class MultivariateNormal(ExponentialFamily):
                 where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates."
             )
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
-        checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop infinite values before.")
+        checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop missing and infinite values before.")
         return x
 
     def _half_log_det(self):
@@ -424,10 +424,16 @@ class MultivariateNormal(ExponentialFamily):
         return cls([0.0], [[1.0]])
 
     def _check_sample(self, x, method):
-        checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop infinite values before.")
+        checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop missing and infinite values before.")
 
     def _first_shift(self, x, weights):
-        return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)
+        return first_mean(head(x), weights)
+
+    def _moment_variable(self, x, out):
+        return x
+
+    def _underflows(self, sums, weight):
+        return ShiftedMoments._underflows(self, (sums[0], np.diagonal(sums[1])), weight)
 
     def _sums_about(self, shift, x, weights, work):
         away = np.subtract(x, shift, out=work[0])
