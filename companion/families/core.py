@@ -39,6 +39,8 @@ class Distribution:
     #: Those of them in which the two distributions of a closed-form KL divergence may differ.
     kl_across: ClassVar[tuple[str, ...]] = ()
     discrete: ClassVar[bool] = False
+    #: Whether x and x + 2π are one point: any number is an angle, and the support is written as one turn.
+    circular: ClassVar[bool] = False
     #: Optional keyword arguments of `fit`.
     fit_options: ClassVar[tuple[str, ...]] = ()
     #: 0 for numbers, 1 for vectors.

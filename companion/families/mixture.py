@@ -76,8 +76,17 @@ class Mixture(Distribution):
 
     @property
     def support(self):
+        """The smallest interval that holds the components'; for angles, the turn of the first of them."""
         low, high = self.components.support
+        if self.components.circular:
+            return (float(low[0]), float(high[0]))
         return (float(np.min(low)), float(np.max(high)))
+
+    def describe_support(self):
+        return self.components.describe_support()
+
+    def _inside(self, x):
+        return np.any(self.components._inside(np.asarray(x)[..., None]), axis=-1)
 
     def _log_joint(self, x):
         """log w_k p_k(x), shape (..., K)."""

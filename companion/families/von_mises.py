@@ -55,6 +55,7 @@ class VonMises(ExponentialFamily):
     """
 
     parameter_names = ("mean", "kappa")
+    circular = True
 
     # --- parameters
     def __init__(self, mean, kappa):
