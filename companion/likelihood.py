@@ -46,7 +46,10 @@ def _log_probs(where, model, x, weights=None):
 def _frozen_log_probs(where, model, x):
     """log p(x_i) under a frozen scipy distribution that is in none of our families."""
     log_prob = model.logpmf if hasattr(model.dist, "pmf") else model.logpdf
-    batch = np.broadcast_shapes(*(np.shape(a) for a in (*model.args, *model.kwds.values())))
+    ends = np.asarray(model.support())
+    if np.isnan(ends).any():
+        checks.fail(where, "model", model, "parameters in their domain", "scipy returns nan for these.")
+    batch = ends.shape[1:]
     terms = log_prob(x.reshape(len(x), *(1,) * len(batch)))
     checks.require(
         where,

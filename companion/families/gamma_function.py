@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 import numpy as np
 from numpy.polynomial.chebyshev import chebval
-from scipy.special import psi, zeta
+from scipy.special import psi
 
 from companion.families.newton import positive_root
 from companion.remainders import STIRLING, as_numbers, choose, horner, stirling

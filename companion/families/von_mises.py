@@ -62,6 +62,7 @@ class VonMises(ExponentialFamily):
     """
 
     parameter_names = ("mean", "kappa")
+    circular = True
 
     # --- parameters
     def __init__(self, mean, kappa):
