@@ -68,7 +68,7 @@ def _beta(f, a, b, c, d):
 def _dirichlet(f, a, b):
     total, other = (v.sum(axis=-1, keepdims=True) for v in (a, b))
     normalisers = f.gammaln(total) - f.gammaln(other) + (f.gammaln(b) - f.gammaln(a)).sum(axis=-1, keepdims=True)
-    return (normalisers + ((a - b) * (f.psi(a) - f.psi(total))).sum(axis=-1, keepdims=True))[..., 0]
+    return (normalisers + ((a - b) * (f.psi(a) - f.psi(total))).sum(axis=-1, keepdims=True))[..., 0][()]
 
 
 #: The functions in which a formula is evaluated in doubles; `exact_kl` has its own. `cell` is p log(p/q), as it stands.

@@ -17,7 +17,9 @@ from companion import quadrature
 from companion.families import (
     FAMILIES,
     Bernoulli,
+    Beta,
     Categorical,
+    Dirichlet,
     Exponential,
     Gamma,
     Laplace,
@@ -201,6 +203,8 @@ def test_exact_values_of_known_pairs():
     )
     assert_allclose(float(exact_kl(Gamma(2.0, 1.0), Gamma(3.0, 1.0))), np.log(2) - (1 - np.euler_gamma), rtol=1e-15)
     assert exact_kl(Normal(0.3, 2.0), Normal(0.3, 2.0)) == 0
+    pair = exact_kl(Dirichlet([1.0, 2.0]), Dirichlet([2.0, 2.0]))
+    assert isinstance(pair, Decimal) and relative_error(float(pair), exact_kl(Beta(1.0, 2.0), Beta(2.0, 2.0))) < UNIT
 
 
 @each_formula
