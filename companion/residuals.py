@@ -147,7 +147,7 @@ def with_mean(model: ExponentialFamily, mu: ArrayLike) -> ExponentialFamily:
 
     >>> from companion.families import Binomial
     >>> with_mean(Binomial(12, 0.5), [4.0])
-    Binomial(n=12.0, p=0.3333333333333333)
+    Binomial(n=12, p=0.3333333333333333)
     """
     _check_family("with_mean", model)
     return type(model).from_mean_parameters(_vector("with_mean", model, "mu", mu), **_fixed(model))
@@ -452,9 +452,7 @@ class Ising(ExponentialFamily):
         return 1.0 - self.mean() ** 2
 
     # --- sampling
-    def sample(self, n, rng):
-        """Exact draws, by enumeration."""
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return self.states[rng.choice(len(self.states), size=size, p=self._weights())]
 
     def gibbs_sweep(self, x, rng):

@@ -124,23 +124,26 @@ def choose_assets(app, pagename, templatename, context, doctree):
 def mend_body(app, pagename, templatename, context, doctree):
     if not context.get("body"):
         return
-    formulas = []
+    aside = []
 
-    def set_aside(match):  # formulas are most of a page and need no mending
-        formulas.append(match.group())
-        return f"<!--formula {len(formulas) - 1}-->"
+    def set_aside(
+        match,
+    ):  # formulas and code are most of a page and need no mending
+        aside.append(match.group())
+        return f"<!--aside {len(aside) - 1}-->"
 
     body = re.sub(
-        r"<!--tex-->.*?<!--/tex-->", set_aside, context["body"], flags=re.S
+        r"<!--tex-->.*?<!--/tex-->|<pre\b.*?</pre>",
+        set_aside,
+        context["body"],
+        flags=re.S,
     )
     soup = BeautifulSoup(body, "html.parser")
     mend_boxes(soup)
     mend_figures(soup, app.builder)
     mend_tables(soup)
     mend_accessibility(soup)
-    body = re.sub(
-        r"<!--formula (\d+)-->", lambda m: formulas[int(m[1])], str(soup)
-    )
+    body = re.sub(r"<!--aside (\d+)-->", lambda m: aside[int(m[1])], str(soup))
     context["body"] = re.sub(r"<!--/?tex-->", "", body)
 
 

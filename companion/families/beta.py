@@ -100,8 +100,7 @@ class Beta(MeanLogs, ExponentialFamily):
         return self._pair.fisher_information()
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         a, b, total = self.a, self.b, self.a + self.b
         z = np.where((x > 0) & (x < 1), x, 0.5)
         away = total * z - a
@@ -124,20 +123,15 @@ class Beta(MeanLogs, ExponentialFamily):
         total = self.a + self.b
         return (self.a / total * (self.b / total) / (total + 1))[()]
 
-    def entropy(self):
-        return self._pair.entropy()
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return self._pair.cross_entropy(other._pair)
+    def _cross_entropy_terms(self, other):
+        return self._pair._cross_entropy_terms(other._pair)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
         return self._pair.kl_divergence(other._pair)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.beta(self.a, self.b, size)
 
     def to_scipy(self):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import stats
+from scipy.linalg.lapack import dtrtrs
 
 from companion import checks
 from companion.families.core import ExponentialFamily
@@ -13,8 +16,16 @@ from companion.remainders import phi
 _LOG_2PI = np.log(2 * np.pi)
 
 
+@lru_cache
+def _below(d):
+    """1 below the diagonal of a (d, d) matrix."""
+    return np.tri(d, k=-1)
+
+
 def _solve(lower, right):
     """lower⁻¹ right over leading axes, `lower` (…, d, d) triangular: forward substitution for a whole batch at once."""
+    if lower.ndim == right.ndim == 2:
+        return dtrtrs(lower, right, lower=1)[0]
     out = np.zeros(np.broadcast_shapes(lower.shape[:-2], right.shape[:-2]) + right.shape[-2:])
     for i in range(lower.shape[-1]):
         known = lower[..., i : i + 1, :i] @ out[..., :i, :]
@@ -282,8 +293,8 @@ class MultivariateNormal(ExponentialFamily):
     def _half_log_det(self):
         return np.sum(np.log(np.diagonal(self.tril, axis1=-2, axis2=-1)), axis=-1)
 
-    def log_prob(self, x):
-        away = self._check_data(x) - self._mean
+    def _log_prob(self, x):
+        away = x - self._mean
         if self.batch_shape:
             z = np.squeeze(_solve(self.tril, away[..., None]), -1)
         else:
@@ -297,41 +308,53 @@ class MultivariateNormal(ExponentialFamily):
         """Variances of the coordinates, (..., d)."""
         return np.diagonal(self.cov, axis1=-2, axis2=-1)
 
-    def entropy(self):
-        return (0.5 * self.dimension * (1 + _LOG_2PI) + self._half_log_det())[()]
+    def _cross_entropy_terms(self, other):
+        solved = _solve(other.tril, self._columns(other, self.tril))
+        return 0.5 * np.sum(solved**2, axis=(-1, -2)), 0.5 * self.dimension * _LOG_2PI, *other._log_scales()
 
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        matrix, z = self._relative_to(other)
-        spread = np.sum((matrix + np.eye(self.dimension)) ** 2, axis=(-1, -2)) + np.sum(z**2, -1)
-        return (0.5 * (spread + self.dimension * _LOG_2PI) + other._half_log_det())[()]
+    def _log_scales(self):
+        """The logarithms of the diagonal of L, which add up to half a log-determinant."""
+        return np.moveaxis(np.log(np.diagonal(self.tril, axis1=-2, axis2=-1)), -1, 0)
 
-    def _relative_to(self, other):
-        """M − I = L_q⁻¹(L_p − L_q) and z = L_q⁻¹(μ_p − μ_q): the difference is taken first."""
-        matrix = _solve(other.tril, self.tril - other.tril)
-        z = np.squeeze(_solve(other.tril, (self._mean - other._mean)[..., None]), -1)
-        return matrix, z
+    def _columns(self, other, *matrices):
+        """Matrices side by side, and μ_p − μ_q as the last column: they meet L_q⁻¹ together."""
+        away = (self._mean - other._mean)[..., None]
+        if away.ndim > 2:
+            matrices = [np.broadcast_to(m, away.shape[:-2] + m.shape[-2:]) for m in matrices]
+        return np.concatenate([*matrices, away], axis=-1)
 
     def kl_divergence(self, other):
-        self._check_same_family(other)
-        matrix, z = self._relative_to(other)
-        mean_part = np.sum(z**2, -1)
-        diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
-        below = np.sum(np.tril(matrix, -1) ** 2, axis=(-1, -2))
-        scale = np.diagonal(self.tril, axis1=-2, axis2=-1) / np.diagonal(other.tril, axis1=-2, axis2=-1)
-        total = np.sum(phi(diagonal * (scale + 1), log_ratio=2 * np.log(scale)), axis=-1) + below
-        if self._cov_given and other._cov_given:
-            total = self._near_covariances(other, total)
-        return 0.5 * (total + mean_part)
+        r"""KL divergence :math:`\tfrac12\big[\sum_i\varphi(M_{ii}^2-1) + \sum_{i>j}M_{ij}^2 + \|z\|^2\big]` in nats.
 
-    def _near_covariances(self, other, total):
-        """For covariances as given and close, Σ φ(λ) over the eigenvalues of L_q⁻¹(Σ_p − Σ_q)L_q⁻ᵀ: two rounded
-        Cholesky factors would differ by rounding alone."""
-        half = _solve(other.tril, self.cov - other.cov)
-        inner = _solve(other.tril, np.swapaxes(half, -1, -2))
-        eigenvalues = np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)
-        near = np.max(np.abs(eigenvalues), axis=-1) < 0.3
-        return np.where(near, np.sum(phi(np.where(near[..., None], eigenvalues, 0.0)), axis=-1), total)[()]
+        For two covariances as given and close, the first two sums are Σ φ(λ) over the eigenvalues of
+        :math:`L_q^{-1}(\Sigma_p-\Sigma_q)L_q^{-\top}`: two rounded Cholesky factors would differ by rounding alone.
+        """
+        self._check_same_family(other)
+        d, given = self.dimension, self._cov_given and other._cov_given
+        differences = (self.tril - other.tril, self.cov - other.cov) if given else (self.tril - other.tril,)
+        solved = _solve(other.tril, self._columns(other, *differences))
+        with np.errstate(over="ignore"):
+            mean_part = np.add.reduce(solved[..., -1] ** 2, axis=-1)
+            if not given:
+                return 0.5 * (self._factors(other, solved[..., :d]) + mean_part)
+            inner = _solve(other.tril, np.swapaxes(solved[..., d:-1], -1, -2))
+            near = abs(inner).max(axis=(-1, -2)) < 0.3  # no entry exceeds the largest eigenvalue in size
+            if np.any(near):
+                values = np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)
+                near &= abs(values).max(axis=-1) < 0.3
+            if np.all(near):
+                return 0.5 * (np.add.reduce(phi(values), axis=-1) + mean_part)
+            far = self._factors(other, solved[..., :d])
+            if np.any(near):
+                far = np.where(near, np.add.reduce(phi(np.where(near[..., None], values, 0.0)), axis=-1), far)
+            return 0.5 * (far + mean_part)
+
+    def _factors(self, other, matrix):
+        """Σ φ(M_ii² − 1) + Σ_(i>j) M_ij², given M − I = L_q⁻¹(L_p − L_q)."""
+        diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
+        scale = np.diagonal(self.tril, axis1=-2, axis2=-1) / np.diagonal(other.tril, axis1=-2, axis2=-1)
+        below = np.add.reduce((matrix * _below(self.dimension)) ** 2, axis=(-1, -2))
+        return np.add.reduce(phi(diagonal * (scale + 1), scale * scale), axis=-1) + below
 
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
@@ -345,8 +368,7 @@ class MultivariateNormal(ExponentialFamily):
             )
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         noise = rng.standard_normal(size + (self.dimension,))
         return self._mean + np.squeeze(self.tril @ noise[..., None], -1)
 
