@@ -9,7 +9,7 @@ from scipy.special import betaln, xlog1py, xlogy
 from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
-from companion.families.dirichlet import Dirichlet, MeanLogs
+from companion.families.dirichlet import Dirichlet, MeanLogs, divergence
 from companion.families.statistics import weighted_sum
 from companion.remainders import phi
 
@@ -130,7 +130,7 @@ class Beta(MeanLogs, ExponentialFamily):
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        return self._pair.kl_divergence(other._pair)
+        return divergence(self._pair.alpha, other._pair.alpha)
 
     # --- sampling and conversion
     def _draw(self, size, rng):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy import stats
 from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
@@ -170,7 +172,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
 
     def _cross_entropy_terms(self, other):
-        """Mean logarithms, ψ(α_i) − ψ(A): by Stirling's form for large concentrations and term by term for small ones."""
+        """In Stirling's form for large concentrations, term by term for small ones."""
         a, total, q, total_q = self.alpha, self._total(), other.alpha, other._total()
         mean = log_ratio(a, total)
         cells = (
@@ -179,8 +181,8 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         )
         whole = gamma_function.log_peak(total_q), (self.dimension - total_q) * gamma_function.excess(total)
         stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
-        cells = gammaln(q), (1 - q) * psi(a)
-        whole = -gammaln(total_q), (total_q - self.dimension) * psi(total)
+        cells = gamma_function.log_gamma(q), (1 - q) * psi(a)
+        whole = -gamma_function.log_gamma(total_q), (total_q - self.dimension) * psi(total)
         plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
         return gamma_function.smaller_terms(plain, stirling)
 
@@ -281,10 +283,12 @@ def _divergence(p, q):
     ratio = growth * (before / after)
     near = (abs(s) < 0.5).all(axis=0)
     away = s - s[-1]
-    y = np.where(near, (np.add.reduce(w * away) - away) / growth, 1 / ratio - 1)
-    odds = np.where(near, (rest_step - rest * s[-1]) / q[-1], rest_after / q[-1] - rest / p[-1])
+    pick = partial(_pick, near)
+    y = pick(lambda: (np.add.reduce(w * away) - away) / growth, lambda: 1 / ratio - 1)
+    odds = pick(lambda: (rest_step - rest * s[-1]) / q[-1], lambda: rest_after / q[-1] - rest / p[-1])
     y[-1] = odds * w[-1]  # p_d Q/(q_d P) − 1, of what is not in the last cell
-    x = np.where(abs(y) < 0.5, -y / (1 + y), ratio - 1)
+    x = pick(lambda: -y / (1 + y), lambda: ratio - 1)
+    x[-1] = -y[-1] / (1 + y[-1])
     phi_y, phi_s, phi_x = phi(np.array([y, s, x]), np.array([1 / ratio, growth, ratio]))
     cells = np.add.reduce(q * phi_y + 0.5 * (others * phi_s + w * phi_x))
     if np.all(rest > 0.05 * before):  # the B_R of the last cell and of the total do not cancel
@@ -293,6 +297,13 @@ def _divergence(p, q):
         return cells + (np.add.reduce(parts[:-1]) - parts[-1])
     parts = gamma_function.bregman(p[:-1], q[:-1], step[:-1])
     return cells + (np.add.reduce(parts) + gamma_function.bregman_drop(p[-1], q[-1], rest, rest_after, rest_step))
+
+
+def _pick(near, one, other):
+    """`one` or `other`, or some entries of both."""
+    if np.ndim(near) == 0:
+        return one() if near else other()
+    return np.where(near, one(), other())
 
 
 def _inverse_mean_map(mu, gap):

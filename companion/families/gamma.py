@@ -132,7 +132,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return (self.shape / self.rate**2)[()]
 
     def _cross_entropy_terms(self, other):
-        """E_p[log q] = E[log of a gamma density], in Stirling's form for a large shape and term by term for a small one."""
+        """In Stirling's form for a large shape, term by term for a small one."""
         a, q, b = self.shape, other.shape, log_ratio(other.rate, self.rate)
         stirling = (
             -gamma_function.log_peak(q),
@@ -140,7 +140,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             (q - 1) * gamma_function.excess(a),
             q * self._scale_part(other),
         )
-        plain = gammaln(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
+        plain = gamma_function.log_gamma(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
         return gamma_function.smaller_terms(plain, stirling)
 
     def kl_divergence(self, other):

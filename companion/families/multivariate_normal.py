@@ -375,12 +375,15 @@ class MultivariateNormal(ExponentialFamily):
         return _EPS * np.max(np.sum(np.abs(inverse) @ np.abs(self.tril), axis=-1), axis=-1)
 
     def _lost_in_factoring(self):
-        """Relative error of LLᵀ in the metric of Σ, from rounding in the Cholesky factor of a covariance as given."""
+        """Relative error of LLᵀ in the metric of Σ, from rounding in the Cholesky factor of a covariance as given, and from
+        what is not symmetric in that."""
         if not self._cov_given:
             return 0.0
         sd = np.sqrt(np.diagonal(self.cov, axis1=-2, axis2=-1))
-        values = np.linalg.eigvalsh(self.cov / sd[..., :, None] / sd[..., None, :])
-        lost = 4 * self.dimension * _EPS * values[..., -1]
+        correlations = self.cov / sd[..., :, None] / sd[..., None, :]
+        values = np.linalg.eigvalsh(correlations)
+        asymmetry = np.max(np.abs(correlations - np.swapaxes(correlations, -1, -2)), axis=(-1, -2))
+        lost = self.dimension * (4 * _EPS * values[..., -1] + asymmetry)
         with np.errstate(divide="ignore"):
             return np.where(values[..., 0] > lost, lost / values[..., 0], np.inf)
 

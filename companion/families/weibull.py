@@ -123,9 +123,14 @@ class Weibull(ExponentialFamily):
         return expm1_remainder(self.k * log_ratio(self.scale, other.scale))
 
     def _kl_error(self, other, value):
-        """A relative error of y is one of |y| times that in e^y."""
-        y = self.k * log_ratio(self.scale, other.scale)
-        return (1 + np.maximum(y, 0.0)) * super()._kl_error(other, value)
+        return self._amplified(other) * super()._kl_error(other, value)
+
+    def _cross_entropy_error(self, other):
+        return self._amplified(other) * super()._cross_entropy_error(other)
+
+    def _amplified(self, other):
+        """A relative error of y = k log(λ_p/λ_q) is y times as large in e^y."""
+        return 1 + np.maximum(self.k * log_ratio(self.scale, other.scale), 0.0)
 
     # --- sampling and conversion
     def _draw(self, size, rng):
