@@ -122,25 +122,32 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return -np.sum(self.mean_parameters(), axis=-1)[()]
 
     def mean_parameters(self):
-        return psi(self.alpha) - psi(self.weighted_sum())
+        return psi(self.alpha) - psi(self._total())
 
     def fisher_information(self):
-        return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self.weighted_sum())[..., None]
+        return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self._total())[..., None]
 
-    def weighted_sum(self):
+    def _total(self):
         return np.sum(self.alpha, axis=-1, keepdims=True)
 
     # --- evaluation
     def _check_data(self, x, method="log_prob"):
+        return self._read(checks.probability_vector(f"Dirichlet.{method}", "x", x), method)
+
+    def _read(self, x, method):
         where, fix = f"Dirichlet.{method}", "Each observation is a vector of probabilities along the last axis."
-        x = checks.probability_vector(where, "x", x)
-        if x.shape[-1] != self.dimension:
+        x = checks.real_array(where, "x", x, fix)
+        if x.ndim == 0 or x.shape[-1] != self.dimension:
             checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", fix)
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
         return x
 
+    def _inside(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.all(x >= 0, axis=-1) & (np.abs(np.sum(x, axis=-1) - 1) <= checks.SUM_TOLERANCE)
+
     def _log_prob(self, x):
-        a, total, z = self.alpha, self.weighted_sum(), np.where(x > 0, x, 1.0)
+        a, total, z = self.alpha, self._total(), np.where(x > 0, x, 1.0)
         inside = gamma_function.log_peak(a) - np.log(z) - a * phi((total * z - a) / a, total * z / a)
         inside = np.sum(inside, axis=-1) - gamma_function.log_peak(total)[..., 0]
         with np.errstate(invalid="ignore"):
@@ -156,15 +163,15 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return np.where(np.all(x > 0, axis=-1), inside, face)[()]
 
     def mean(self):
-        return self.alpha / self.weighted_sum()
+        return self.alpha / self._total()
 
     def variance(self):
         """Variances of the coordinates, (..., d)."""
-        total = self.weighted_sum()
+        total = self._total()
         return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
 
     def entropy(self):
-        a, total = self.alpha, self.weighted_sum()
+        a, total = self.alpha, self._total()
         cells = np.log(a / total) - gamma_function.log_peak(a) + (a - 1) * gamma_function.excess(a)
         whole = gamma_function.log_peak(total) + (self.dimension - total) * gamma_function.excess(total)
         return (np.sum(cells, axis=-1) + whole[..., 0])[()]

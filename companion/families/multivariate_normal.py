@@ -265,15 +265,19 @@ class MultivariateNormal(ExponentialFamily):
     def _inside(self, x):
         return np.all(np.isfinite(x), axis=-1)
 
-    def _check_data(self, x, method="log_prob"):
+    def _read(self, x, method):
         where = f"MultivariateNormal.{method}"
         x = checks.real_array(where, "x", x, "Pass numbers, without missing values.")
         if x.ndim == 0 or x.shape[-1] != self.dimension:
-            checks.fail(
-                where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates."
-            )
+            fix = "The last axis holds the coordinates."
+            checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", fix)
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
-        checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop missing and infinite values before.")
+        return x
+
+    def _check_data(self, x, method="log_prob"):
+        x = self._read(x, method)
+        fix = "Drop missing and infinite values before."
+        checks.require(f"MultivariateNormal.{method}", "x", x, np.isfinite(x), "a finite number", fix)
         return x
 
     def _half_log_det(self):

@@ -80,6 +80,15 @@ class Statistics:
     def __setattr__(self, name, value):
         raise AttributeError(f"Statistics.{name} cannot be assigned: statistics are immutable. Add to them with a + b.")
 
+    def __delattr__(self, name):
+        raise AttributeError(f"Statistics.{name} cannot be deleted: statistics are immutable.")
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __reduce__(self):
         """Statistics travel between processes."""
         return Statistics, (self.family, dict(self.fixed), self.weight, self.shift, self.sums)
@@ -111,14 +120,16 @@ class Statistics:
         """0 + statistics, so that `sum` works."""
         return self if isinstance(other, int) and other == 0 else self.__add__(other)
 
-    def __eq__(self, other):
-        return (
-            isinstance(other, Statistics)
-            and (self.family, self.fixed, self.weight) == (other.family, other.fixed, other.weight)
-            and all(np.array_equal(a, b) for a, b in zip((self.shift, *self.sums), (other.shift, *other.sums)))
-        )
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Statistics) and self._key() == other._key()
 
-    __hash__ = None
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self):
+        numbers = (np.asarray(v, dtype=float) + 0.0 for v in (self.shift, *self.sums) if v is not None)
+        fixed = tuple(sorted(self.fixed.items()))
+        return self.family, fixed, self.weight, *((v.shape, v.tobytes()) for v in numbers)
 
     def __repr__(self):
         fixed = "".join(f", {name}={value!r}" for name, value in self.fixed.items())
