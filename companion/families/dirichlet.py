@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 
@@ -79,7 +82,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     support = (0, 1)
 
     # --- parameters
-    def __init__(self, alpha):
+    def __init__(self, alpha: ArrayLike) -> None:
         fix = "Pass one positive concentration for each coordinate, along the last axis."
         alpha = checks.positive("Dirichlet", "alpha", alpha, fix)
         if alpha.ndim == 0 or alpha.shape[-1] < 2:
@@ -87,7 +90,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         self._store(alpha.shape[:-1], alpha=alpha)
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of coordinates d."""
         return self.alpha.shape[-1]
 
@@ -95,11 +98,11 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return self.alpha
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         return cls(cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "d"))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "Dirichlet.from_mean_parameters", "E[log x_i], for every coordinate."
         mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "d")
         gap = -np.log(np.sum(np.exp(mu), axis=-1))

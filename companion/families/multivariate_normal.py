@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
@@ -68,7 +71,7 @@ class MultivariateNormal(ExponentialFamily):
     support = (-np.inf, np.inf)
 
     # --- parameters
-    def __init__(self, mean, cov):
+    def __init__(self, mean: ArrayLike, cov: ArrayLike) -> None:
         where = "MultivariateNormal"
         mean = checks.finite(where, "mean", mean, "Pass the mean as a vector of length d.")
         cov = checks.finite(where, "cov", cov, "Pass a (d, d) covariance matrix.")
@@ -97,7 +100,7 @@ class MultivariateNormal(ExponentialFamily):
         self._set(mean, tril, cov)
 
     @classmethod
-    def from_cholesky(cls, mean, tril):
+    def from_cholesky(cls, mean: ArrayLike, tril: ArrayLike) -> Self:
         """The normal with mean `mean` (..., d) and covariance ``tril @ tril.T``, `tril` (..., d, d) lower triangular
         with a positive diagonal; keeps digits that forming the covariance would lose.
 
@@ -153,7 +156,7 @@ class MultivariateNormal(ExponentialFamily):
         )
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of coordinates d."""
         return self._mean.shape[-1]
 
@@ -183,7 +186,7 @@ class MultivariateNormal(ExponentialFamily):
         return first, -matrix * (1 + np.eye(matrix.shape[-1]))
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._sized(eta, "from_natural", "eta")
         first, precision = cls._precision_from(eta)
         smallest = np.linalg.eigvalsh(precision)[..., 0]
@@ -200,7 +203,7 @@ class MultivariateNormal(ExponentialFamily):
         return cls(np.squeeze(cov @ first[..., None], -1), cov)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         first, second = cls._split(cls._sized(mu, "from_mean_parameters", "mu"))
         cov = second - first[..., :, None] * first[..., None, :]
         smallest = np.linalg.eigvalsh(cov)[..., 0]
@@ -388,7 +391,7 @@ class MultivariateNormal(ExponentialFamily):
         return shift + sums[0] / weight
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         (first, second), d = sums, shift - new
         mixed = np.outer(d, first)
         return first + weight * d, second + mixed + mixed.T + weight * np.outer(d, d)
