@@ -10,7 +10,7 @@ Bregman divergence is computed here without cancellation. Everything works eleme
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaln, psi, zeta
+from scipy.special import gammaln, psi
 
 from companion.families.newton import positive_root
 
