@@ -20,7 +20,7 @@ from scipy import stats
 SUM_TOLERANCE = 1e-12
 
 
-def describe(value: object) -> str:
+def describe(value: Any) -> str:
     """A short text for a value in an error message.
 
     >>> describe(np.arange(1000.0))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
@@ -56,7 +59,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, shape, rate):
+    def __init__(self, shape: ArrayLike, rate: ArrayLike) -> None:
         shape = checks.positive("Gamma", "shape", shape, "Pass a positive shape, e.g. Gamma(2, 1).")
         rate = checks.positive("Gamma", "rate", rate, "Pass the rate, one over the scale, e.g. Gamma(2, 1).")
         checks.broadcast("Gamma", shape=shape.shape, rate=rate.shape)
@@ -67,7 +70,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return np.stack([self.shape, -self.rate], axis=-1)
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require(
             "Gamma.from_natural",
@@ -80,7 +83,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return cls(eta[..., 0], -eta[..., 1])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where = "Gamma.from_mean_parameters"
         mean_log, mean = np.moveaxis(cls._mean_column(mu, 2), -1, 0)
         checks.require(where, "second entry of mu", mean, mean > 0, "a positive mean", "The order is (E[log x], E[x]).")
