@@ -32,15 +32,15 @@ _POINTS = 9  # an axis, where the polynomial of a cell is looked at
 
 
 class Progress:
-    """Prints a line every five seconds of a long run, and nothing in a short one."""
+    """Prints a line every five CPU seconds of a long run, and nothing in a short one, however busy the machine."""
 
     def __init__(self, where: str, every: float = 5.0):
-        self._where, self._every, self._next = where, every, time.monotonic() + every
+        self._where, self._every, self._next = where, every, time.process_time() + every
 
     def __call__(self, text: str) -> None:
-        if time.monotonic() > self._next:
+        if time.process_time() > self._next:
             print(f"{self._where}: {text}", flush=True)
-            self._next = time.monotonic() + self._every
+            self._next = time.process_time() + self._every
 
 
 class _Rule(NamedTuple):

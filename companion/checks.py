@@ -33,6 +33,8 @@ def describe(value: object) -> str:
     >>> describe(stats.norm(0, scale=2)), describe(stats.norm)
     ('scipy.stats.norm(0, scale=2)', 'scipy.stats.norm')
     """
+    if isinstance(value, type):
+        return repr(value)
     if hasattr(value, "dist") and hasattr(value, "kwds"):  # frozen
         inside = [*map(str, value.args), *(f"{k}={v}" for k, v in value.kwds.items())]
         return f"{_scipy_name(value.dist)}({', '.join(inside)})"
@@ -74,6 +76,8 @@ def is_array_like(value: object) -> bool:
 def _to_numpy(value: Any) -> np.ndarray:
     """What numpy makes of `value`; masks are kept. Series, frames and tensors are known by their methods, so that none
     of their libraries is imported."""
+    if isinstance(value, (np.ndarray, float, int)):
+        return np.asanyarray(value)
     if hasattr(value, "detach"):  # a torch tensor: off the tape and off the device
         return value.detach().cpu().numpy()
     if hasattr(value, "to_numpy"):  # pandas and polars
@@ -126,13 +130,13 @@ def real_array(where: str, argument: str, value: ArrayLike, fix: str, truths: bo
     With `truths`, True and False count as 1 and 0: right for data and weights, a mistake for a parameter.
     """
     array = numbers(where, argument, value, fix, truths).astype(float)
-    require(where, argument, array, ~np.isnan(array), "no NaN", fix)
+    require(where, argument, array, array == array, "no NaN", fix)
     return array
 
 
 def require(where: str, argument: str, array: ArrayLike, holds: ArrayLike, expected: str, fix: str) -> None:
     """Fail with the first entry of `array` for which `holds` is False; the two broadcast."""
-    if np.all(holds):
+    if holds if isinstance(holds, np.bool_) else np.all(holds):
         return
     shape = np.shape(array)
     while len(shape) > 1 and shape[-1] == 1:  # axes that were added for broadcasting

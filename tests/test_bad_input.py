@@ -601,7 +601,7 @@ ROWS = {
         "x[1]",
         "inf",
         "a finite number",
-        "Drop infinite values",
+        "Drop missing and infinite values",
     ),
     "data that do not meet the batch": (
         lambda: Bernoulli([0.1, 0.2]).log_prob([0, 1, 1]),
@@ -700,7 +700,7 @@ ROWS = {
         "x[1]",
         "inf",
         "a finite number",
-        "Drop infinite values",
+        "Drop missing and infinite values",
     ),
     "too few weights": (
         lambda: Normal.fit([1.0, 2.0], weights=[1.0]),

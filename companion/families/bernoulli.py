@@ -162,7 +162,7 @@ class Bernoulli(ExponentialFamily):
             return plain
         if self._logits is None or other._logits is None:
             sign, given, logits = (1, self, other) if self._logits is None else (-1, other, self)
-            near = abs(plain) < 1e-3 * np.minimum(given.p, given.complement)[()]
+            near = abs(plain) < 0.5 * np.minimum(given.p, given.complement)[()]
             return choose(
                 near, lambda d, p, a: sign * _beyond_doubles(p, a), lambda d, p, a: d, plain, given.p, logits._logits
             )

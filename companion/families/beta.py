@@ -100,6 +100,8 @@ class Beta(MeanLogs, ExponentialFamily):
         return self._pair.fisher_information()
 
     # --- evaluation
+    kl_rounding = 4096.0
+
     def _log_prob(self, x):
         a, b, total = self.a, self.b, self.a + self.b
         z = np.where((x > 0) & (x < 1), x, 0.5)
@@ -152,7 +154,9 @@ class Beta(MeanLogs, ExponentialFamily):
             x,
             (x > 0) & (x < 1),
             "observations strictly between 0 and 1",
-            "The density at 0 and 1 is zero or unbounded: no maximum exists. Drop them, or model them apart.",
+            "At 0 and 1 the density of every concentration below 1 is infinite: no maximum exists. Recorded ones belong "
+            "to a model of their own; drawn ones are numbers below 5e-324 or above 1 − 1e-16, which a double cannot "
+            "hold: draw larger concentrations.",
         )
 
     def _moment_variable(self, x, out):

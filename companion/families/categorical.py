@@ -10,6 +10,10 @@ from companion.families.core import ExponentialFamily
 from companion.remainders import choose, expm1_remainder, kl_term
 
 
+#: A fit holds one probability for every class up to the largest.
+MOST_CLASSES = 10_000_000
+
+
 class Categorical(ExponentialFamily):
     r"""Categorical distribution on {0, …, K−1}.
 
@@ -174,6 +178,11 @@ class Categorical(ExponentialFamily):
         log_q = None if other._logits is None else other._log_probs()
         return np.sum(kl_term(self.probs, other.probs, log_q=log_q), axis=-1)[()]
 
+    def _kl_error(self, other, value):
+        """Scores far apart are exponents, whose rounding is relative to their size."""
+        spread = sum(np.ptp(d._logits, axis=-1) for d in (self, other) if d._logits is not None)
+        return (1 + spread) * super()._kl_error(other, value)
+
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
         if self.classes != other.classes:
@@ -220,17 +229,13 @@ class Categorical(ExponentialFamily):
         where = f"Categorical.{method}"
         if classes is None:
             cls._check_classes(where, x)
-            checks.require(
-                where,
-                "x",
-                x,
-                x < 1e8,
-                "a class number below a hundred million",
-                "Recode the classes as 0, 1, …, K−1: every number up to the largest is one.",
-            )
+            fix = "Recode the classes as 0, 1, …, K−1, e.g. by np.unique(x, return_inverse=True)[1]."
+            checks.require(where, "x", x, x < MOST_CLASSES, f"a class number below {MOST_CLASSES:.0e}", fix)
             return {"classes": int(x.max()) + 1}
-        whole = checks.whole(where, "classes", classes, 1, "Pass the number K of classes.")
-        return {"classes": int(checks.scalar(where, "classes", whole, "Pass one number."))}
+        fix = "Pass the number K of classes."
+        whole = checks.scalar(where, "classes", checks.whole(where, "classes", classes, 1, fix), "Pass one number.")
+        checks.require(where, "classes", whole, whole <= MOST_CLASSES, f"at most {MOST_CLASSES:.0e} classes", fix)
+        return {"classes": int(whole)}
 
     @staticmethod
     def _check_classes(where, x):

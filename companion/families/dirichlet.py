@@ -9,7 +9,6 @@ from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
-from companion.families.newton import positive_root
 from companion.families.statistics import ShiftedMoments
 from companion.remainders import log_ratio, phi, phi_of
 
@@ -23,15 +22,15 @@ class MeanLogs(ShiftedMoments):
 
     @classmethod
     def _estimate(cls, statistics):
-        mean, variance = cls._mean_and_variance(statistics)
+        where, (mean, variance) = f"{cls.__name__}.fit", cls._mean_and_variance(statistics)
         if not variance.any():
-            checks.fail(
-                f"{cls.__name__}.fit",
-                "variance of log x",
-                0.0,
-                "observations that differ",
-                "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.",
-            )
+            fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
+            checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
+        gap = -np.log(np.sum(np.exp(mean)))  # of the order of the variances, and their only measure of concentration
+        if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
+            expected = "observations that differ by more than 1e-7 of their size"
+            fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
+            checks.fail(where, "spread of log x", float(np.sqrt(variance.max())), expected, fix)
         return cls.from_mean_parameters(mean)
 
 
@@ -65,7 +64,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
 
     References
     ----------
-    Wainwright and Jordan (2008), section 3.
+    Wainwright and Jordan (2008), section 3; Minka (2000) for the fit.
 
     Examples
     --------
@@ -136,6 +135,8 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return np.sum(self.alpha, axis=-1, keepdims=True)
 
     # --- evaluation
+    kl_rounding = 4096.0
+
     def _check_data(self, x, method="log_prob"):
         where, fix = f"Dirichlet.{method}", "Each observation is a vector of probabilities along the last axis."
         x = checks.probability_vector(where, "x", x)
@@ -259,6 +260,11 @@ def divergence(p, q):
 
     It is not negative: every cell is a sum of φ, and B_R(q_i, p_i) ≤ ½φ(s_i) bounds what `bregman_drop` may take away.
     """
+    with np.errstate(all="ignore"):
+        return _divergence(p, q)
+
+
+def _divergence(p, q):
     if p.shape != q.shape:
         p, q = np.broadcast_arrays(p, q)
     order = p.argsort(axis=-1)
@@ -290,15 +296,28 @@ def divergence(p, q):
 
 
 def _inverse_mean_map(mu, gap):
-    """α with ψ(α_i) − ψ(A) = mu_i: for a given A each α_i is an inverse digamma; the A wanted is the one that they add up
-    to. `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A)."""
+    r"""α with ψ(α_i) − ψ(A) = mu_i, by Newton's method; `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A).
 
-    def concentrations(total):
-        return gamma_function.inverse_digamma(mu + psi(total)[..., None])
-
-    def log_ratio(total):
-        a = concentrations(total)
-        found, change = np.sum(a, axis=-1), zeta(2, total) * np.sum(1 / zeta(2, a), axis=-1)
-        return np.log(total / found), 1 / total - change / found
-
-    return concentrations(positive_root(log_ratio, (mu.shape[-1] - 1) / (2 * gap)))
+    The Hessian of the log-partition function, diag(ψ′(α)) − ψ′(A), is inverted by the formula of Sherman and Morrison
+    (Minka 2000). A step down is taken as α/(1 + s), so that α stays positive. It ends after a step that the next would
+    square below rounding, or one as small as what the rounding of `mu` explains.
+    """
+    smallest = np.min(mu, axis=-1)
+    total = np.maximum((mu.shape[-1] - 1) / (2 * gap), 1 / -smallest)[..., None]
+    y = mu + psi(total)  # ψ(a) = y: a is close to e^y + ½ or to 1/(−y − γ)
+    a = np.where(y > -2.22, np.exp(np.maximum(y, -2.22)) + 0.5, 1 / np.maximum(-y - np.euler_gamma, 0.1))
+    enough = np.maximum(1e-8, 16 * np.finfo(float).eps * (1 - smallest) / gap)
+    done = np.zeros(gap.shape, dtype=bool)
+    for _ in range(100):
+        total = np.sum(a, axis=-1, keepdims=True)
+        residual = mu - psi(a) + psi(total)
+        inverse, slope = 1 / zeta(2, a), zeta(2, total)
+        shared = np.sum(inverse * residual, axis=-1, keepdims=True) / (
+            1 / slope - np.sum(inverse, axis=-1, keepdims=True)
+        )
+        step = inverse * (residual + shared) / a
+        a = a * np.where(step > -0.5, 1 + step, 1 / (1 - step))
+        done |= np.max(np.abs(step), axis=-1) <= enough
+        if done.all():
+            return a
+    raise ArithmeticError("Dirichlet.from_mean_parameters: no concentrations found in 100 steps; expected 30 to do.")

@@ -117,6 +117,8 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return np.stack([np.stack([zeta(2, self.shape), mixed], -1), np.stack([mixed, self.variance()], -1)], -2)
 
     # --- evaluation
+    kl_rounding = 256.0
+
     def _log_prob(self, x):
         a, b = self.shape, self.rate
         z = np.where(x > 0, x, 1.0)
@@ -144,8 +146,9 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     def kl_divergence(self, other):
         self._check_same_family(other)
         a, q = self.shape[()], other.shape[()]
-        shapes = 0.5 * phi_of(q, a) + gamma_function.bregman(a, q)
-        return q * self._scale_part(other) + shapes
+        with np.errstate(over="ignore"):
+            shapes = 0.5 * phi_of(q, a) + gamma_function.bregman(a, q)
+            return q * self._scale_part(other) + shapes
 
     def _scale_part(self, other):
         """φ of the relative difference of the means, (α_p/β_p)/(α_q/β_q) − 1."""
@@ -153,9 +156,11 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         with np.errstate(all="ignore"):
             s, t, shrink = (a_q - a) / a, (b_q - b) / b, a / a_q
             ratio = b_q / b * shrink
+            whole = (ratio > 1e-300) & (ratio < 1e300)
+            log = choose(whole, lambda r, *_: np.log(r), _log_of_means, ratio, b_q, b, a_q, a)
             near = (abs(s) < 0.5) & (abs(t) < 0.5)
-            change = choose(near, lambda d, r: d, lambda d, r: r - 1, (t - s) * shrink, ratio)
-            return phi(change, ratio)
+            change = choose(near, lambda d, r, l: d, _relative_change, (t - s) * shrink, ratio, log)
+            return phi(change, log_ratio=log)
 
     # --- sampling and conversion
     def _draw(self, size, rng):
@@ -179,7 +184,8 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             x,
             x > 0,
             "positive observations",
-            "At zero the density is unbounded for every shape below 1: no maximum exists. Drop zeros, or shift them by half a unit of measurement.",
+            "For every shape below 1 the density at zero is infinite: no maximum exists. Recorded zeros stand for half a "
+            "unit of measurement; drawn ones for numbers below 5e-324, which a double cannot hold: draw a larger shape.",
         )
 
     def _sums_about(self, shift, x, weights, work):
@@ -222,3 +228,12 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         )
         shape = gamma_function.inverse_excess(gap)
         return cls(shape, shape / mean)
+
+
+def _log_of_means(ratio, rate_q, rate, shape_q, shape):
+    """log of (α_p/β_p)/(α_q/β_q), where the `ratio` of the two is out of the range of doubles."""
+    return log_ratio(rate_q, rate) - log_ratio(shape_q, shape)
+
+
+def _relative_change(change, ratio, log):
+    return np.where((ratio > 1e-300) & (ratio < 1e300), ratio - 1, np.expm1(log))

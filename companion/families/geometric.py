@@ -117,9 +117,16 @@ class Geometric(ExponentialFamily):
         self._check_same_family(other)
         return self._trial.kl_per_success(other._trial)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        """P(X > k) = (1 − p)^k."""
+        with np.errstate(divide="ignore"):
+            log_sf = np.maximum(np.floor(x), 1.0) * np.log1p(-self.p)
+        inside = -np.expm1(log_sf) if name == "cdf" else np.exp(log_sf)
+        return np.where(x >= 1, inside, 0.0 if name == "cdf" else 1.0)
+
     def _draw(self, size, rng):
-        return 1.0 + np.floor(rng.standard_exponential(size) / -np.log1p(-self.p))  # doubles: integers would saturate
+        return 1.0 + np.floor(rng.standard_exponential(size) / -np.log1p(-self.p))  # integers would saturate
 
     def to_scipy(self):
         return stats.geom(self.p)

@@ -9,7 +9,7 @@ from scipy.special import exp1
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedRatios, weighted_sum
-from companion.remainders import phi_of
+from companion.remainders import log_ratio, phi_of
 
 _LOG_2PI = np.log(2 * np.pi)
 
@@ -102,7 +102,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
             return -0.5 * _LOG_2PI - 1.5 * np.log(x)
 
     def _mean_log_base_measure(self):
-        mean_log = np.log(self._mean) - _scaled_exp1(2 * self.shape / self._mean)
+        mean_log = np.log(self._mean) - _mean_log_gap(self.shape, self._mean)
         return (-0.5 * _LOG_2PI - 1.5 * mean_log)[()]
 
     def mean_parameters(self):
@@ -129,7 +129,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return (self._mean**3 / self.shape)[()]
 
     def _cross_entropy_terms(self, other):
-        mean_log = 1.5 * np.log(self._mean), -1.5 * _scaled_exp1(2 * self.shape / self._mean)
+        mean_log = 1.5 * np.log(self._mean), -1.5 * _mean_log_gap(self.shape, self._mean)
         spread = 0.5 * other.shape / self.shape, self._means(other)
         return 0.5 * _LOG_2PI, -0.5 * np.log(other.shape), *mean_log, *spread
 
@@ -195,10 +195,12 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return cls(mean, mean / gap)
 
 
-def _scaled_exp1(z):
-    r""":math:`e^z E_1(z)`, the gap log μ − E[log x] at z = 2λ/μ; beyond 100 by its asymptotic series."""
+def _mean_log_gap(shape, mean):
+    r"""log μ − E[log x] = :math:`e^z E_1(z)` at z = 2λ/μ; beyond 100 by its asymptotic series, near 0 it is −log z − γ."""
+    z = np.maximum(2 * (shape / mean), 1e-300)
     near, far = np.minimum(z, 100.0), np.maximum(z, 100.0)
     series = 1.0
     for k in range(15, 0, -1):  # 1 − 1/z (1 − 2/z (1 − …))
         series = 1.0 - k * series / far
-    return np.where(z < 100, np.exp(near) * exp1(near), series / far)
+    log_z = np.log(2) + log_ratio(shape, mean)
+    return np.where(z < 100, np.where(z < 1e-290, -log_z - np.euler_gamma, np.exp(near) * exp1(near)), series / far)

@@ -110,7 +110,8 @@ class Laplace(ExponentialFamily):
     def kl_divergence(self, other):
         self._check_same_family(other)
         scale = self.scale[()]
-        shift = scale / other.scale * expm1_remainder(-abs(self.loc - other.loc) / scale)
+        with np.errstate(over="ignore"):
+            shift = expm1_remainder(-abs(self.loc - other.loc) / scale) * scale / other.scale
         return phi_of(scale, other.scale) + shift
 
     # --- sampling and conversion

@@ -86,8 +86,11 @@ class Mixture(Distribution):
 
     @property
     def support(self) -> tuple[float, float]:
-        """Ends of the interval that holds the supports of all components of positive weight."""
+        """Ends of the interval that holds the supports of all components of positive weight; for angles, the turn of
+        the first of them."""
         low, high = (np.broadcast_to(end, self.weights.shape)[self.weights > 0] for end in self.components.support)
+        if self.components.circular:
+            return float(low[0]), float(high[0])
         return float(np.min(low)), float(np.max(high))
 
     # --- evaluation
@@ -108,6 +111,9 @@ class Mixture(Distribution):
 
     def _inside_components(self, x):
         return self.components._inside(x[..., None, :] if self.event_ndim else x[..., None])
+
+    def describe_support(self):
+        return self.components.describe_support()
 
     def _log_joint(self, x):
         """log w_k p_k(x), shape (..., K), for x that is checked; one component may end before another does."""
@@ -157,12 +163,12 @@ class Mixture(Distribution):
         return variance if self.event_ndim else float(variance)
 
     def _tail(self, name, x):
-        return self.components._tail(name, x[..., None]) @ self.weights
+        return self.components._probability(name, x[..., None]) @ self.weights
 
     def _quantile(self, q):
         """Between the smallest and the largest quantile of the components."""
         ends = self.components.quantile(q[..., None])[..., self.weights > 0]
-        return first_at_least(lambda x: self._tail("cdf", x), q, ends.min(-1), ends.max(-1), whole=self.discrete)
+        return first_at_least(lambda x: self._probability("cdf", x), q, ends.min(-1), ends.max(-1), whole=self.discrete)
 
     # --- sampling
     def _draw(self, size, rng):

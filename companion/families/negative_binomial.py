@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from scipy.special import betaln
+from scipy.special import betainc, betaincc, betaln
 
 from companion import checks, counts
 from companion.families.bernoulli import Bernoulli
@@ -129,7 +129,13 @@ class NegativeBinomial(ExponentialFamily):
         self._check_same_family(other)
         return self.r * self._trial.kl_per_success(other._trial)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        """By the incomplete beta function: SciPy's own ends the interpreter at large r."""
+        k = np.floor(np.where(x >= 0, x, 0.0)) + 1
+        inside = betainc(self.r, k, self.p) if name == "cdf" else betaincc(self.r, k, self.p)
+        return np.where(x >= 0, inside, 0.0 if name == "cdf" else 1.0)
+
     def _draw(self, size, rng):
         return rng.negative_binomial(self.r, self.p, size).astype(float)
 

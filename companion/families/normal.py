@@ -146,7 +146,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return cls(0.0, 1.0)
 
     def _check_sample(self, x, method):
-        checks.finite(f"Normal.{method}", "x", x, "Drop infinite values before.")
+        checks.finite(f"Normal.{method}", "x", x, "Drop missing and infinite values before.")
 
     @classmethod
     def _estimate(cls, statistics):
