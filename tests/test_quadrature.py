@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from companion.families import Mixture, Normal, Poisson, VonMises
+from companion.families import Categorical, Mixture, Normal, Poisson, VonMises
 from companion.quadrature import (
     Estimate,
     QuadratureError,
@@ -458,3 +458,10 @@ def test_angles_may_be_written_on_different_turns():
         inside.logpdf(np.linspace(-3, 3, 200_001)) - stats.vonmises(2.0).logpdf(np.linspace(-3, 3, 200_001))
     )
     assert abs(kl_divergence(inside, stats.vonmises(2.0)).value - direct) < 1e-4
+
+
+def test_an_atom_without_mass_leaks_no_warning():
+    """Categorical probabilities may be zero, and with warnings as errors this would be one."""
+    p, q = Categorical([0.5, 0.0, 0.5]), Poisson(1.0)
+    expected = sum(0.5 * (np.log(0.5) - q.log_prob(x)) for x in (0.0, 2.0))
+    assert kl_divergence(p, q).value == pytest.approx(expected, rel=1e-12)
