@@ -89,7 +89,8 @@ class _Scipy(_Density):
         self.low, self.high = self.a * self.scale + self.loc, self.b * self.scale + self.loc
         self.cost = _COST.get(key, 1) if key else 20
         if isinstance(dist, infrastructure.rv_sample):
-            self.atoms, at, log_mass = self.loc + dist.xk, np.asarray(dist.xk, dtype=float), np.log(dist.pk)
+            with np.errstate(divide="ignore"):  # an atom may have mass zero
+                self.atoms, at, log_mass = self.loc + dist.xk, np.asarray(dist.xk, dtype=float), np.log(dist.pk)
             self.standard = lambda z: np.where(_same(at, z, self.loc), log_mass, -np.inf).max(axis=-1)
         if key in ("betabinom", "betanbinom", "hypergeom", "nhypergeom", "skellam") or (self.discrete and key is None):
             self.magnitude = float(sum(np.abs(special.xlogy(s, np.abs(s) + 1)) for s in shapes))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from companion.families import Mixture, Normal, Pareto, Poisson, VonMises
+from companion.families import Categorical, Mixture, Normal, Pareto, Poisson, VonMises
 from companion.quadrature import (
     Estimate,
     QuadratureError,
@@ -534,3 +534,10 @@ def test_the_budget_of_evaluations_ends_every_call():
 def test_a_class_is_not_a_distribution():
     with pytest.raises(TypeError, match="stats.rv_discrete, a class; expected a distribution"):
         entropy(stats.rv_discrete)
+
+
+def test_an_atom_without_mass_leaks_no_warning():
+    """Categorical probabilities may be zero, and with warnings as errors this would be one."""
+    p, q = Categorical([0.5, 0.0, 0.5]), Poisson(1.0)
+    expected = sum(0.5 * (np.log(0.5) - q.log_prob(x)) for x in (0.0, 2.0))
+    assert kl_divergence(p, q).value == pytest.approx(expected, rel=1e-12)
