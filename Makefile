@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadgroup
 
-.PHONY: help book check-book same-bytes serve test test-fast test-portable lint types lock notebooks benchmarks mutants clean
+.PHONY: help book check-book same-bytes serve test test-fast test-portable lint types lock notebooks models benchmarks mutants clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -63,6 +63,9 @@ serve: book  ## show the built site on http://127.0.0.1:8000
 
 notebooks: $(STAMP)  ## run the notebooks again and store their outputs
 	$(BIN)/python tools/notebooks.py
+
+models: $(STAMP)  ## train the stored models of the chapter on VAEs again (a minute)
+	$(BIN)/python tools/models.py
 
 # --- tests ---
 

@@ -126,10 +126,10 @@ ROWS = {
     "counts for probabilities": (
         lambda: Categorical([3, 2]),
         V,
-        "probs[0]",
-        "3.0",
-        "a probability in [0, 1]",
-        "[0.2, 0.3, 0.5]",
+        "sum of probs",
+        "5.0",
+        "1 to within 1e-12",
+        "Divide by the sum yourself if these are weights",
     ),
     "a number for a vector": (
         lambda: Categorical(0.5),
@@ -601,7 +601,7 @@ ROWS = {
         "x[1]",
         "inf",
         "a finite number",
-        "Drop infinite values",
+        "Drop missing and infinite values",
     ),
     "data that do not meet the batch": (
         lambda: Bernoulli([0.1, 0.2]).log_prob([0, 1, 1]),
@@ -700,7 +700,7 @@ ROWS = {
         "x[1]",
         "inf",
         "a finite number",
-        "Drop infinite values",
+        "Drop missing and infinite values",
     ),
     "too few weights": (
         lambda: Normal.fit([1.0, 2.0], weights=[1.0]),
@@ -872,8 +872,8 @@ ROWS = {
         lambda: Binomial(12, 0.3).kl_divergence(Binomial(10, 0.3)),
         V,
         "n of other",
-        "10.0",
-        "12.0, the n of the first distribution",
+        "10",
+        "12, the n of the first distribution",
         "sums or integrates",
     ),
     "another number of classes": (
@@ -1024,10 +1024,10 @@ ROWS = {
     "samples instead of distributions": (
         lambda: kl_divergence(np.array([1.8, 0.4]), stats.norm()),
         V,
-        "p[0]",
-        "1.8",
-        "a probability in [0, 1]",
-        "[0.2, 0.3, 0.5]",
+        "sum of p",
+        "2.2",
+        "1 to within 1e-12",
+        "if these are weights",
     ),
     "base zero": (lambda: entropy(HALF, base=0), V, "base", "0.0", "a positive number other than 1", "pass 2 for bits"),
     "base one": (

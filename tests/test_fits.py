@@ -47,11 +47,6 @@ def test_inverse_of_log_minus_digamma():
     assert_allclose(gamma_function.inverse_excess(gamma_function.excess(SHAPES)), SHAPES, rtol=2e-14)
 
 
-def test_inverse_digamma():
-    a = np.geomspace(1e-8, 1e4, 121)
-    assert_allclose(gamma_function.inverse_digamma(gamma_function.psi(a)), a, rtol=1e-13)
-
-
 # 1 − r, and κ in 20 digits (mpmath)
 RESULTANTS = [
     (1e-12, 500000000000.25001006),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 from scipy import stats
 from scipy.special import expit, log_expit, xlog1py, xlogy
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.remainders import kl_term
+from companion.remainders import choose, kl_term, phi_of
 
 
 class Bernoulli(ExponentialFamily):
@@ -124,8 +126,7 @@ class Bernoulli(ExponentialFamily):
         return self.variance()[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         if self._logits is not None:
             return (x * log_expit(self._logits) + (1 - x) * log_expit(-self._logits))[()]
         return (xlogy(x, self.p) + xlog1py(1 - x, -self.p))[()]
@@ -136,31 +137,40 @@ class Bernoulli(ExponentialFamily):
     def variance(self):
         return (self.p * self.complement)[()]
 
-    def entropy(self):
-        return self.cross_entropy(self)
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
+    def _cross_entropy_terms(self, other):
         if other._logits is not None:
-            return -(self.p * log_expit(other._logits) + self.complement * log_expit(-other._logits))[()]
-        return -(xlogy(self.p, other.p) + xlog1py(self.complement, -other.p))[()]
+            return -self.p * log_expit(other._logits), -self.complement * log_expit(-other._logits)
+        return -xlogy(self.p, other.p), -xlog1py(self.complement, -other.p)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        if self._logits is not None and other._logits is not None:
-            return _kl_from_logits(self, other)
+        d = self._difference(other)
+        logs = (None, None) if other._logits is None else (log_expit(other._logits), log_expit(-other._logits))
+        return kl_term(self.p, other.p, d, logs[0]) + kl_term(self.complement, other.complement, -d, logs[1])
+
+    def kl_per_success(self, other):
+        """KL divergence over p, that of the numbers of trials up to the first success: φ(d/p) stays when p underflows."""
+        d = self._difference(other)
+        return phi_of(other.p, self.p, d) + kl_term(self.complement, other.complement, -d) / self.p
+
+    def _difference(self, other):
+        """q − p, from what is stored: two p, two log-odds, or one of each."""
+        p, c, q, r = (v[()] for v in (self.p, self.complement, other.p, other.complement))
         # The difference of the smaller cell is the more exact one.
-        difference = np.where(self.p <= 0.5, other.p - self.p, self.complement - other.complement)
-        log_q, log_rest = (
-            (None, None) if other._logits is None else (log_expit(other._logits), log_expit(-other._logits))
-        )
-        return kl_term(self.p, other.p, difference, log_q) + kl_term(
-            self.complement, other.complement, -difference, log_rest
-        )
+        plain = choose(p <= 0.5, lambda p, c, q, r: q - p, lambda p, c, q, r: c - r, p, c, q, r)
+        if self._logits is None and other._logits is None:
+            return plain
+        if self._logits is None or other._logits is None:
+            sign, given, logits = (1, self, other) if self._logits is None else (-1, other, self)
+            near = abs(plain) < 0.5 * np.minimum(given.p, given.complement)[()]
+            return choose(
+                near, lambda d, p, a: sign * _beyond_doubles(p, a), lambda d, p, a: d, plain, given.p, logits._logits
+            )
+        shift = (other._logits - self._logits)[()]
+        return choose(abs(shift) < 1.0, lambda s, d, qc: -qc * np.expm1(-s), lambda s, d, qc: d, shift, plain, q * c)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return (rng.random(size) < self.p).astype(float)
 
     def to_scipy(self):
@@ -176,12 +186,10 @@ class Bernoulli(ExponentialFamily):
         return cls(statistics.mean()[0])
 
 
-def _kl_from_logits(one, two):
-    """KL from the difference of log-odds: q - p = q (1 - p) (1 - exp(-(b - a)))."""
-    a, b = one._logits, two._logits
-    near = np.abs(b - a) < 1.0
-    shift = np.where(near, b - a, 0.0)
-    difference = -two.p * one.complement * np.expm1(-shift)
-    small = kl_term(one.p, two.p, difference) + kl_term(one.complement, two.complement, -difference)
-    large = one.p * (log_expit(a) - log_expit(b)) + one.complement * (log_expit(-a) - log_expit(-b))
-    return np.where(near, small, large)[()]
+@np.vectorize
+def _beyond_doubles(p, logit):
+    """1/(1 + e^(−logit)) − p, which is below the rounding error of its two terms when they are close."""
+    with localcontext() as context:
+        context.prec = 60
+        odds = Decimal(float(logit)).exp()
+        return float(odds / (1 + odds) - Decimal(float(p)))

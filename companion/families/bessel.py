@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import i0e, i1e
 
 from companion.families.newton import positive_root
-from companion.remainders import expm1_remainder, phi
+from companion.remainders import as_numbers, choose, expm1_remainder, phi_of
 
 _LARGE = 25.0  # from here on the asymptotic series have all digits
 # 1 − cos on half of the circle, and the trapezoidal rule there: for periodic functions its error falls exponentially
@@ -30,6 +30,7 @@ def _coefficients(n):
 
 
 _C = _coefficients(16)
+_SLOPE, _CURVATURE = _C * np.arange(1, 17), _C * np.arange(1, 17) * np.arange(2, 18)
 
 
 def _powers(coefficients, kappa):
@@ -46,24 +47,20 @@ def one_minus_ratio(kappa):
     >>> print(f"{one_minus_ratio(1e8):.12e}")
     5.000000012500e-09
     """
-    kappa = np.asarray(kappa, dtype=float)
-    small, large = np.minimum(kappa, _LARGE), np.maximum(kappa, _LARGE)
-    far = (0.5 + _powers(_C * np.arange(1, 17), large)) / large
-    return np.where(kappa < _LARGE, 1 - i1e(small) / i0e(small), far)
+    kappa = as_numbers(kappa)
+    return choose(kappa < _LARGE, lambda k: 1 - i1e(k) / i0e(k), lambda k: (0.5 + _powers(_SLOPE, k)) / k, kappa)
 
 
 def ratio(kappa):
     """r(κ) = I1(κ)/I0(κ), the mean resultant length."""
-    kappa = np.asarray(kappa, dtype=float)
-    return np.where(kappa < _LARGE, i1e(kappa) / i0e(kappa), 1 - one_minus_ratio(kappa))
+    kappa = as_numbers(kappa)
+    return choose(kappa < _LARGE, lambda k: i1e(k) / i0e(k), lambda k: 1 - one_minus_ratio(k), kappa)
 
 
 def ratio_slope(kappa):
     """r'(κ), the variance of cos x under a von Mises distribution."""
-    kappa = np.asarray(kappa, dtype=float)
-    small, large = np.minimum(kappa, _LARGE), np.maximum(kappa, _LARGE)
-    far = (0.5 + _powers(_C * np.arange(1, 17) * np.arange(2, 18), large)) / large**2
-    return np.where(kappa < _LARGE, _cosine_variance(small), far)
+    kappa = as_numbers(kappa)
+    return choose(kappa < _LARGE, _cosine_variance, lambda k: (0.5 + _powers(_CURVATURE, k)) / k**2, kappa)
 
 
 def _average(kappa, values):
@@ -83,29 +80,30 @@ def bregman(k, l):
     For two moderate ones it is log E[e^y] with y = (l − k)(cos x − r(k)), which has mean zero under k: log(1 + E[e^y − 1 − y]).
     For two large ones the series gives φ and a sum of positive terms.
     """
-    k, l = np.broadcast_arrays(np.asarray(k, dtype=float), np.asarray(l, dtype=float))
+    k, l = as_numbers(k), as_numbers(l)
     high, low = np.maximum(k, l), np.minimum(k, l)
-    moderate, large = high < 2 * _LARGE, low >= _LARGE
-    result = np.empty(k.shape)
-    for where, rule in ((moderate, _moderate), (large & ~moderate, _large), (~moderate & ~large, _apart)):
-        if where.any():
-            result[where] = rule(k[where], l[where])
-    return result[()]
+    return choose(high < 2 * _LARGE, _moderate, _not_moderate, k, l, low)
 
 
-def _moderate(k, l):
-    y = (l - k)[:, None] * (_average(k, _AWAY)[:, None] - _AWAY)
+def _not_moderate(k, l, low):
+    return choose(low >= _LARGE, _large, _apart, k, l)
+
+
+def _moderate(k, l, low):
+    y = (l - k)[..., None] * (_average(k, _AWAY)[..., None] - _AWAY)
     return np.log1p(_average(k, expm1_remainder(y)))
 
 
 def _large(k, l):
-    """½φ(s), s = (l − k)/k, and for each power (1 + s)^(−j) − 1 + js = s² g_j with g_(j+1) = (g_j + j + 1)/(1 + s)."""
-    s = (l - k) / k
-    total, g = 0.0, 0.0
+    """½φ(s), s = (l − k)/k, and for each power ((1 + s)^(−j) − 1 + js) k^(−j) = s² g_j with
+    g_(j+1) = (g_j + (j + 1) k^(−j))/l."""
+    total, g, power = 0.0, 0.0, 1.0
     for j, c in enumerate(_C):
-        g = (g + j + 1) * (k / l)
-        total = total + c * g / k ** (j + 1)
-    return 0.5 * phi(s, l / k) + s * s * total
+        g = (g + (j + 1) * power) / l
+        power = power / k
+        total = total + c * g
+    with np.errstate(over="ignore"):
+        return 0.5 * phi_of(l, k) + ((l - k) / k) * ((l - k) / k * total)
 
 
 def _apart(k, l):

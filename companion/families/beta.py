@@ -92,12 +92,17 @@ class Beta(MeanLogs, ExponentialFamily):
     def mean_parameters(self):
         return self._pair.mean_parameters()
 
+    def _expected_sums(self):
+        mu = self.mean_parameters()
+        return mu, (np.zeros(mu.size), np.diagonal(self.fisher_information()))
+
     def fisher_information(self):
         return self._pair.fisher_information()
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    kl_rounding = 4096.0
+
+    def _log_prob(self, x):
         a, b, total = self.a, self.b, self.a + self.b
         z = np.where((x > 0) & (x < 1), x, 0.5)
         away = total * z - a
@@ -120,20 +125,15 @@ class Beta(MeanLogs, ExponentialFamily):
         total = self.a + self.b
         return (self.a / total * (self.b / total) / (total + 1))[()]
 
-    def entropy(self):
-        return self._pair.entropy()
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return self._pair.cross_entropy(other._pair)
+    def _cross_entropy_terms(self, other):
+        return self._pair._cross_entropy_terms(other._pair)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
         return self._pair.kl_divergence(other._pair)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.beta(self.a, self.b, size)
 
     def to_scipy(self):
@@ -154,7 +154,9 @@ class Beta(MeanLogs, ExponentialFamily):
             x,
             (x > 0) & (x < 1),
             "observations strictly between 0 and 1",
-            "The density at 0 and 1 is zero or unbounded: no maximum exists. Drop them, or model them apart.",
+            "At 0 and 1 the density of every concentration below 1 is infinite: no maximum exists. Recorded ones belong "
+            "to a model of their own; drawn ones are numbers below 5e-324 or above 1 − 1e-16, which a double cannot "
+            "hold: draw larger concentrations.",
         )
 
     def _moment_variable(self, x, out):

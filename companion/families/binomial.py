@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from scipy.special import gammaln, xlog1py, xlogy
+from scipy.special import gammaln
 
-from companion import checks, quadrature
+from companion import checks, counts
 from companion.families.bernoulli import Bernoulli
 from companion.families.core import ExponentialFamily
 
@@ -24,7 +24,7 @@ class Binomial(ExponentialFamily):
     Parameters
     ----------
     n : array_like
-        Number of trials, whole and at least 1.
+        Number of trials, whole, at least 1 and below 2⁶³; kept as an integer.
     p : array_like
         Probability of success, in [0, 1]. n and p broadcast to the shape of the batch.
 
@@ -41,7 +41,7 @@ class Binomial(ExponentialFamily):
     --------
     >>> dice = Binomial.fit([4, 5, 3, 4], n=12)
     >>> dice
-    Binomial(n=12.0, p=0.3333333333333333)
+    Binomial(n=12, p=0.3333333333333333)
     >>> round(float(Binomial(12, 0.5).kl_divergence(Binomial(12, 0.25))), 6)
     1.726092
     """
@@ -52,17 +52,19 @@ class Binomial(ExponentialFamily):
 
     # --- parameters
     def __init__(self, n, p):
-        n = checks.whole("Binomial", "n", n, 1, "Pass the number of trials, e.g. Binomial(12, 1/3).")
+        fix = "Pass the number of trials, e.g. Binomial(12, 1/3)."
+        n = checks.whole("Binomial", "n", n, 1, fix)
+        checks.require("Binomial", "n", n, n < 2.0**63, "a whole number below 2**63", fix)
         p = checks.probability(
             "Binomial", "p", p, "Pass the probability of success of one trial, e.g. Binomial(12, 1/3)."
         )
         checks.broadcast("Binomial", n=n.shape, p=p.shape)
         n, p = np.broadcast_arrays(n, p)
-        self._store(p.shape, n=n, p=p, _trial=Bernoulli(p))
+        self._store(p.shape, n=n if n.ndim else int(n), p=p, _trial=Bernoulli(p))
 
     @property
     def support(self):
-        return (0, self.n[()])
+        return (0, self.n)
 
     def natural_parameters(self):
         return self._trial.natural_parameters()
@@ -92,9 +94,6 @@ class Binomial(ExponentialFamily):
     def _log_base_measure(self, x):
         return gammaln(self.n + 1) - gammaln(x + 1) - gammaln(self.n - x + 1)
 
-    def _mean_log_base_measure(self):
-        return self._numeric(lambda d: quadrature.expectation(d, d._log_base_measure))
-
     def mean_parameters(self):
         return (self.n * self.p)[..., None]
 
@@ -102,9 +101,8 @@ class Binomial(ExponentialFamily):
         return np.asarray(self.variance())[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
-        return (self._log_base_measure(x) + xlogy(x, self.p) + xlog1py(self.n - x, -self.p))[()]
+    def _log_prob(self, x):
+        return counts.log_binomial(x, self.n, self.p, self._trial.complement)
 
     def mean(self):
         return (self.n * self.p)[()]
@@ -112,24 +110,19 @@ class Binomial(ExponentialFamily):
     def variance(self):
         return (self.n * self._trial.variance())[()]
 
-    def entropy(self):
-        return self.cross_entropy(self)
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.n * self._trial.cross_entropy(other._trial) - self._mean_log_base_measure())[()]
+    def _cross_entropy_terms(self, other):
+        return counts.binomial_entropy(self.n, self.p, self._trial.complement), self.kl_divergence(other)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
         return (self.n * self._trial.kl_divergence(other._trial))[()]
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
-        return rng.binomial(self.n.astype(int), self.p, size).astype(float)
+    def _draw(self, size, rng):
+        return rng.binomial(np.asarray(self.n, dtype=int), self.p, size).astype(float)
 
     def to_scipy(self):
-        return stats.binom(self.n.astype(int), self.p)
+        return stats.binom(np.asarray(self.n, dtype=int)[()], self.p)
 
     # --- fit
     @classmethod
@@ -142,7 +135,7 @@ class Binomial(ExponentialFamily):
                 "one number of trials for all observations",
                 "Group the observations by n, and fit each group.",
             )
-        return {"n": float(cls(n, 0.5).n)}
+        return {"n": cls(n, 0.5).n}
 
     @classmethod
     def _example(cls, n):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from scipy.special import log_softmax, softmax
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.remainders import expm1_remainder, kl_term
+from companion.remainders import choose, expm1_remainder, kl_term
+
+
+#: A fit holds one probability for every class up to the largest.
+MOST_CLASSES = 10_000_000
 
 
 class Categorical(ExponentialFamily):
@@ -70,11 +73,13 @@ class Categorical(ExponentialFamily):
         checks.require(
             "Categorical.from_logits", "logits", logits, np.abs(logits) < 1e300, "a score below 1e300 in size", fix
         )
+        logs = _log_softmax(logits)
         new = cls.__new__(cls)
         new._store(
             logits.shape[:-1],
-            probs=softmax(logits, axis=-1),
+            probs=np.exp(logs),
             _logits=logits,
+            _logs=logs,
             parameter_names=("logits",),
             _constructor="from_logits",
         )
@@ -90,17 +95,11 @@ class Categorical(ExponentialFamily):
         return (0, self.classes - 1)
 
     def _log_probs(self):
-        """log p_k, shape (..., K); the largest is computed from the others, since log(0.99…) loses them."""
-        if self._logits is None:
-            with np.errstate(divide="ignore"):
-                return np.log(self.probs)
-        logs = log_softmax(self._logits, axis=-1)
-        top = np.argmax(self._logits, axis=-1)[..., None]
-        shifted = self._logits - np.take_along_axis(self._logits, top, -1)
-        rest = np.exp(shifted)
-        np.put_along_axis(rest, top, 0.0, -1)
-        np.put_along_axis(logs, top, -np.log1p(rest.sum(-1, keepdims=True)), -1)
-        return logs
+        """log p_k, shape (..., K)."""
+        if self._logits is not None:
+            return self._logs
+        with np.errstate(divide="ignore"):
+            return np.log(self.probs)
 
     def natural_parameters(self):
         if self._logits is not None:
@@ -143,6 +142,9 @@ class Categorical(ExponentialFamily):
     def mean_parameters(self):
         return self.probs[..., 1:]
 
+    def _expected_sums(self):
+        return None, (self.probs,)
+
     def fisher_information(self):
         mu = self.mean_parameters()
         rest = (self.probs @ (1.0 - np.eye(self.classes)))[..., 1:]  # 1 − p_k, also where p_k is almost 1
@@ -150,8 +152,8 @@ class Categorical(ExponentialFamily):
         return np.where(np.eye(mu.shape[-1]) == 1, (mu * rest)[..., None], -off)
 
     # --- evaluation
-    def log_prob(self, x):
-        index = self._check_data(x).astype(int)
+    def _log_prob(self, x):
+        index = x.astype(int)
         logs = np.broadcast_to(self._log_probs(), np.broadcast_shapes(index.shape, self.batch_shape) + (self.classes,))
         index = np.broadcast_to(index, logs.shape[:-1])
         return np.take_along_axis(logs, index[..., None], axis=-1)[..., 0][()]
@@ -165,13 +167,9 @@ class Categorical(ExponentialFamily):
         away = np.arange(self.classes) - np.asarray(self.mean())[..., None]
         return np.sum(self.probs * away**2, axis=-1)[()]
 
-    def entropy(self):
-        return self.cross_entropy(self)
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        logs = other._log_probs()
-        return -np.sum(np.where(self.probs > 0, self.probs * np.where(self.probs > 0, logs, 0.0), 0.0), axis=-1)[()]
+    def _cross_entropy_terms(self, other):
+        logs = np.where(self.probs > 0, other._log_probs(), 0.0)
+        return (-np.sum(self.probs * logs, axis=-1),)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
@@ -179,6 +177,11 @@ class Categorical(ExponentialFamily):
             return _kl_from_logits(self, other)
         log_q = None if other._logits is None else other._log_probs()
         return np.sum(kl_term(self.probs, other.probs, log_q=log_q), axis=-1)[()]
+
+    def _kl_error(self, other, value):
+        """Scores far apart are exponents, whose rounding is relative to their size."""
+        spread = sum(np.ptp(d._logits, axis=-1) for d in (self, other) if d._logits is not None)
+        return (1 + spread) * super()._kl_error(other, value)
 
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
@@ -191,9 +194,21 @@ class Categorical(ExponentialFamily):
                 "Give both the same classes, with probability 0 where one does not occur.",
             )
 
-    # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        """Sums of probabilities up to x, or beyond it: the smaller ones are added first, from their own end."""
+        zero = np.zeros((*self.batch_shape, 1))
+        if name == "cdf":
+            table = np.concatenate([zero, np.cumsum(self.probs[..., :-1], axis=-1), zero + 1.0], axis=-1)
+        else:
+            beyond = np.cumsum(self.probs[..., :0:-1], axis=-1)[..., ::-1]
+            table = np.concatenate([zero + 1.0, beyond, zero], axis=-1)
+        index = np.clip(np.floor(x) + 1, 0, self.classes).astype(int)
+        shape = np.broadcast_shapes(index.shape, self.batch_shape)
+        table = np.broadcast_to(table, (*shape, self.classes + 1))
+        return np.take_along_axis(table, np.broadcast_to(index, shape)[..., None], axis=-1)[..., 0]
+
+    def _draw(self, size, rng):
         edges = np.cumsum(self.probs, axis=-1)[..., :-1]
         return np.sum(rng.random(size)[..., None] >= edges, axis=-1).astype(float)
 
@@ -210,26 +225,17 @@ class Categorical(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def statistics(cls, x, weights=None, classes=None):
-        """Sufficient statistics: how often each class 0, 1, …, `classes` − 1 occurs (see `ExponentialFamily.statistics`)."""
-        return cls._statistics("statistics", x, weights, {} if classes is None else {"classes": classes})
-
-    @classmethod
     def _fixed(cls, method, x, weights, classes=None):
         where = f"Categorical.{method}"
         if classes is None:
             cls._check_classes(where, x)
-            checks.require(
-                where,
-                "x",
-                x,
-                x < 1e8,
-                "a class number below a hundred million",
-                "Recode the classes as 0, 1, …, K−1: every number up to the largest is one.",
-            )
+            fix = "Recode the classes as 0, 1, …, K−1, e.g. by np.unique(x, return_inverse=True)[1]."
+            checks.require(where, "x", x, x < MOST_CLASSES, f"a class number below {MOST_CLASSES:.0e}", fix)
             return {"classes": int(x.max()) + 1}
-        whole = checks.whole(where, "classes", classes, 1, "Pass the number K of classes.")
-        return {"classes": int(checks.scalar(where, "classes", whole, "Pass one number."))}
+        fix = "Pass the number K of classes."
+        whole = checks.scalar(where, "classes", checks.whole(where, "classes", classes, 1, fix), "Pass one number.")
+        checks.require(where, "classes", whole, whole <= MOST_CLASSES, f"at most {MOST_CLASSES:.0e} classes", fix)
+        return {"classes": int(whole)}
 
     @staticmethod
     def _check_classes(where, x):
@@ -262,26 +268,46 @@ class Categorical(ExponentialFamily):
         return cls(statistics.sums[0] / statistics.sums[0].sum())
 
 
+def _log_softmax(logits):
+    """Log-probabilities; that of the largest class is −log(1 + rest), since log(0.99…) would lose the others."""
+    top = logits.argmax(axis=-1)[..., None] == np.arange(logits.shape[-1])
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log1p(np.add.reduce(np.where(top, 0.0, np.exp(shifted)), axis=-1, keepdims=True))
+
+
 def _kl_from_logits(one, two):
-    """KL from the differences of logits d, measured from p's largest class and centred under p, so that a common
-    constant and small shifts lose nothing.
+    """KL from the differences of logits, measured from p's largest class, so that a common constant loses nothing."""
+    d, lost = _difference(two._logits, one._logits)
+    if d.ndim == 1:
+        top = one._logits.argmax()
+        d = (d - d[top]) + (lost - lost[top])
+    else:
+        top = np.broadcast_to(one._logits.argmax(axis=-1)[..., None], d.shape[:-1] + (1,))
+        d = (d - np.take_along_axis(d, top, -1)) + (lost - np.take_along_axis(lost, top, -1))
+    return kl_to_tilted(one.probs, one._logs, d, two._logs)
+
+
+def kl_to_tilted(p, log_p, d, log_q):
+    r"""KL(p‖q) of vectors (..., K) with :math:`q_k \propto p_k e^{d_k}`, from the tilt d.
 
     With c = d − E_p[d], KL = log E_p[e^c] = log(1 + Σ_k p_k (e^c_k − 1 − c_k)): a sum of non-negative remainders. Where
     it would overflow, q all but excludes what p favours, and Σ_k p_k log(p_k/q_k) has nothing to lose.
     """
-    p, log_p = one.probs, one._log_probs()
-    top = np.argmax(one._logits, axis=-1)[..., None]
-    d, lost = _difference(two._logits, one._logits)
-    top = np.broadcast_to(top, d.shape[:-1] + (1,))
-    d = (d - np.take_along_axis(d, top, -1)) + (lost - np.take_along_axis(lost, top, -1))
-    c = d - np.sum(p * d, axis=-1, keepdims=True)
-    log_ratio_mass = log_p + c
-    near = np.max(log_ratio_mass, axis=-1) < 500.0
-    far_cell = np.exp(np.minimum(log_ratio_mass, 500.0)) - p * (1.0 + c)
-    cells = np.where(c > 1.0, far_cell, p * expm1_remainder(np.minimum(c, 1.0)))
-    small = np.log1p(np.sum(cells, axis=-1))
-    large = np.sum(np.where(p > 0, p * (log_p - two._log_probs()), 0.0), axis=-1)
-    return np.where(near, small, large)[()]
+    c = d - np.add.reduce(p * d, axis=-1, keepdims=True)
+    near = (log_p + c).max(axis=-1) < 500.0
+    return choose(near, _cumulant, _log_ratios, p, log_p, c, log_q, inner=1)
+
+
+def _cumulant(p, log_p, c, log_q):
+    """log(1 + Σ_k p_k (e^c_k − 1 − c_k))"""
+    cells = choose(
+        c > 1.0, lambda p, l, c: np.exp(l + c) - p * (1.0 + c), lambda p, l, c: p * expm1_remainder(c), p, log_p, c
+    )
+    return np.log1p(np.add.reduce(cells, axis=-1))
+
+
+def _log_ratios(p, log_p, c, log_q):
+    return np.add.reduce(np.where(p > 0, p * (log_p - log_q), 0.0), axis=-1)
 
 
 def _difference(a, b):

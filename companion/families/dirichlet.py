@@ -9,9 +9,8 @@ from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
-from companion.families.newton import positive_root
 from companion.families.statistics import ShiftedMoments
-from companion.remainders import phi
+from companion.remainders import log_ratio, phi, phi_of
 
 
 class MeanLogs(ShiftedMoments):
@@ -23,15 +22,15 @@ class MeanLogs(ShiftedMoments):
 
     @classmethod
     def _estimate(cls, statistics):
-        mean, variance = cls._mean_and_variance(statistics)
+        where, (mean, variance) = f"{cls.__name__}.fit", cls._mean_and_variance(statistics)
         if not variance.any():
-            checks.fail(
-                f"{cls.__name__}.fit",
-                "variance of log x",
-                0.0,
-                "observations that differ",
-                "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.",
-            )
+            fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
+            checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
+        gap = -np.log(np.sum(np.exp(mean)))  # of the order of the variances, and their only measure of concentration
+        if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
+            expected = "observations that differ by more than 1e-7 of their size"
+            fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
+            checks.fail(where, "spread of log x", float(np.sqrt(variance.max())), expected, fix)
         return cls.from_mean_parameters(mean)
 
 
@@ -65,7 +64,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
 
     References
     ----------
-    Wainwright and Jordan (2008), section 3.
+    Wainwright and Jordan (2008), section 3; Minka (2000) for the fit.
 
     Examples
     --------
@@ -123,15 +122,21 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return -np.sum(self.mean_parameters(), axis=-1)[()]
 
     def mean_parameters(self):
-        return psi(self.alpha) - psi(self.weighted_sum())
+        return psi(self.alpha) - psi(self._total())
+
+    def _expected_sums(self):
+        mu = self.mean_parameters()
+        return mu, (np.zeros(mu.size), np.diagonal(self.fisher_information()))
 
     def fisher_information(self):
-        return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self.weighted_sum())[..., None]
+        return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self._total())[..., None]
 
-    def weighted_sum(self):
+    def _total(self):
         return np.sum(self.alpha, axis=-1, keepdims=True)
 
     # --- evaluation
+    kl_rounding = 4096.0
+
     def _check_data(self, x, method="log_prob"):
         where, fix = f"Dirichlet.{method}", "Each observation is a vector of probabilities along the last axis."
         x = checks.probability_vector(where, "x", x)
@@ -140,9 +145,8 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
         return x
 
-    def log_prob(self, x):
-        x = self._check_data(x)
-        a, total, z = self.alpha, self.weighted_sum(), np.where(x > 0, x, 1.0)
+    def _log_prob(self, x):
+        a, total, z = self.alpha, self._total(), np.where(x > 0, x, 1.0)
         inside = gamma_function.log_peak(a) - np.log(z) - a * phi((total * z - a) / a, total * z / a)
         inside = np.sum(inside, axis=-1) - gamma_function.log_peak(total)[..., 0]
         with np.errstate(invalid="ignore"):
@@ -158,22 +162,27 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return np.where(np.all(x > 0, axis=-1), inside, face)[()]
 
     def mean(self):
-        return self.alpha / self.weighted_sum()
+        return self.alpha / self._total()
 
     def variance(self):
         """Variances of the coordinates, (..., d)."""
-        total = self.weighted_sum()
+        total = self._total()
         return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
 
-    def entropy(self):
-        a, total = self.alpha, self.weighted_sum()
-        cells = np.log(a / total) - gamma_function.log_peak(a) + (a - 1) * gamma_function.excess(a)
-        whole = gamma_function.log_peak(total) + (self.dimension - total) * gamma_function.excess(total)
-        return (np.sum(cells, axis=-1) + whole[..., 0])[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.entropy() + self.kl_divergence(other))[()]
+    def _cross_entropy_terms(self, other):
+        """Mean logarithms, ψ(α_i) − ψ(A): by Stirling's form for large concentrations and term by term for small ones."""
+        a, total, q, total_q = self.alpha, self._total(), other.alpha, other._total()
+        mean = log_ratio(a, total)
+        cells = (
+            *(-gamma_function.log_peak(q), mean, (q - 1) * gamma_function.excess(a)),
+            q * phi_of(a / total, q / total_q),
+        )
+        whole = gamma_function.log_peak(total_q), (self.dimension - total_q) * gamma_function.excess(total)
+        stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
+        cells = gammaln(q), (1 - q) * psi(a)
+        whole = -gammaln(total_q), (total_q - self.dimension) * psi(total)
+        plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
+        return gamma_function.smaller_terms(plain, stirling)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
@@ -191,8 +200,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
             )
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         size = size + (self.dimension,)
         # logarithms of gammas, G(α) = G(α + 1) U^(1/α), since for small α they underflow, all of them together
         return softmax(
@@ -249,38 +257,67 @@ def divergence(p, q):
 
     With w = p/P and x_i = (s_i − S)/(1 + S), Σ w_i φ(s_i) − φ(S) = Σ w_i φ(x_i). The largest cell, which may be all but
     the total, comes last: s_i − S is measured from it, and its B_R joins that of the total.
+
+    It is not negative: every cell is a sum of φ, and B_R(q_i, p_i) ≤ ½φ(s_i) bounds what `bregman_drop` may take away.
     """
-    p, q = np.broadcast_arrays(p, q)
-    order = np.argsort(p, axis=-1)
-    p, q = np.take_along_axis(p, order, -1), np.take_along_axis(q, order, -1)
-    rest, rest_after, step = (np.sum(v[..., :-1], axis=-1) for v in (p, q, q - p))
-    before, after = np.sum(p, axis=-1, keepdims=True), np.sum(q, axis=-1, keepdims=True)
-    w = p / before
-    others = np.concatenate([1 - w[..., :-1], rest[..., None] / before], axis=-1)  # 1 − w
-    s = (q - p) / p
-    away = s - s[..., -1:]
-    away = away - np.sum(w * away, axis=-1, keepdims=True)  # s_i − S
-    near = np.all(np.abs(s) < 0.5, axis=-1, keepdims=True)
-    ratio = (q / p) * (before / after)
-    x = np.where(near, away * (before / after), ratio - 1)
-    y = np.where(near, -away * (p / q), 1 / ratio - 1)
-    phi_y, phi_s, phi_x = phi(np.stack([y, s, x]), np.stack([1 / ratio, q / p, ratio]))
-    cells = q * phi_y + 0.5 * (others * phi_s + w * phi_x)
-    stirling = np.sum(gamma_function.bregman(p[..., :-1], q[..., :-1]), axis=-1)
-    stirling = stirling + gamma_function.bregman_drop(p[..., -1], q[..., -1], rest, rest_after, step)
-    return np.maximum(np.sum(cells, axis=-1) + stirling, 0.0)
+    with np.errstate(all="ignore"):
+        return _divergence(p, q)
+
+
+def _divergence(p, q):
+    if p.shape != q.shape:
+        p, q = np.broadcast_arrays(p, q)
+    order = p.argsort(axis=-1)
+    if p.ndim == 1:
+        p, q = p[order], q[order]
+    else:  # coordinates first, so that sums over them broadcast
+        p, q = (np.moveaxis(np.take_along_axis(v, order, -1), -1, 0) for v in (p, q))
+    step = q - p
+    rest, rest_after, rest_step = (np.add.reduce(v[:-1]) for v in (p, q, step))
+    before, after = rest + p[-1], rest_after + q[-1]
+    s, w, growth = step / p, p / before, q / p
+    others = 1 - w
+    others[-1] = rest / before
+    ratio = growth * (before / after)
+    near = (abs(s) < 0.5).all(axis=0)
+    away = s - s[-1]
+    y = np.where(near, (np.add.reduce(w * away) - away) / growth, 1 / ratio - 1)
+    odds = np.where(near, (rest_step - rest * s[-1]) / q[-1], rest_after / q[-1] - rest / p[-1])
+    y[-1] = odds * w[-1]  # p_d Q/(q_d P) − 1, of what is not in the last cell
+    x = np.where(abs(y) < 0.5, -y / (1 + y), ratio - 1)
+    phi_y, phi_s, phi_x = phi(np.array([y, s, x]), np.array([1 / ratio, growth, ratio]))
+    cells = np.add.reduce(q * phi_y + 0.5 * (others * phi_s + w * phi_x))
+    if np.all(rest > 0.05 * before):  # the B_R of the last cell and of the total do not cancel
+        totals = (v[None] for v in (before, after, rest_step + step[-1]))
+        parts = gamma_function.bregman(*map(np.concatenate, zip((p, q, step), totals)))
+        return cells + (np.add.reduce(parts[:-1]) - parts[-1])
+    parts = gamma_function.bregman(p[:-1], q[:-1], step[:-1])
+    return cells + (np.add.reduce(parts) + gamma_function.bregman_drop(p[-1], q[-1], rest, rest_after, rest_step))
 
 
 def _inverse_mean_map(mu, gap):
-    """α with ψ(α_i) − ψ(A) = mu_i: for a given A each α_i is an inverse digamma; the A wanted is the one that they add up
-    to. `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A)."""
+    r"""α with ψ(α_i) − ψ(A) = mu_i, by Newton's method; `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A).
 
-    def concentrations(total):
-        return gamma_function.inverse_digamma(mu + psi(total)[..., None])
-
-    def log_ratio(total):
-        a = concentrations(total)
-        found, change = np.sum(a, axis=-1), zeta(2, total) * np.sum(1 / zeta(2, a), axis=-1)
-        return np.log(total / found), 1 / total - change / found
-
-    return concentrations(positive_root(log_ratio, (mu.shape[-1] - 1) / (2 * gap)))
+    The Hessian of the log-partition function, diag(ψ′(α)) − ψ′(A), is inverted by the formula of Sherman and Morrison
+    (Minka 2000). A step down is taken as α/(1 + s), so that α stays positive. It ends after a step that the next would
+    square below rounding, or one as small as what the rounding of `mu` explains.
+    """
+    smallest = np.min(mu, axis=-1)
+    total = np.maximum((mu.shape[-1] - 1) / (2 * gap), 1 / -smallest)[..., None]
+    y = mu + psi(total)  # ψ(a) = y: a is close to e^y + ½ or to 1/(−y − γ)
+    a = np.where(y > -2.22, np.exp(np.maximum(y, -2.22)) + 0.5, 1 / np.maximum(-y - np.euler_gamma, 0.1))
+    enough = np.maximum(1e-8, 16 * np.finfo(float).eps * (1 - smallest) / gap)
+    done = np.zeros(gap.shape, dtype=bool)
+    for _ in range(100):
+        total = np.sum(a, axis=-1, keepdims=True)
+        residual = mu - psi(a) + psi(total)
+        inverse, slope = 1 / zeta(2, a), zeta(2, total)
+        shared = np.sum(inverse * residual, axis=-1, keepdims=True) / (
+            1 / slope - np.sum(inverse, axis=-1, keepdims=True)
+        )
+        step = inverse * (residual + shared) / a
+        a = a * np.where(step > -0.5, 1 + step, 1 / (1 - step))
+        done |= np.max(np.abs(step), axis=-1) <= enough
+        if done.all():
+            return a
+    raise ArithmeticError("Dirichlet.from_mean_parameters: no concentrations found in 100 steps; expected 30 to do.")

@@ -7,7 +7,7 @@ from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.remainders import phi
+from companion.remainders import phi_of
 
 
 class Exponential(ExponentialFamily):
@@ -82,8 +82,8 @@ class Exponential(ExponentialFamily):
         return self.variance()[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        return (np.log(self.rate) - self.rate * self._check_data(x))[()]
+    def _log_prob(self, x):
+        return (np.log(self.rate) - self.rate * x)[()]
 
     def mean(self):
         return (1 / self.rate)[()]
@@ -91,20 +91,15 @@ class Exponential(ExponentialFamily):
     def variance(self):
         return (1 / self.rate**2)[()]
 
-    def entropy(self):
-        return (1 - np.log(self.rate))[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (other.rate / self.rate - np.log(other.rate))[()]
+    def _cross_entropy_terms(self, other):
+        return other.rate / self.rate, -np.log(other.rate)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        return phi((other.rate - self.rate) / self.rate, other.rate / self.rate)
+        return phi_of(other.rate, self.rate)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.standard_exponential(size) / self.rate
 
     def to_scipy(self):

@@ -10,7 +10,7 @@ from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedRatios, weighted_sum
-from companion.remainders import phi
+from companion.remainders import choose, log_ratio, phi, phi_of
 
 
 class Gamma(ShiftedRatios, ExponentialFamily):
@@ -109,13 +109,17 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     def mean_parameters(self):
         return np.stack([psi(self.shape) - np.log(self.rate), self.shape / self.rate], axis=-1)
 
+    def _expected_sums(self):
+        return self.mean(), (0.0, gamma_function.excess(self.shape))
+
     def fisher_information(self):
         mixed = 1 / self.rate
         return np.stack([np.stack([zeta(2, self.shape), mixed], -1), np.stack([mixed, self.variance()], -1)], -2)
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    kl_rounding = 256.0
+
+    def _log_prob(self, x):
         a, b = self.shape, self.rate
         z = np.where(x > 0, x, 1.0)
         inside = gamma_function.log_peak(a) - np.log(z) - a * phi((b * z - a) / a, b * z / a)
@@ -127,27 +131,39 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     def variance(self):
         return (self.shape / self.rate**2)[()]
 
-    def entropy(self):
-        a = self.shape
-        return (np.log(a / self.rate) - gamma_function.log_peak(a) + (a - 1) * gamma_function.excess(a))[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.entropy() + self.kl_divergence(other))[()]
+    def _cross_entropy_terms(self, other):
+        """E_p[log q] = E[log of a gamma density], in Stirling's form for a large shape and term by term for a small one."""
+        a, q, b = self.shape, other.shape, log_ratio(other.rate, self.rate)
+        stirling = (
+            -gamma_function.log_peak(q),
+            log_ratio(a, self.rate),
+            (q - 1) * gamma_function.excess(a),
+            q * self._scale_part(other),
+        )
+        plain = gammaln(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
+        return gamma_function.smaller_terms(plain, stirling)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        s, t = (other.shape - self.shape) / self.shape, (other.rate - self.rate) / self.rate
-        ratio = (other.rate / self.rate) * (self.shape / other.shape)
-        near = (np.abs(s) < 0.5) & (np.abs(t) < 0.5)
-        change = np.where(near, (t - s) * (self.shape / other.shape), ratio - 1)
-        scales = other.shape * phi(change, ratio)
-        shapes = 0.5 * phi(s, other.shape / self.shape) + gamma_function.bregman(self.shape, other.shape)
-        return scales + shapes
+        a, q = self.shape[()], other.shape[()]
+        with np.errstate(over="ignore"):
+            shapes = 0.5 * phi_of(q, a) + gamma_function.bregman(a, q)
+            return q * self._scale_part(other) + shapes
+
+    def _scale_part(self, other):
+        """φ of the relative difference of the means, (α_p/β_p)/(α_q/β_q) − 1."""
+        a, b, a_q, b_q = self.shape[()], self.rate[()], other.shape[()], other.rate[()]
+        with np.errstate(all="ignore"):
+            s, t, shrink = (a_q - a) / a, (b_q - b) / b, a / a_q
+            ratio = b_q / b * shrink
+            whole = (ratio > 1e-300) & (ratio < 1e300)
+            log = choose(whole, lambda r, *_: np.log(r), _log_of_means, ratio, b_q, b, a_q, a)
+            near = (abs(s) < 0.5) & (abs(t) < 0.5)
+            change = choose(near, lambda d, r, l: d, _relative_change, (t - s) * shrink, ratio, log)
+            return phi(change, log_ratio=log)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.standard_gamma(self.shape, size) / self.rate
 
     def to_scipy(self):
@@ -168,7 +184,8 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             x,
             x > 0,
             "positive observations",
-            "At zero the density is unbounded for every shape below 1: no maximum exists. Drop zeros, or shift them by half a unit of measurement.",
+            "For every shape below 1 the density at zero is infinite: no maximum exists. Recorded zeros stand for half a "
+            "unit of measurement; drawn ones for numbers below 5e-324, which a double cannot hold: draw a larger shape.",
         )
 
     def _sums_about(self, shift, x, weights, work):
@@ -211,3 +228,12 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         )
         shape = gamma_function.inverse_excess(gap)
         return cls(shape, shape / mean)
+
+
+def _log_of_means(ratio, rate_q, rate, shape_q, shape):
+    """log of (α_p/β_p)/(α_q/β_q), where the `ratio` of the two is out of the range of doubles."""
+    return log_ratio(rate_q, rate) - log_ratio(shape_q, shape)
+
+
+def _relative_change(change, ratio, log):
+    return np.where((ratio > 1e-300) & (ratio < 1e300), ratio - 1, np.expm1(log))

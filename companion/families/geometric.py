@@ -101,8 +101,7 @@ class Geometric(ExponentialFamily):
         return np.asarray(self.variance())[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         return (np.log(self.p) + xlog1py(x - 1, -self.p))[()]
 
     def mean(self):
@@ -111,21 +110,23 @@ class Geometric(ExponentialFamily):
     def variance(self):
         return ((1 - self.p) / self.p**2)[()]
 
-    def entropy(self):
-        return (self._trial.entropy() / self.p)[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self._trial.cross_entropy(other._trial) / self.p)[()]
+    def _cross_entropy_terms(self, other):
+        return tuple(term / self.p for term in self._trial._cross_entropy_terms(other._trial))
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        return (self._trial.kl_divergence(other._trial) / self.p)[()]
+        return self._trial.kl_per_success(other._trial)
 
-    # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
-        return rng.geometric(self.p, size).astype(float)
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        """P(X > k) = (1 − p)^k."""
+        with np.errstate(divide="ignore"):
+            log_sf = np.maximum(np.floor(x), 1.0) * np.log1p(-self.p)
+        inside = -np.expm1(log_sf) if name == "cdf" else np.exp(log_sf)
+        return np.where(x >= 1, inside, 0.0 if name == "cdf" else 1.0)
+
+    def _draw(self, size, rng):
+        return 1.0 + np.floor(rng.standard_exponential(size) / -np.log1p(-self.p))  # integers would saturate
 
     def to_scipy(self):
         return stats.geom(self.p)

@@ -9,7 +9,7 @@ from scipy.special import exp1
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedRatios, weighted_sum
-from companion.remainders import phi
+from companion.remainders import log_ratio, phi_of
 
 _LOG_2PI = np.log(2 * np.pi)
 
@@ -102,11 +102,14 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
             return -0.5 * _LOG_2PI - 1.5 * np.log(x)
 
     def _mean_log_base_measure(self):
-        mean_log = np.log(self._mean) - _scaled_exp1(2 * self.shape / self._mean)
+        mean_log = np.log(self._mean) - _mean_log_gap(self.shape, self._mean)
         return (-0.5 * _LOG_2PI - 1.5 * mean_log)[()]
 
     def mean_parameters(self):
         return np.stack([self._mean, 1 / self._mean + 1 / self.shape], axis=-1)
+
+    def _expected_sums(self):
+        return self._mean, (0.0, self._mean / self.shape)
 
     def fisher_information(self):
         m, s = self._mean, self.shape
@@ -114,8 +117,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return np.stack([np.stack([m**3 / s, -m / s], -1), np.stack([-m / s, inverse], -1)], -2)
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         z = np.where(x > 0, x, 1.0)
         inside = 0.5 * (np.log(self.shape / z**3) - _LOG_2PI - self.shape / z * ((z - self._mean) / self._mean) ** 2)
         return np.where(x > 0, inside, -np.inf)[()]
@@ -126,21 +128,23 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     def variance(self):
         return (self._mean**3 / self.shape)[()]
 
-    def entropy(self):
-        return (0.5 - 0.5 * np.log(self.shape) - self._mean_log_base_measure())[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.entropy() + self.kl_divergence(other))[()]
+    def _cross_entropy_terms(self, other):
+        mean_log = 1.5 * np.log(self._mean), -1.5 * _mean_log_gap(self.shape, self._mean)
+        spread = 0.5 * other.shape / self.shape, self._means(other)
+        return 0.5 * _LOG_2PI, -0.5 * np.log(other.shape), *mean_log, *spread
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        shapes = 0.5 * phi((other.shape - self.shape) / self.shape, other.shape / self.shape)
-        return shapes + 0.5 * (other.shape / self._mean) * ((self._mean - other._mean) / other._mean) ** 2
+        return 0.5 * phi_of(other.shape, self.shape) + self._means(other)
+
+    def _means(self, other):
+        """λ_q (μ_p − μ_q)²/(2 μ_q² μ_p), of square roots, since a quotient of squares may leave the range of doubles."""
+        mean, mean_q = self._mean[()], other._mean[()]
+        with np.errstate(over="ignore"):
+            return 0.5 * (np.sqrt(other.shape[()]) / np.sqrt(mean) * (mean - mean_q) / mean_q) ** 2
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.wald(self._mean, self.shape, size)
 
     def to_scipy(self):
@@ -191,10 +195,12 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return cls(mean, mean / gap)
 
 
-def _scaled_exp1(z):
-    r""":math:`e^z E_1(z)`, the gap log μ − E[log x] at z = 2λ/μ; beyond 100 by its asymptotic series."""
+def _mean_log_gap(shape, mean):
+    r"""log μ − E[log x] = :math:`e^z E_1(z)` at z = 2λ/μ; beyond 100 by its asymptotic series, near 0 it is −log z − γ."""
+    z = np.maximum(2 * (shape / mean), 1e-300)
     near, far = np.minimum(z, 100.0), np.maximum(z, 100.0)
     series = 1.0
     for k in range(15, 0, -1):  # 1 − 1/z (1 − 2/z (1 − …))
         series = 1.0 - k * series / far
-    return np.where(z < 100, np.exp(near) * exp1(near), series / far)
+    log_z = np.log(2) + log_ratio(shape, mean)
+    return np.where(z < 100, np.where(z < 1e-290, -log_z - np.euler_gamma, np.exp(near) * exp1(near)), series / far)

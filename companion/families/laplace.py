@@ -8,7 +8,7 @@ from scipy import stats
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import weighted_sum
-from companion.remainders import expm1_remainder, phi
+from companion.remainders import expm1_remainder, phi_of
 
 
 class Laplace(ExponentialFamily):
@@ -93,8 +93,8 @@ class Laplace(ExponentialFamily):
         return self.scale[..., None, None] ** 2
 
     # --- evaluation
-    def log_prob(self, x):
-        return (-np.abs(self._check_data(x) - self.loc) / self.scale - np.log(2 * self.scale))[()]
+    def _log_prob(self, x):
+        return (-np.abs(x - self.loc) / self.scale - np.log(2 * self.scale))[()]
 
     def mean(self):
         return self.loc[()]
@@ -102,24 +102,20 @@ class Laplace(ExponentialFamily):
     def variance(self):
         return (2 * self.scale**2)[()]
 
-    def entropy(self):
-        return (1 + np.log(2 * self.scale))[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
+    def _cross_entropy_terms(self, other):
         distance = np.abs(self.loc - other.loc)
         mean_distance = distance + self.scale * np.exp(-distance / self.scale)  # E|x − m_q|
-        return (mean_distance / other.scale + np.log(2 * other.scale))[()]
+        return mean_distance / other.scale, np.log(2 * other.scale)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        ratio = self.scale / other.scale
-        shift = ratio * expm1_remainder(-np.abs(self.loc - other.loc) / self.scale)
-        return phi((self.scale - other.scale) / other.scale, ratio) + shift
+        scale = self.scale[()]
+        with np.errstate(over="ignore"):
+            shift = expm1_remainder(-abs(self.loc - other.loc) / scale) * scale / other.scale
+        return phi_of(scale, other.scale) + shift
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.laplace(self.loc, self.scale, size)
 
     def to_scipy(self):

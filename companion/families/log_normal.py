@@ -92,12 +92,14 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
     def mean_parameters(self):
         return self._log.mean_parameters()
 
+    def _expected_sums(self):
+        return self._log._expected_sums()
+
     def fisher_information(self):
         return self._log.fisher_information()
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         log = np.log(np.where(x > 0, x, 1.0))
         return np.where(x > 0, self._log.log_prob(log) - log, -np.inf)[()]
 
@@ -109,20 +111,15 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
         with np.errstate(over="ignore", under="ignore"):
             return (-np.expm1(-(self.sd**2)) * np.exp(2 * (self._mean + self.sd**2)))[()]
 
-    def entropy(self):
-        return self._log.entropy() + self._mean[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return self._log.cross_entropy(other._log) + self._mean[()]
+    def _cross_entropy_terms(self, other):
+        return *self._log._cross_entropy_terms(other._log), self._mean
 
     def kl_divergence(self, other):
         self._check_same_family(other)
         return self._log.kl_divergence(other._log)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.lognormal(self._mean, self.sd, size)
 
     def to_scipy(self):

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import stats
+from scipy.linalg.blas import dtrsm
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.families.statistics import CHUNK, first_mean, weighted_sum
+from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
 from companion.remainders import phi
 
-_LOG_2PI = np.log(2 * np.pi)
+_LOG_2PI, _EPS = np.log(2 * np.pi), np.finfo(float).eps
+
+
+@lru_cache
+def _below(d):
+    """1 below the diagonal of a (d, d) matrix."""
+    return np.tri(d, k=-1)
 
 
 def _solve(lower, right):
     """lower⁻¹ right over leading axes, `lower` (…, d, d) triangular: forward substitution for a whole batch at once."""
+    if lower.ndim == right.ndim == 2:
+        return dtrsm(1.0, lower, right, lower=1)
     out = np.zeros(np.broadcast_shapes(lower.shape[:-2], right.shape[:-2]) + right.shape[-2:])
     for i in range(lower.shape[-1]):
         known = lower[..., i : i + 1, :i] @ out[..., :i, :]
@@ -243,6 +254,9 @@ class MultivariateNormal(ExponentialFamily):
         second = self.cov + self._mean[..., :, None] * self._mean[..., None, :]
         return np.concatenate([self._mean, second[..., rows, columns]], axis=-1)
 
+    def _expected_sums(self):
+        return self._mean, (np.zeros(self.dimension), self.cov)
+
     def fisher_information(self):
         d, m, c = self.dimension, self._mean, self.cov
         rows, columns = np.tril_indices(d)
@@ -273,14 +287,14 @@ class MultivariateNormal(ExponentialFamily):
                 where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates."
             )
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
-        checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop infinite values before.")
+        checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop missing and infinite values before.")
         return x
 
     def _half_log_det(self):
         return np.sum(np.log(np.diagonal(self.tril, axis1=-2, axis2=-1)), axis=-1)
 
-    def log_prob(self, x):
-        away = self._check_data(x) - self._mean
+    def _log_prob(self, x):
+        away = x - self._mean
         if self.batch_shape:
             z = np.squeeze(_solve(self.tril, away[..., None]), -1)
         else:
@@ -294,41 +308,88 @@ class MultivariateNormal(ExponentialFamily):
         """Variances of the coordinates, (..., d)."""
         return np.diagonal(self.cov, axis1=-2, axis2=-1)
 
-    def entropy(self):
-        return (0.5 * self.dimension * (1 + _LOG_2PI) + self._half_log_det())[()]
+    def _cross_entropy_terms(self, other):
+        solved = _solve(other.tril, self._columns(other, self.tril))
+        return 0.5 * np.sum(solved**2, axis=(-1, -2)), 0.5 * self.dimension * _LOG_2PI, *other._log_scales()
 
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        matrix, z = self._relative_to(other)
-        spread = np.sum((matrix + np.eye(self.dimension)) ** 2, axis=(-1, -2)) + np.sum(z**2, -1)
-        return (0.5 * (spread + self.dimension * _LOG_2PI) + other._half_log_det())[()]
+    def _log_scales(self):
+        """The logarithms of the diagonal of L, which add up to half a log-determinant."""
+        return np.moveaxis(np.log(np.diagonal(self.tril, axis1=-2, axis2=-1)), -1, 0)
 
-    def _relative_to(self, other):
-        """M − I = L_q⁻¹(L_p − L_q) and z = L_q⁻¹(μ_p − μ_q): the difference is taken first."""
-        matrix = _solve(other.tril, self.tril - other.tril)
-        z = np.squeeze(_solve(other.tril, (self._mean - other._mean)[..., None]), -1)
-        return matrix, z
+    def _columns(self, other, *matrices):
+        """Matrices side by side, and μ_p − μ_q as the last column: they meet L_q⁻¹ together."""
+        away = (self._mean - other._mean)[..., None]
+        if away.ndim > 2:
+            matrices = [np.broadcast_to(m, away.shape[:-2] + m.shape[-2:]) for m in matrices]
+        return np.concatenate([*matrices, away], axis=-1)
 
     def kl_divergence(self, other):
-        self._check_same_family(other)
-        matrix, z = self._relative_to(other)
-        mean_part = np.sum(z**2, -1)
-        diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
-        below = np.sum(np.tril(matrix, -1) ** 2, axis=(-1, -2))
-        scale = np.diagonal(self.tril, axis1=-2, axis2=-1) / np.diagonal(other.tril, axis1=-2, axis2=-1)
-        total = np.sum(phi(diagonal * (scale + 1), log_ratio=2 * np.log(scale)), axis=-1) + below
-        if self._cov_given and other._cov_given:
-            total = self._near_covariances(other, total)
-        return 0.5 * (total + mean_part)
+        r"""KL divergence :math:`\tfrac12\big[\sum_i\varphi(M_{ii}^2-1) + \sum_{i>j}M_{ij}^2 + \|z\|^2\big]` in nats.
 
-    def _near_covariances(self, other, total):
-        """For covariances as given and close, Σ φ(λ) over the eigenvalues of L_q⁻¹(Σ_p − Σ_q)L_q⁻ᵀ: two rounded
-        Cholesky factors would differ by rounding alone."""
-        half = _solve(other.tril, self.cov - other.cov)
-        inner = _solve(other.tril, np.swapaxes(half, -1, -2))
-        eigenvalues = np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)
-        near = np.max(np.abs(eigenvalues), axis=-1) < 0.3
-        return np.where(near, np.sum(phi(np.where(near[..., None], eigenvalues, 0.0)), axis=-1), total)[()]
+        For two covariances as given and close, the first two sums are Σ φ(λ) over the eigenvalues of
+        :math:`L_q^{-1}(\Sigma_p-\Sigma_q)L_q^{-\top}`: two rounded Cholesky factors would differ by rounding alone.
+        """
+        self._check_same_family(other)
+        d, given = self.dimension, self._cov_given and other._cov_given
+        differences = (self.tril - other.tril, self.cov - other.cov) if given else (self.tril - other.tril,)
+        solved = _solve(other.tril, self._columns(other, *differences))
+        with np.errstate(over="ignore"):
+            mean_part = np.add.reduce(solved[..., -1] ** 2, axis=-1)
+            if not given:
+                return 0.5 * (self._factors(other, solved[..., :d]) + mean_part)
+            inner = _solve(other.tril, np.swapaxes(solved[..., d:-1], -1, -2))
+            near = abs(inner).max(axis=(-1, -2)) < 0.3  # no entry exceeds the largest eigenvalue in size
+            if np.any(near):
+                values = np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)
+                near &= abs(values).max(axis=-1) < 0.3
+            if np.all(near):
+                return 0.5 * (np.add.reduce(phi(values), axis=-1) + mean_part)
+            far = self._factors(other, solved[..., :d])
+            if np.any(near):
+                far = np.where(near, np.add.reduce(phi(np.where(near[..., None], values, 0.0)), axis=-1), far)
+            return 0.5 * (far + mean_part)
+
+    def _kl_error(self, other, value):
+        """A covariance as given has a Cholesky factor that is known to the condition number of its correlations; near pairs
+        feel that of q alone, and in relative terms."""
+        value = np.where(np.isfinite(value), value, 0.0)
+        relative = super()._kl_error(other, value) + 8 * other._lost_in_solving() * value
+        if not (self._cov_given or other._cov_given):
+            return relative
+        spread = 4 * value + 3 * self.dimension  # at least tr M Mᵀ + ‖z‖² + d, since λ ≤ 2(λ − 1 − log λ) + 2 log 2
+        absolute = (self._lost_in_factoring() + other._lost_in_factoring()) * spread
+        if not (self._cov_given and other._cov_given):
+            return relative + absolute
+        inner = _solve(other.tril, np.swapaxes(_solve(other.tril, self.cov - other.cov), -1, -2))
+        near = np.max(np.abs(np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)), axis=-1) < 0.3
+        return relative + np.where(near, 4 * other._lost_in_factoring() * value, absolute)
+
+    def _cross_entropy_error(self, other):
+        terms = sum(abs(term) for term in self._cross_entropy_terms(other)) + self.dimension
+        lost = self._lost_in_factoring() + other._lost_in_factoring() + 8 * other._lost_in_solving()
+        return super()._cross_entropy_error(other) + lost * terms
+
+    def _lost_in_solving(self):
+        """Relative rounding error of L⁻¹v by forward substitution: Skeel's condition number, in units of the last digit."""
+        inverse = _solve(self.tril, np.broadcast_to(np.eye(self.dimension), self.tril.shape))
+        return _EPS * np.max(np.sum(np.abs(inverse) @ np.abs(self.tril), axis=-1), axis=-1)
+
+    def _lost_in_factoring(self):
+        """Relative error of LLᵀ in the metric of Σ, from rounding in the Cholesky factor of a covariance as given."""
+        if not self._cov_given:
+            return 0.0
+        sd = np.sqrt(np.diagonal(self.cov, axis1=-2, axis2=-1))
+        values = np.linalg.eigvalsh(self.cov / sd[..., :, None] / sd[..., None, :])
+        lost = 4 * self.dimension * _EPS * values[..., -1]
+        with np.errstate(divide="ignore"):
+            return np.where(values[..., 0] > lost, lost / values[..., 0], np.inf)
+
+    def _factors(self, other, matrix):
+        """Σ φ(M_ii² − 1) + Σ_(i>j) M_ij², given M − I = L_q⁻¹(L_p − L_q)."""
+        diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
+        scale = np.diagonal(self.tril, axis1=-2, axis2=-1) / np.diagonal(other.tril, axis1=-2, axis2=-1)
+        below = np.add.reduce((matrix * _below(self.dimension)) ** 2, axis=(-1, -2))
+        return np.add.reduce(phi(diagonal * (scale + 1), scale * scale), axis=-1) + below
 
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
@@ -342,8 +403,7 @@ class MultivariateNormal(ExponentialFamily):
             )
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         noise = rng.standard_normal(size + (self.dimension,))
         return self._mean + np.squeeze(self.tril @ noise[..., None], -1)
 
@@ -364,10 +424,16 @@ class MultivariateNormal(ExponentialFamily):
         return cls([0.0], [[1.0]])
 
     def _check_sample(self, x, method):
-        checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop infinite values before.")
+        checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop missing and infinite values before.")
 
     def _first_shift(self, x, weights):
-        return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)
+        return first_mean(head(x), weights)
+
+    def _moment_variable(self, x, out):
+        return x
+
+    def _underflows(self, sums, weight):
+        return ShiftedMoments._underflows(self, (sums[0], np.diagonal(sums[1])), weight)
 
     def _sums_about(self, shift, x, weights, work):
         away = np.subtract(x, shift, out=work[0])

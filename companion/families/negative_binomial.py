@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from scipy.special import betaln, xlog1py
+from scipy.special import betainc, betaincc, betaln
 
-from companion import checks, quadrature
+from companion import checks, counts
 from companion.families.bernoulli import Bernoulli
 from companion.families.core import ExponentialFamily
 
@@ -106,9 +106,6 @@ class NegativeBinomial(ExponentialFamily):
     def _log_base_measure(self, x):
         return -betaln(self.r, x + 1) - np.log(x + self.r)
 
-    def _mean_log_base_measure(self):
-        return self._numeric(lambda d: quadrature.expectation(d, d._log_base_measure))
-
     def mean_parameters(self):
         return np.asarray(self.mean())[..., None]
 
@@ -116,9 +113,8 @@ class NegativeBinomial(ExponentialFamily):
         return np.asarray(self.variance())[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
-        return (self._log_base_measure(x) + self.r * np.log(self.p) + xlog1py(x, -self.p))[()]
+    def _log_prob(self, x):
+        return counts.log_negative_binomial(x, self.r, self.p, self._trial.complement)
 
     def mean(self):
         return (self.r * (1 - self.p) / self.p)[()]
@@ -126,17 +122,21 @@ class NegativeBinomial(ExponentialFamily):
     def variance(self):
         return (self.r * (1 - self.p) / self.p**2)[()]
 
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.r / self.p * self._trial.cross_entropy(other._trial) - self._mean_log_base_measure())[()]
+    def _cross_entropy_terms(self, other):
+        return counts.negative_binomial_entropy(self.r, self.p, self._trial.complement), self.kl_divergence(other)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        return (self.r / self.p * self._trial.kl_divergence(other._trial))[()]
+        return self.r * self._trial.kl_per_success(other._trial)
 
-    # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        """By the incomplete beta function: SciPy's own ends the interpreter at large r."""
+        k = np.floor(np.where(x >= 0, x, 0.0)) + 1
+        inside = betainc(self.r, k, self.p) if name == "cdf" else betaincc(self.r, k, self.p)
+        return np.where(x >= 0, inside, 0.0 if name == "cdf" else 1.0)
+
+    def _draw(self, size, rng):
         return rng.negative_binomial(self.r, self.p, size).astype(float)
 
     def to_scipy(self):

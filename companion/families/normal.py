@@ -8,7 +8,7 @@ from scipy import stats
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedMoments
-from companion.remainders import phi
+from companion.remainders import log_ratio, phi
 
 _LOG_2PI = np.log(2 * np.pi)
 
@@ -103,13 +103,16 @@ class Normal(ShiftedMoments, ExponentialFamily):
     def mean_parameters(self):
         return np.stack([self._mean, self._mean**2 + self.sd**2], axis=-1)
 
+    def _expected_sums(self):
+        return self._mean, (0.0, self.sd**2)
+
     def fisher_information(self):
         m, v = self._mean, self.sd**2
         return np.stack([np.stack([v, 2 * m * v], -1), np.stack([2 * m * v, 4 * m**2 * v + 2 * v**2], -1)], -2)
 
     # --- evaluation
-    def log_prob(self, x):
-        z = (self._check_data(x) - self._mean) / self.sd
+    def _log_prob(self, x):
+        z = (x - self._mean) / self.sd
         return (-0.5 * (z**2 + _LOG_2PI) - np.log(self.sd))[()]
 
     def mean(self):
@@ -118,23 +121,20 @@ class Normal(ShiftedMoments, ExponentialFamily):
     def variance(self):
         return (self.sd**2)[()]
 
-    def entropy(self):
-        return (0.5 * (1 + _LOG_2PI) + np.log(self.sd))[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        spread = (self.sd / other.sd) ** 2 + ((self._mean - other._mean) / other.sd) ** 2
-        return (0.5 * (spread + _LOG_2PI) + np.log(other.sd))[()]
+    def _cross_entropy_terms(self, other):
+        with np.errstate(over="ignore"):
+            spread = (self.sd / other.sd) ** 2 + ((self._mean - other._mean) / other.sd) ** 2
+        return 0.5 * spread, 0.5 * _LOG_2PI, np.log(other.sd)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        ratio = self.sd / other.sd
-        t = (self.sd - other.sd) / other.sd * (ratio + 1)
-        return 0.5 * (phi(t, log_ratio=2 * np.log(ratio)) + ((self._mean - other._mean) / other.sd) ** 2)
+        sd, sd_q = self.sd[()], other.sd[()]
+        with np.errstate(over="ignore"):
+            t = (sd - sd_q) / sd_q * (sd / sd_q + 1)
+            return 0.5 * (phi(t, log_ratio=2 * log_ratio(sd, sd_q)) + ((self._mean - other._mean)[()] / sd_q) ** 2)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.normal(self._mean, self.sd, size)
 
     def to_scipy(self):
@@ -146,7 +146,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return cls(0.0, 1.0)
 
     def _check_sample(self, x, method):
-        checks.finite(f"Normal.{method}", "x", x, "Drop infinite values before.")
+        checks.finite(f"Normal.{method}", "x", x, "Drop missing and infinite values before.")
 
     @classmethod
     def _estimate(cls, statistics):

@@ -8,7 +8,7 @@ from scipy import stats
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import weighted_sum
-from companion.remainders import phi
+from companion.remainders import choose, log_ratio, phi_of
 
 
 class Pareto(ExponentialFamily):
@@ -104,8 +104,7 @@ class Pareto(ExponentialFamily):
         return 1 / self.alpha[..., None, None] ** 2
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         return (np.log(self.alpha / x) - self.alpha * np.log(x / self.xm))[()]
 
     def mean(self):
@@ -118,22 +117,20 @@ class Pareto(ExponentialFamily):
         above = np.where(self.alpha > 2, self.alpha, 3.0)
         return np.where(self.alpha > 2, self.xm**2 * above / ((above - 1) ** 2 * (above - 2)), np.inf)[()]
 
-    def entropy(self):
-        return (1 + 1 / self.alpha + np.log(self.xm / self.alpha))[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.entropy() + self.kl_divergence(other))[()]
+    def _cross_entropy_terms(self, other):
+        return np.log(self.xm), -np.log(other.alpha), (other.alpha + 1) / self.alpha, self._start(other)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        tails = phi((other.alpha - self.alpha) / self.alpha, other.alpha / self.alpha)
-        above = np.maximum((self.xm - other.xm) / other.xm, 0.0)
-        return np.where(self.xm >= other.xm, tails + other.alpha * np.log1p(above), np.inf)[()]
+        return phi_of(other.alpha, self.alpha) + self._start(other)
+
+    def _start(self, other):
+        """α_q log(x_p/x_q): what it costs that q begins before p; infinite if it begins after."""
+        p, q, alpha = self.xm[()], other.xm[()], other.alpha[()]
+        return choose(p >= q, lambda p, q, a: a * log_ratio(p, q), lambda p, q, a: p * np.inf, p, q, alpha)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return self.xm * np.exp(rng.standard_exponential(size) / self.alpha)
 
     def to_scipy(self):

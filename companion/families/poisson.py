@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from scipy.special import gammaln, xlogy
+from scipy.special import gammaln
 
-from companion import checks, quadrature
+from companion import checks, counts
 from companion.families.core import ExponentialFamily
 from companion.remainders import kl_term
 
@@ -87,9 +87,6 @@ class Poisson(ExponentialFamily):
     def _log_base_measure(self, x):
         return -gammaln(x + 1)
 
-    def _mean_log_base_measure(self):
-        return self._numeric(lambda d: quadrature.expectation(d, d._log_base_measure))
-
     def mean_parameters(self):
         return self.rate[..., None]
 
@@ -97,9 +94,8 @@ class Poisson(ExponentialFamily):
         return self.rate[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
-        return (xlogy(x, self.rate) - self.rate - gammaln(x + 1))[()]
+    def _log_prob(self, x):
+        return counts.log_poisson(x, self.rate)
 
     def mean(self):
         return self.rate[()]
@@ -107,27 +103,15 @@ class Poisson(ExponentialFamily):
     def variance(self):
         return self.rate[()]
 
-    def entropy(self):
-        """From E[log x!] by an exact sum; from a rate of 1000 on by the expansion in 1/rate (next term below 1e-12)."""
-        r = self.rate
-        large = r >= 1000.0
-        if np.all(large):
-            return _entropy_of_large_rate(r)[()]
-        small = Poisson(np.where(large, 1.0, r))
-        exact = small.rate - xlogy(small.rate, small.rate) - small._mean_log_base_measure()
-        return np.where(large, _entropy_of_large_rate(np.where(large, r, 1e3)), exact)[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.entropy() + self.kl_divergence(other))[()]
+    def _cross_entropy_terms(self, other):
+        return counts.poisson_entropy(self.rate), self.kl_divergence(other)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
         return kl_term(self.rate, other.rate)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.poisson(self.rate, size).astype(float)
 
     def to_scipy(self):
@@ -150,8 +134,3 @@ class Poisson(ExponentialFamily):
             "With only zero counts the likelihood rises as the rate falls to 0 and no maximum exists.",
         )
         return cls(rate)
-
-
-def _entropy_of_large_rate(r):
-    s = 1 / r
-    return 0.5 * np.log(2 * np.pi * np.e * r) - s * (1 / 12 + s * (1 / 24 + s * 19 / 360))

@@ -13,6 +13,8 @@ taken about that mean: x² for the normal distribution, −log x for the gamma, 
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -21,6 +23,9 @@ from companion import checks
 
 #: Observations that are summed at a time: two buffers of this length stay in a processor's cache.
 CHUNK = 65536
+
+#: Squares below it have lost digits: the smallest normal double over the rounding unit.
+_SMALL = np.finfo(float).tiny / np.finfo(float).eps
 
 
 class Statistics:
@@ -135,12 +140,20 @@ class Statistics:
         return Statistics(self.family, self.fixed, self.weight, shift, self._about(shift))
 
 
+@cache
+def _example(family):
+    """The example of a family that holds nothing fixed: immutable, so one is enough."""
+    return family._example()
+
+
 def of_sample(family, x, weights, fixed, method):
     """Statistics of the sample x (n, ...) with weights (n,) or None: one pass, no copy of x. Errors name the `method`."""
-    n, example = len(x), family._example(**fixed)
+    n, example = len(x), family._example(**fixed) if fixed else _example(family)
     rows = min(n, max(1, CHUNK * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
     total = float(n if weights is None else weights.sum())
+    if x.dtype.kind in "iu" and abs(float(x.flat[0])) > 2.0**53:  # else what rounding loses is small next to the spread
+        _require_doubles(f"{family.__name__}.{method}", x)
     with np.errstate(all="ignore"):
         shift, sums, done = example._first_shift(x, weights), None, 0.0
         for i, start in enumerate(range(0, n, rows)):
@@ -154,7 +167,11 @@ def of_sample(family, x, weights, fixed, method):
             if i & (i + 1) == 0 and shift is not None:  # the shift follows the mean: at 1, 2, 4, 8, … chunks
                 running = Statistics(family, fixed, done, shift, sums)._centred()
                 shift, sums = running.shift, running.sums
-    if not all(np.all(np.isfinite(s)) for s in sums):
+    if np.any(small := example._underflows(sums, total)):  # or all observations are equal
+        lost = np.ptp(example._moment_variable(x + 0.0, None), axis=0) * small
+        expected, fix = "0, or a number whose square keeps its digits", "Change the unit of measurement."
+        checks.require(f"{family.__name__}.{method}", "spread of x", lost, lost == 0, expected, fix)
+    if not all(np.isfinite(s).all() if np.ndim(s) else math.isfinite(s) for s in sums):
         example._check_sample(x, method)
         checks.fail(
             f"{family.__name__}.{method}",
@@ -166,6 +183,19 @@ def of_sample(family, x, weights, fixed, method):
     return Statistics(family, fixed, total, shift, sums)._centred()
 
 
+def _require_doubles(where, x):
+    """Fail if a whole number is changed by its conversion to a double."""
+    exact = [int(v) == int(float(v)) for v in x.flat]
+    if not all(exact):
+        checks.fail(
+            where,
+            "x",
+            int(x.flat[exact.index(False)]),
+            "whole numbers that doubles hold: all those up to 2**53",
+            "Subtract a whole number from all of them before.",
+        )
+
+
 def weighted_sum(values, weights):
     """Σ w v over the first axis; `values` (n,) or (n, d)."""
     if weights is None:
@@ -173,10 +203,15 @@ def weighted_sum(values, weights):
     return weights @ values
 
 
+def head(x):
+    """The first observations: a sixteenth of a chunk, so that their mean is at most four sd from that of the chunk."""
+    return np.array(x[: max(1, CHUNK // 16)], dtype=float)
+
+
 def first_mean(y, weights):
     """The mean of the first observations, exactly theirs if all are equal."""
-    away = y - y[0]
-    return y[0] + (away.mean(axis=0) if weights is None else np.average(away, axis=0, weights=weights[: len(y)]))
+    away, weights = y - y[0], None if weights is None else weights[: len(y)]
+    return y[0] + weighted_sum(away, weights) / (len(y) if weights is None else weights.sum())
 
 
 class ShiftedMoments:
@@ -189,9 +224,11 @@ class ShiftedMoments:
         return x
 
     def _first_shift(self, x, weights):
-        head = np.asarray(x[:CHUNK], dtype=float)
-        y = self._moment_variable(head, None)
-        return first_mean(y, weights)
+        return first_mean(self._moment_variable(head(x), None), weights)
+
+    def _underflows(self, sums, weight):
+        """Where the squares are so small that they have lost digits, or are all zero."""
+        return sums[1] < _SMALL * weight
 
     def _sums_about(self, shift, x, weights, work):
         away = self._moment_variable(x, work[0])
@@ -232,7 +269,7 @@ class ShiftedRatios:
     """
 
     def _first_shift(self, x, weights):
-        return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)
+        return first_mean(head(x), weights)
 
     def _sums_about(self, shift, x, weights, work):
         t = np.divide(np.subtract(x, shift, out=work[0]), shift, out=work[0])

@@ -9,7 +9,7 @@ from scipy.special import gamma, gammaln, xlogy
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import weighted_sum
-from companion.remainders import expm1_remainder
+from companion.remainders import expm1_remainder, log_ratio
 
 
 class Weibull(ExponentialFamily):
@@ -95,12 +95,15 @@ class Weibull(ExponentialFamily):
     def mean_parameters(self):
         return (self.scale**self.k)[..., None]
 
+    def _expected_sums(self):
+        return self.scale, (1.0,)
+
     def fisher_information(self):
         return (self.scale ** (2 * self.k))[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        z = self._check_data(x) / self.scale
+    def _log_prob(self, x):
+        z = x / self.scale
         return (np.log(self.k / self.scale) + xlogy(self.k - 1, z) - z**self.k)[()]
 
     def mean(self):
@@ -111,23 +114,21 @@ class Weibull(ExponentialFamily):
         with np.errstate(over="ignore"):
             return (self.scale**2 * np.exp(2 * first) * np.expm1(second - 2 * first))[()]
 
-    def entropy(self):
-        return (1 + np.log(self.scale / self.k) + np.euler_gamma * (1 - 1 / self.k))[()]
-
-    def cross_entropy(self, other):
-        self._check_same_family(other, "cross_entropy")
-        return (self.entropy() + self.kl_divergence(other))[()]
+    def _cross_entropy_terms(self, other):
+        k, log = self.k, log_ratio(self.scale, other.scale)
+        return np.log(other.scale / k), (1 - k) * log, np.euler_gamma * (1 - 1 / k), np.exp(k * log)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        change = (self.scale - other.scale) / other.scale
-        near = np.abs(change) < 0.5
-        log_ratio = np.where(near, np.log1p(np.where(near, change, 0.0)), np.log(self.scale / other.scale))
-        return expm1_remainder(self.k * log_ratio)
+        return expm1_remainder(self.k * log_ratio(self.scale, other.scale))
+
+    def _kl_error(self, other, value):
+        """A relative error of y is one of |y| times that in e^y."""
+        y = self.k * log_ratio(self.scale, other.scale)
+        return (1 + np.maximum(y, 0.0)) * super()._kl_error(other, value)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return self.scale * rng.standard_exponential(size) ** (1 / self.k)
 
     def to_scipy(self):
@@ -176,4 +177,6 @@ class Weibull(ExponentialFamily):
             "a positive number",
             "With only zeros the likelihood grows without bound as the scale falls to 0: no maximum exists.",
         )
-        return cls(k, top * (statistics.sums[0] / statistics.weight) ** (1 / k))
+        mean, fix = statistics.sums[0] / statistics.weight, "A step beyond the data's mean has left the space of means."
+        checks.require("Weibull.fit", "mean of (x/largest x)^k", mean, mean > 0, "a positive number", fix)
+        return cls(k, top * mean ** (1 / k))
