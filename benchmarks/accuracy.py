@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.common import SEED, few_digits, print_table, references, relative_errors
+from benchmarks.common import ROWS, SEED, few_digits, print_table, references, relative_errors
 from benchmarks.peers import all_peers, kl_of_pairs
 
 PAIRS = 200
@@ -18,7 +18,7 @@ def run(pairs=PAIRS, seed=SEED):
     and `itself` counts the p with KL(p‖p) other than 0.
     """
     rows, peers = [], all_peers()
-    for constructor, row in references.ROWS.items():
+    for constructor, row in ROWS.items():
         for suite, table in references.one_row(row, seed, pairs).items():
             exact = [text for _, _, text in table]
             for name, peer in peers.items():

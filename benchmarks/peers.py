@@ -6,16 +6,17 @@ Parameters are passed as the same doubles.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from importlib.metadata import version
+from types import MappingProxyType, SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.textbook import FORMULAS
+from companion.numerics import TEXTBOOK
 
 
 class Peer(NamedTuple):
@@ -52,7 +53,7 @@ KEYWORDS = {
 }
 
 
-def _makers(module, array, classes={}, keywords={}):
+def _makers(module, array, classes=MappingProxyType({}), keywords=MappingProxyType({})):
     """A function of our arguments for each distribution of `module`; `classes` and `keywords` for other names."""
 
     def maker(constructor, cls):
@@ -82,10 +83,9 @@ def textbook():
     return Peer("", {name: maker(name) for name in KEYWORDS}, lambda p, q: p[0](*p[1], *q[1]))
 
 
-def scipy(kl):
-    """A function of two probability vectors; that of a Bernoulli distribution is (p, 1 − p)."""
-    make = {"Categorical": np.asarray, "Bernoulli": lambda p: np.stack([p, 1 - np.asarray(p)], axis=-1)}
-    return Peer(version("scipy"), make, kl)
+def of_vectors(library, kl, array=np.asarray):
+    """A function of two probability vectors."""
+    return Peer(version(library), {"Categorical": array}, lambda p, q: np.asarray(kl(p, q)))
 
 
 def torch():
@@ -98,11 +98,9 @@ def torch():
 
 
 def numpyro():
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    import jax
     from numpyro import distributions as d
 
-    jax.config.update("jax_enable_x64", True)
+    jax = double_jax()
     classes = {
         "Bernoulli": "BernoulliProbs",
         "Bernoulli.from_logits": "BernoulliLogits",
@@ -114,6 +112,37 @@ def numpyro():
     }
     make = _makers(d, lambda a: jax.numpy.asarray(a, dtype="float64"), classes, {"Pareto": ["alpha", "scale"]})
     return Peer(version("numpyro"), make, lambda p, q: np.asarray(d.kl_divergence(p, q)))
+
+
+def double_jax():
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    return jax
+
+
+def jax():
+    """It has no KL divergence between distributions: the chapter's textbook formulas, compiled with `jit`."""
+    jax = double_jax()
+    j, special = jax.numpy, jax.scipy.special
+    functions = SimpleNamespace(
+        log=j.log,
+        exp=j.exp,
+        gammaln=special.gammaln,
+        betaln=special.betaln,
+        psi=special.digamma,
+        one=1,
+        inf=j.inf,
+        where=j.where,
+        cell=lambda p, q: p * j.log(p / q),
+    )
+
+    def maker(name, formula):
+        compiled = jax.jit(lambda p, q: formula(functions, p, q))
+        return lambda *arguments: (compiled, [j.asarray(a, dtype="float64") for a in arguments])
+
+    make = {name: maker(name, formula) for name, formula in TEXTBOOK.items()}
+    return Peer(version("jax"), make, lambda p, q: np.asarray(p[0](p[1], q[1])))
 
 
 def tensorflow_probability():
@@ -133,19 +162,24 @@ def all_peers():
     """Name -> `Peer`, ours first."""
     from scipy import special, stats
 
+    j = double_jax()
+    of_jax = partial(of_vectors, "jax", array=lambda p: j.numpy.asarray(p, dtype="float64"))
     return {
         "companion": companion(),
         "textbook": textbook(),
         "torch": torch(),
         "numpyro": numpyro(),
         "tensorflow-probability": tensorflow_probability(),
-        "scipy rel_entr": scipy(lambda p, q: special.rel_entr(p, q).sum(axis=-1)),
-        "scipy kl_div": scipy(lambda p, q: special.kl_div(p, q).sum(axis=-1)),
-        "scipy entropy": scipy(lambda p, q: stats.entropy(p, q, axis=-1)),
+        "jax": jax(),
+        "jax rel_entr": of_jax(lambda p, q: j.scipy.special.rel_entr(p, q).sum(axis=-1)),
+        "jax kl_div": of_jax(lambda p, q: j.scipy.special.kl_div(p, q).sum(axis=-1)),
+        "scipy rel_entr": of_vectors("scipy", lambda p, q: special.rel_entr(p, q).sum(axis=-1)),
+        "scipy kl_div": of_vectors("scipy", lambda p, q: special.kl_div(p, q).sum(axis=-1)),
+        "scipy entropy": of_vectors("scipy", lambda p, q: stats.entropy(p, q, axis=-1)),
     }
 
 
-# --- many pairs at once -------------------------------------------------------------------------------------------------
+# --- many pairs at once --------------------------------------------------------------------------------------------
 def stacked(constructor, members):
     """Arguments of N members, each an array with N in front; a covariance is given by its lower triangle."""
     arguments = [np.asarray(values, dtype=float) for values in zip(*members)]

@@ -5,7 +5,7 @@ What is left is the subtraction of nearly equal numbers.
 """
 
 import numpy as np
-from scipy.special import expit, gammaln, i0e, i1e, logsumexp, psi, softmax
+from scipy.special import expit, i0e, i1e, logsumexp, softmax
 
 from companion.numerics import DOUBLES, TEXTBOOK
 
@@ -47,12 +47,6 @@ def multivariate_normal_cholesky(m, lower, n, other):
     return 0.5 * (trace - m.shape[-1] + np.sum(away**2, axis=(-2, -1))) + np.sum(np.log(ratio), axis=-1)
 
 
-def dirichlet(a, b):
-    total, other = a.sum(axis=-1), b.sum(axis=-1)
-    normalisers = gammaln(total) - gammaln(other) + np.sum(gammaln(b) - gammaln(a), axis=-1)
-    return normalisers + np.sum((a - b) * (psi(a) - psi(total)[..., None]), axis=-1)
-
-
 def von_mises(m, k, n, l):
     return np.log(i0e(l) / i0e(k)) + l - k + i1e(k) / i0e(k) * (k - l * np.cos(m - n))
 
@@ -64,6 +58,5 @@ FORMULAS = {name: of_the_book(name) for name in TEXTBOOK} | {
     "Categorical.from_logits": categorical_logits,
     "MultivariateNormal": multivariate_normal,
     "MultivariateNormal.from_cholesky": multivariate_normal_cholesky,
-    "Dirichlet": dirichlet,
     "VonMises": von_mises,
 }

@@ -1,9 +1,11 @@
-"""Training the small VAE on the digits: one epoch of ours against the same network in torch, on one thread.
+"""Training the small VAE on the digits: one epoch of ours against the same network in torch and in JAX, on one thread.
 
-Both train the same way: same weights to begin with, new order and new noise each epoch, at most 128 images a step, Adam. That
-they compute the same is checked first: given the same order and noise, the objective of every epoch agrees.
-torch runs as it is written by hand (eager), without a DataLoader, which would only cost time; with its default Adam and with
-the fused one.
+All train the same way: same weights to begin with, new order and new noise each epoch, at most 128 images a step, Adam.
+That they compute the same is checked first: given the same order and noise, the objective of every epoch agrees. Our
+gradients are written by hand, theirs are found by automatic differentiation: the comparison is of both together with
+what carries them out. torch runs as it is written by hand (eager), without a DataLoader, which would only cost time;
+with its default Adam and with the fused one. In JAX a whole epoch is one compiled function (`jit` of a `lax.scan` over
+the steps), order and noise included; compilation is not counted.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import torch
 from torch.nn.functional import softplus
 
 from benchmarks.common import SEED, few_digits, interleaved, print_table
+from benchmarks.peers import double_jax
 from companion.datasets import digits
 from companion.network import batches
 from companion.vae import VAE
@@ -61,19 +64,92 @@ class TorchVAE:
         return objectives
 
 
+class JaxVAE:
+    """The network of `VAE`, its weights copied, in JAX. Batches are padded to equal length, for `scan`; the padding has
+    weight zero."""
+
+    def __init__(self, vae, x, seed=SEED):
+        self.jax = jax = double_jax()
+        j, shape, trials = jax.numpy, (len(x), vae.latent), vae.trials
+        cuts = batches(len(x), 128)
+        longest = max(cut.stop - cut.start for cut in cuts)
+        places = np.array([np.resize(np.r_[cut], longest) for cut in cuts])  # of the padding: any
+        weights = np.array([np.arange(longest) < cut.stop - cut.start for cut in cuts]).astype(vae.dtype)
+        images = j.asarray(x, dtype=vae.dtype)
+
+        def objective(theta, batch, noise, weight):
+            hidden = j.tanh((2 * batch / trials - 1) @ theta["encoder.W1"] + theta["encoder.b1"])
+            mean, log_tau = j.split(hidden @ theta["encoder.W2"] + theta["encoder.b2"], 2, axis=1)
+            tau = j.exp(log_tau)
+            hidden = j.tanh((mean + tau * noise) @ theta["decoder.W1"] + theta["decoder.b1"])
+            log_odds = hidden @ theta["decoder.W2"] + theta["decoder.b2"]
+            distortion = (trials * jax.nn.softplus(log_odds) - batch * log_odds).sum(axis=1)
+            rate = (0.5 * (mean**2 + tau**2 - 1) - log_tau).sum(axis=1)
+            total = weight @ (distortion + rate)
+            return total / weight.sum(), total
+
+        gradient = jax.grad(objective, has_aux=True)
+
+        def step(state, now):
+            theta, m, v, t = state
+            place, weight, order, noise = now
+            g, total = gradient(theta, images[order[place]], noise[place], weight)
+            t = t + 1
+            m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
+            v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
+            c, d = 1 - 0.9**t, 1 - 0.999**t
+            theta = jax.tree.map(lambda w, m, v: w - RATE * (m / c) / (j.sqrt(v / d) + 1e-8), theta, m, v)
+            return (theta, m, v, t), total
+
+        def epoch(state, order, noise):
+            state, totals = jax.lax.scan(lambda state, now: step(state, (*now, order, noise)), state, (places, weights))
+            return state, totals.sum() / len(x)
+
+        def drawn_epoch(state, key):
+            one, other = jax.random.split(key)
+            return epoch(state, jax.random.permutation(one, len(x)), jax.random.normal(other, shape, vae.dtype))
+
+        self.given, self.drawn = jax.jit(epoch), jax.jit(drawn_epoch)
+        theta = {name: j.asarray(vae.theta[name]) for name in vae.theta}
+        zeros = {name: j.zeros_like(values) for name, values in theta.items()}
+        self.state, self.keys = (theta, zeros, zeros, j.asarray(0, vae.dtype)), jax.random.key(seed)
+
+    def fit(self, epochs, draw=None):
+        """Train; `draw()` gives order and noise of an epoch, or JAX draws them. Returns the objectives, without the
+        binomial coefficients."""
+        objectives = []
+        for _ in range(epochs):
+            if draw is None:
+                self.keys, key = self.jax.random.split(self.keys)
+                self.state, value = self.drawn(self.state, key)
+            else:
+                self.state, value = self.given(self.state, *draw())
+            objectives.append(value)
+        return [float(value) for value in objectives]
+
+
 def check(x, epochs=5):
-    """Ours and torch's objective, epoch by epoch, from the same order and noise, in float64: the largest relative difference."""
-    ours, rng = VAE(rng=SEED), np.random.default_rng(SEED)
-    theirs = TorchVAE(ours, fused=None)
-    draw = lambda: (
-        torch.from_numpy(rng.permutation(len(x))),
-        torch.from_numpy(rng.standard_normal((len(x), ours.latent))),
+    """The objective of ours, torch's and JAX's, epoch by epoch, from the same order and noise, in float64: the largest
+    relative difference."""
+    ours = VAE(rng=SEED)
+
+    def draws():
+        rng = np.random.default_rng(SEED)
+        return lambda: (rng.permutation(len(x)), rng.standard_normal((len(x), ours.latent)))
+
+    of_torch, of_jax = draws(), draws()
+    images = torch.from_numpy(x)
+    found = np.array(
+        [
+            TorchVAE(ours, fused=None).fit(images, epochs, lambda: tuple(map(torch.from_numpy, of_torch()))),
+            JaxVAE(ours, x).fit(epochs, of_jax),
+        ]
     )
-    found = np.array(theirs.fit(torch.from_numpy(x), epochs, draw)) - ours._log_coefficient(x).mean()
+    found -= ours._log_coefficient(x).mean()
     ours.fit(x, epochs, rng=SEED, learning_rate=RATE)
     difference = float(np.max(np.abs(found / ours.history["objective"] - 1)))
     if difference > 1e-9:
-        raise AssertionError(f"the two networks differ by {difference:.1e} in their objective: this is no comparison")
+        raise AssertionError(f"the networks differ by {difference:.1e} in their objective: this is no comparison")
     return difference
 
 
@@ -89,6 +165,9 @@ def run(epochs=EPOCHS, repeats=REPEATS, seed=SEED):
         calls = {"companion": lambda vae=VAE(dtype=dtype, rng=seed): vae.fit(x, epochs, rng, learning_rate=RATE)}
         for name, fused in (("torch", None), ("torch, fused Adam", True)):
             calls[name] = lambda vae=TorchVAE(start, fused): vae.fit(images, epochs, draw)
+        compiled = JaxVAE(start, x)
+        compiled.fit(1)
+        calls["jax, jit and scan"] = lambda: compiled.fit(epochs)
         seconds = {
             name: np.median(values) / epochs for name, values in interleaved(calls, repeats, budget=30.0).items()
         }

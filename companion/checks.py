@@ -9,13 +9,20 @@ Nothing is ever clipped, dropped or renormalised to make a check pass.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NoReturn
+
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
 
 #: Largest deviation from 1 that rounding explains in a sum of probabilities.
 SUM_TOLERANCE = 1e-12
+#: Largest number of draws or rounds: no memory holds more, and nobody waits for them.
+LARGEST = 2**40
 
 
-def describe(value) -> str:
+def describe(value: Any) -> str:
     """A short text for a value in an error message.
 
     >>> describe(np.arange(1000.0))
@@ -26,33 +33,89 @@ def describe(value) -> str:
     >>> describe(stats.norm(0, scale=2)), describe(stats.norm)
     ('scipy.stats.norm(0, scale=2)', 'scipy.stats.norm')
     """
+    if isinstance(value, type):
+        return repr(value)
     if hasattr(value, "dist") and hasattr(value, "kwds"):  # frozen
         inside = [*map(str, value.args), *(f"{k}={v}" for k, v in value.kwds.items())]
-        return f"scipy.stats.{value.dist.name}({', '.join(inside)})"
-    if hasattr(value, "freeze") or hasattr(value, "_dist"):  # not frozen; frozen of several variables
-        return f"scipy.stats.{getattr(value, 'name', type(value).__name__.removesuffix('_frozen'))}{'(...)' if hasattr(value, '_dist') else ''}"
+        return f"{_scipy_name(value.dist)}({', '.join(inside)})"
+    if hasattr(value, "freeze"):  # not frozen
+        return _scipy_name(value)
+    if hasattr(value, "_dist"):  # frozen, of several variables
+        return f"scipy.stats.{type(value).__name__.removesuffix('_frozen')}(...)"
     if isinstance(value, np.ndarray) and value.size > 6:
         numeric = value.dtype.kind in "fiub" and np.all(np.isfinite(value))
         spread = f", from {value.min()} to {value.max()}" if numeric else ""
         return f"array of shape {value.shape}{spread}"
     if isinstance(value, np.ndarray):
         return repr(value.tolist())
-    text = repr(value.item() if isinstance(value, np.generic) else value)
+    text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
     if " at 0x" in text:
         return f"an object of type {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def fail(where: str, argument: str, value, expected: str, fix: str, error=ValueError):
+def _scipy_name(family: Any) -> str:
+    """``scipy.stats.norm``; for a distribution made by hand, the class it was made from."""
+    name = str(getattr(family, "name", type(family).__name__))
+    by_hand = "rv_discrete" if isinstance(family, stats.rv_discrete) else "rv_continuous"
+    return f"scipy.stats.{name if hasattr(stats, name) else by_hand}"
+
+
+def fail(
+    where: str, argument: str, value: object, expected: str, fix: str, error: type[Exception] = ValueError
+) -> NoReturn:
     """Raise `error` with the one message format of this package."""
     raise error(f"{where}: {argument} = {describe(value)}; expected {expected}. {fix}") from None
 
 
-def numbers(where: str, argument: str, value, fix: str, truths: bool = False) -> np.ndarray:
-    """`value` as an array of real numbers of any type, not copied if it is one; NaN is let through."""
+def is_array_like(value: object) -> bool:
+    """Whether `value` is a list, a tuple, an array or what becomes one: a Series, a data frame, a tensor."""
+    return isinstance(value, (list, tuple)) or hasattr(value, "__array__")
+
+
+def _to_numpy(value: Any) -> np.ndarray:
+    """What numpy makes of `value`; masks are kept. Series, frames and tensors are known by their methods, so that none
+    of their libraries is imported."""
+    if isinstance(value, (np.ndarray, float, int)):
+        return np.asanyarray(value)
+    if hasattr(value, "detach"):  # a torch tensor: off the tape and off the device
+        return value.detach().cpu().numpy()
+    if hasattr(value, "to_numpy"):  # pandas and polars
+        array = value.to_numpy()
+        try:  # pandas' own integers with missing ones, which become NaN
+            return array if array.dtype.kind != "O" else value.to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError):  # text, or a frame with columns of text
+            return array
+    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray) for v in value):
+        return np.ma.array(value)
+    return np.asanyarray(value)
+
+
+def numbers(where: str, argument: str, value: ArrayLike, fix: str, truths: bool = False) -> np.ndarray:
+    """`value` as an array of real numbers of any type, not copied if it is one; NaN is let through, a mask is not.
+
+    >>> numbers("f", "x", np.ma.array([1, 2], mask=[False, True]), "Pass numbers.")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: f: x = [1, None]; expected values without a mask. fit, statistics and ...
+    """
+    array = _read(where, argument, value, fix, truths)
+    if np.ma.is_masked(array):
+        fail(
+            where,
+            argument,
+            array,
+            "values without a mask",
+            "fit, statistics and log_likelihood leave masked observations out; elsewhere drop them: x.compressed().",
+        )
+    return np.asarray(array)
+
+
+def _read(where: str, argument: str, value: ArrayLike, fix: str, truths: bool) -> np.ndarray:
+    """`numbers`, with the mask if there is one."""
     try:
-        raw = np.asarray(value)
-    except ValueError:
+        raw = _to_numpy(value)
+    except (TypeError, ValueError, RuntimeError):
         fail(where, argument, value, "numbers in a regular array", fix, TypeError)
     if raw.dtype.kind == "b" and not truths:
         fail(where, argument, value, "numbers, not truth values", fix, TypeError)
@@ -61,19 +124,19 @@ def numbers(where: str, argument: str, value, fix: str, truths: bool = False) ->
     return raw
 
 
-def real_array(where: str, argument: str, value, fix: str, truths: bool = False) -> np.ndarray:
+def real_array(where: str, argument: str, value: ArrayLike, fix: str, truths: bool = False) -> np.ndarray:
     """`value` as a float array without NaN, or an error that names the first offending entry.
 
     With `truths`, True and False count as 1 and 0: right for data and weights, a mistake for a parameter.
     """
     array = numbers(where, argument, value, fix, truths).astype(float)
-    require(where, argument, array, ~np.isnan(array), "no NaN", fix)
+    require(where, argument, array, array == array, "no NaN", fix)
     return array
 
 
-def require(where: str, argument: str, array: np.ndarray, holds, expected: str, fix: str) -> None:
+def require(where: str, argument: str, array: ArrayLike, holds: ArrayLike, expected: str, fix: str) -> None:
     """Fail with the first entry of `array` for which `holds` is False; the two broadcast."""
-    if np.all(holds):
+    if holds if isinstance(holds, np.bool_) else np.all(holds):
         return
     shape = np.shape(array)
     while len(shape) > 1 and shape[-1] == 1:  # axes that were added for broadcasting
@@ -84,7 +147,7 @@ def require(where: str, argument: str, array: np.ndarray, holds, expected: str, 
     fail(where, f"{argument}{index}" if index else argument, float(array[first]), expected, fix)
 
 
-def scalar(where, argument, value, fix):
+def scalar(where: str, argument: str, value: ArrayLike, fix: str) -> float:
     """One finite number as a float."""
     array = finite(where, argument, value, fix)
     if array.ndim:
@@ -92,7 +155,7 @@ def scalar(where, argument, value, fix):
     return float(array)
 
 
-def parameter(where, argument, value, fix):
+def parameter(where: str, argument: str, value: ArrayLike, fix: str) -> np.ndarray:
     """Float array without NaN and with at least one entry."""
     array = real_array(where, argument, value, fix)
     if array.size == 0:
@@ -100,7 +163,7 @@ def parameter(where, argument, value, fix):
     return array
 
 
-def broadcast(where, **shapes):
+def broadcast(where: str, **shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The common shape of named shapes, or an error that shows them."""
     try:
         return np.broadcast_shapes(*shapes.values())
@@ -108,33 +171,33 @@ def broadcast(where, **shapes):
         names = " and ".join(shapes)
         shown = " and ".join(map(str, shapes.values()))
         raise ValueError(
-            f"{where}: shapes of {names} = {shown}; expected shapes that broadcast. Add an axis of length 1 where one is "
-            "to meet all of the other, e.g. x[:, None]."
+            f"{where}: shapes of {names} = {shown}; expected shapes that broadcast. Add an axis of length 1 where one "
+            "is to meet all of the other, e.g. x[:, None]."
         ) from None
 
 
-def positive(where, argument, value, fix):
+def positive(where: str, argument: str, value: ArrayLike, fix: str) -> np.ndarray:
     """Positive finite float array."""
     array = parameter(where, argument, value, fix)
     require(where, argument, array, (array > 0) & np.isfinite(array), "a positive finite number", fix)
     return array
 
 
-def finite(where, argument, value, fix):
+def finite(where: str, argument: str, value: ArrayLike, fix: str) -> np.ndarray:
     """Finite float array."""
     array = parameter(where, argument, value, fix)
     require(where, argument, array, np.isfinite(array), "a finite number", fix)
     return array
 
 
-def probability(where, argument, value, fix):
+def probability(where: str, argument: str, value: ArrayLike, fix: str) -> np.ndarray:
     """Float array with entries in [0, 1]."""
     array = parameter(where, argument, value, fix)
     require(where, argument, array, (array >= 0) & (array <= 1), "a probability in [0, 1]", fix)
     return array
 
 
-def whole(where, argument, value, low, fix):
+def whole(where: str, argument: str, value: ArrayLike, low: int, fix: str) -> np.ndarray:
     """Float array of whole numbers that are at least `low`."""
     array = parameter(where, argument, value, fix)
     good = np.isfinite(array) & (array == np.floor(array)) & (array >= low)
@@ -142,53 +205,80 @@ def whole(where, argument, value, low, fix):
     return array
 
 
-def probability_vector(where, argument, value):
+def probability_vector(where: str, argument: str, value: ArrayLike) -> np.ndarray:
     """Float array (..., K) of probabilities whose last axis sums to one.
 
-    >>> probability_vector("entropy", "p", [0.5, 0.6])
+    >>> probability_vector("entropy", "p", [0.5, 0.6])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ValueError: entropy: sum of p = 1.1; expected 1 to within 1e-12. Divide by the sum yourself if these are weights: p / p.sum(); nothing is renormalised here.
+    ValueError: entropy: sum of p = 1.1; expected 1 to within 1e-12. Divide by the sum yourself if these are weights...
     """
     fix = "Pass probabilities such as [0.2, 0.3, 0.5] along the last axis."
-    array = probability(where, argument, value, fix)
+    given = numbers(where, argument, value, fix)
+    array = parameter(where, argument, given, fix)
     if array.ndim == 0:
         fail(where, argument, value, "a vector with at least one probability", fix)
+    require(where, argument, array, (array >= 0) & (array < np.inf), "a probability in [0, 1]", fix)
     total = array.sum(axis=-1)
+    weights = "Divide by the sum yourself if these are weights"
+    if given.dtype.itemsize < 8 and given.dtype.kind == "f":  # their sums are off by the rounding of single numbers
+        advice = f"{weights}, in double precision: {argument}.astype(float) / {argument}.astype(float).sum()"
+    else:
+        advice = f"{weights}: {argument} / {argument}.sum()"
     require(
         where,
         f"sum of {argument}",
         total,
         np.abs(total - 1) <= SUM_TOLERANCE,
         f"1 to within {SUM_TOLERANCE:g}",
-        f"Divide by the sum yourself if these are weights: {argument} / {argument}.sum(); nothing is renormalised here.",
+        f"{advice}; nothing is renormalised here.",
     )
     return array
 
 
-def sample(where, x, weights, event_ndim: int, fix: str, read=real_array):
+def sample(
+    where: str,
+    x: ArrayLike,
+    weights: ArrayLike | None,
+    event_ndim: int,
+    fix: str,
+    read: Callable[..., np.ndarray] = real_array,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Data `x` (n, ...) and weights (n,) or None, both checked; empty data and bad weights are errors.
 
-    With ``read=numbers`` the data are not copied, and NaN is left to the caller to find.
+    An observation of which anything is masked is left out, and its weight with it. With ``read=numbers`` the data are
+    not copied, and NaN is left to the caller to find.
     """
-    array = read(where, "x", x, fix, truths=True)
-    if array.ndim != 1 + event_ndim or 0 in array.shape[1:]:
-        fail(where, "shape of x", array.shape, "(n,)" if event_ndim == 0 else "(n, d)", fix)
-    if array.shape[0] == 0:
-        fail(where, "x", array, "at least one observation", "There is nothing to fit in an empty sample.")
+    given = _read(where, "x", x, fix, True)
+    if given.ndim != 1 + event_ndim or 0 in given.shape[1:]:
+        fail(where, "shape of x", given.shape, "(n,)" if event_ndim == 0 else "(n, d)", fix)
+    masked = None
+    if np.ma.is_masked(given):
+        masked = np.ma.getmaskarray(given).reshape(len(given), -1).any(axis=1)
+    weight_fix = "Pass one non-negative weight for each observation, not all zero."
+    if weights is not None:
+        weights = _read(where, "weights", weights, weight_fix, True)
+        if weights.shape != given.shape[:1]:
+            expected = f"{given.shape[:1]}, one for each observation"
+            fail(where, "shape of weights", weights.shape, expected, weight_fix if weights.ndim else fix)
+        if np.ma.is_masked(weights):
+            masked = np.ma.getmaskarray(weights) if masked is None else masked | np.ma.getmaskarray(weights)
+        weights = np.ma.getdata(weights) if masked is None else np.ma.getdata(weights)[~masked]
+    array = np.ma.getdata(given) if masked is None else np.ma.getdata(given)[~masked]
+    if len(array) == 0:
+        reason = "There is nothing to fit in an empty sample." if masked is None else "All observations are masked."
+        fail(where, "x", array, "at least one observation", reason)
+    array = read(where, "x", array, fix, truths=True)
     if weights is None:
         return array, None
-    weight_fix = "Pass one non-negative weight for each observation, not all zero."
     w = real_array(where, "weights", weights, weight_fix, truths=True)
-    if w.shape != array.shape[:1]:
-        fail(where, "shape of weights", w.shape, f"{array.shape[:1]}, one for each observation", weight_fix)
     require(where, "weights", w, (w >= 0) & np.isfinite(w), "a non-negative finite weight", weight_fix)
     if w.sum() == 0:
         fail(where, "sum of weights", 0.0, "a positive total", weight_fix)
     return array, w
 
 
-def generator(where, rng) -> np.random.Generator:
+def generator(where: str, rng: np.random.Generator | int) -> np.random.Generator:
     """A Generator from a Generator or an integer seed; there is no global random state."""
     if isinstance(rng, np.random.Generator):
         return rng
@@ -204,29 +294,26 @@ def generator(where, rng) -> np.random.Generator:
     )
 
 
-def sample_size(where, n) -> int:
+def sample_size(where: str, n: int) -> int:
     """A positive integer number of draws."""
-    if isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0:
-        return int(n)
-    fail(
-        where,
-        "n",
-        n,
-        "a positive integer number of draws",
-        "Pass how many draws you want, e.g. n=1000.",
-        ValueError if isinstance(n, (int, float, np.number)) else TypeError,
-    )
+    return _counted(where, "n", n, "a positive integer number of draws", "Pass how many draws you want, e.g. n=1000.")
 
 
-def positive_integer(where, argument, value, fix) -> int:
+def positive_integer(where: str, argument: str, value: int, fix: str) -> int:
     """A positive integer: a size, or a number of rounds."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0:
+    return _counted(where, argument, value, "a positive integer", fix)
+
+
+def _counted(where: str, argument: str, value: int, expected: str, fix: str) -> int:
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if integer and 0 < value <= LARGEST:
         return int(value)
-    fail(
-        where,
-        argument,
-        value,
-        "a positive integer",
-        fix,
-        ValueError if isinstance(value, (int, float, np.number)) else TypeError,
-    )
+    expected += f", at most {LARGEST:,}" if integer and value > 0 else ""
+    fail(where, argument, value, expected, fix, ValueError if isinstance(value, (int, float, np.number)) else TypeError)
+
+
+def flag(where: str, argument: str, value: bool) -> bool:
+    """True or False, and not something that has a truth value."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    fail(where, argument, value, "True or False", f"Pass {argument}=True, or leave it out.", TypeError)

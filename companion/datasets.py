@@ -127,34 +127,41 @@ def digits() -> Digits:
 class Peers(NamedTuple):
     """What ``make benchmarks`` stored: each field but ``made`` is a list of rows, and a row is a dictionary.
 
-    ``made`` has the versions of Python and of the libraries, the ``machine``, the ``seed``, and in ``runs`` the date and
-    the load average of each part. The rows:
+    ``made`` has the versions of Python and of the libraries, the ``backend`` of those that have several, the
+    ``machine``, the ``seed``, and in ``runs`` the date and the load average of each part. The rows:
 
-    * ``accuracy``: `family`, `suite`, `peer`, and over `pairs` random pairs the share `within` a relative error of 1e-8,
-      the `median` and the `worst` relative error of the finite results, and how many came out `negative`, `nan` (of which
-      `refused` with an error) or `inf` although the KL divergence is finite; `itself` counts KL(p‖p) ≠ 0.
-    * ``distance``: `family`, `peer`, and as lists over the relative `distance` of q from p the `median` and `worst` relative
-      error and the share `negative`.
-    * ``negative``: `family`, the constructor's arguments `p` and `q` (a covariance as its lower triangle), the `exact` value
-      in 20 digits, and `values` by library.
-    * ``fits``: `family`, the member that the `data` were drawn from, their number `n`, and for a call `scipy fit` (its
-      default, or constrained to the family) the median CPU seconds `ours` and `scipy` of so many `runs`, the `ratio`
-      scipy / ours, the `shortfall` of scipy's log-likelihood from ours in nats per observation, and its `failure` or None.
-    * ``one_pass``: `family`, `n`, median CPU seconds of our `statistics` and of ``x.sum()`` (`sum`), and their `ratio`.
-    * ``calls``: `family`, `peer`, median CPU time of a KL divergence: `scalar` in microseconds a call, `vectorised` in
-      nanoseconds a pair of a batch of 100,000.
-    * ``vae``: training of the small variational autoencoder: `dtype`, `peer`, median CPU `milliseconds` of an epoch, their
-      `ratio` to ours, `seconds` of 200 epochs, and the relative `difference` of the objectives of the two, trained alike.
+    * ``accuracy``: `family`, `suite`, `peer`, and over `pairs` random pairs the share `within` a relative error of
+      1e-8, the `median` and the `worst` relative error of the finite results, and how many came out `negative`, `nan`
+      (of which `refused` with an error) or `inf` although the KL divergence is finite; `itself` counts KL(p‖p) ≠ 0.
+    * ``distance``: `family`, `peer`, and as lists over the relative `distance` of q from p the `median` and `worst`
+      relative error and the share `negative`.
+    * ``pairs``: the first two pairs of each suite of ``accuracy``, as drawn: `family`, `suite`, the constructor's
+      arguments `p` and `q` (a covariance as its lower triangle), the `exact` value in 22 digits, and `values` by
+      library in three.
+    * ``reductions``: of arrays of some `shape`, the average `kl` of the vectors along the last axis, and what the
+      reductions `batchmean`, `mean` and `sum` of torch's ``kl_div`` return.
+    * ``fits``: `family`, the member that the `data` were drawn from, their number `n`, and for a call `scipy fit`
+      (its default, or constrained to the family) the median CPU seconds `ours` and `scipy` of so many `runs`, the
+      `ratio` scipy / ours, the `shortfall` of scipy's log-likelihood from ours in nats per observation, and its
+      `failure` or None.
+    * ``one_pass``: `family`, `n`, median CPU seconds of our `statistics` and of ``x.sum()`` (`sum`), and their
+      `ratio`.
+    * ``calls``: `family`, `peer`, median CPU time of a KL divergence: `scalar` in microseconds a call, `vectorised`
+      in nanoseconds a pair of a batch of 100,000. Compare them within a family, where they were measured in turn.
+    * ``vae``: training of the small variational autoencoder: `dtype`, `peer`, median CPU `milliseconds` of an epoch,
+      their `ratio` to ours, `seconds` of 200 epochs, and the relative `difference` of the objectives of the two,
+      trained alike.
 
     A library without a row has no function for the family. A family is named by its constructor, a library as it is
-    installed, this package "companion", and the textbook's formula "textbook". An error beyond the range of doubles is
-    None.
+    installed, this package "companion", the textbook's formula "textbook", and the same compiled by JAX "jax".
+    Probability vectors sum to one exactly. An error beyond the range of doubles is None.
     """
 
     made: dict
     accuracy: list
     distance: list
-    negative: list
+    pairs: list
+    reductions: list
     fits: list
     one_pass: list
     calls: list

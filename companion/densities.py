@@ -36,7 +36,13 @@ class _Density:
     scale = 1.0
     magnitude = 0.0
     offset = 0.0  # of the lattice of a discrete distribution from the integers
+    law = None  # what a distribution on the whole line is up to its place and scale, where that is known
     circular = turned = False  # a density of angles; and one moved to another turn of the circle than its own
+    cost = 1  # of one evaluation, in those of an elementary log-density
+
+    def aligned_with(self, other):
+        """The same distribution, with its support written as that of `other` where they differ in notation alone."""
+        return self
 
     def locate(self, features):
         features = np.unique(np.asarray(features, dtype=float))
@@ -81,25 +87,38 @@ class _Scipy(_Density):
         self.circular = key == "vonmises"
         self.a, self.b = (float(v) for v in ((-np.pi, np.pi) if self.circular else dist._get_support(*shapes)))
         self.low, self.high = self.a * self.scale + self.loc, self.b * self.scale + self.loc
+        self.cost = _COST.get(key, 1) if key else 20
         if isinstance(dist, infrastructure.rv_sample):
-            self.atoms = np.asarray(dist.xk, dtype=float) + self.loc
+            with np.errstate(divide="ignore"):  # an atom may have mass zero
+                self.atoms, at, log_mass = self.loc + dist.xk, np.asarray(dist.xk, dtype=float), np.log(dist.pk)
+            self.standard = lambda z: np.where(_same(at, z, self.loc), log_mass, -np.inf).max(axis=-1)
         if key in ("betabinom", "betanbinom", "hypergeom", "nhypergeom", "skellam") or (self.discrete and key is None):
             self.magnitude = float(sum(np.abs(special.xlogy(s, np.abs(s) + 1)) for s in shapes))
         self.offset = self.loc % 1 if self.discrete else 0.0
+        if key and not self.discrete and np.isinf([self.a, self.b]).all():
+            self.law = (key, *map(float, shapes))
         self.locate(np.asarray(self.landmarks(dist, shapes)) * self.scale + self.loc)
         self.kinks = tuple(float(z) * self.scale + self.loc for z in _KINKS.get(key, lambda *s: ())(*shapes))
         if isinstance(dist, stats.rv_histogram):
             self.kinks = tuple(np.asarray(dist._hbins) * self.scale + self.loc)
 
-    def on_turn_of(self, other):
-        """The same circular density on the turn of the circle on which `other` is written."""
-        if self.low == other.low:
-            return self
-        new, turn = copy.copy(self), 2 * np.pi * self.scale
-        new.low, new.high, new.turned = other.low, other.high, True  # rounding of its ends must not cut it
-        new.a, new.b = (new.low - self.loc) / self.scale, (new.high - self.loc) / self.scale
-        new.locate([new.low + (x - new.low) % turn for x in self.features])
-        return new
+    def aligned_with(self, other):
+        """On the turn of the circle on which `other` is written; on its lattice, if rounding of loc keeps them apart."""
+        if self.circular and other.circular and self.scale == other.scale and self.low != other.low:
+            new, turn = copy.copy(self), 2 * np.pi * self.scale
+            new.low, new.high, new.turned = other.low, other.high, True  # rounding of its ends must not cut it
+            new.a, new.b = (new.low - self.loc) / self.scale, (new.high - self.loc) / self.scale
+            new.locate([new.low + (x - new.low) % turn for x in self.features])
+            return new
+        if self.discrete and self.atoms is None and other.discrete and other.atoms is None:
+            loc = other.loc + np.rint(self.loc - other.loc)
+            if loc != self.loc and _same(loc, self.loc, other.loc):
+                new = copy.copy(self)
+                new.loc, new.offset = loc, other.offset
+                new.low, new.high = self.a + loc, self.b + loc
+                new.locate(self.features + (loc - self.loc))
+                return new
+        return self
 
     def landmarks(self, dist, shapes):
         """Quantiles where they are cheap, else mean and standard deviation where scipy has a formula for them."""
@@ -107,7 +126,7 @@ class _Scipy(_Density):
         with np.errstate(all="ignore"):
             if self.atoms is not None:
                 return dist.xk
-            if type(dist)._ppf is not generic._ppf:
+            if type(dist)._ppf is not generic._ppf and dist.name not in ("binom", "nbinom", "poisson"):
                 return dist._ppf(np.array([0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999]), *shapes)
             if not self.discrete or np.isinf(self.a):
                 try:  # scipy's search for a quantile of a density that it integrates numerically
@@ -117,16 +136,19 @@ class _Scipy(_Density):
             if type(dist)._stats is generic._stats:
                 return [self.a]
             mean, variance = dist._stats(*shapes)[:2]
-            points = mean + np.sqrt(variance) * np.array([-2.0, 0.0, 2.0])
+            points = mean + np.sqrt(variance) * np.array([-3.0, -1.5, 0.0, 1.5, 3.0])
+            points = np.floor(points) if self.discrete else points
             return np.r_[self.a, points[(points > self.a) & (points < self.b)]]
 
     def log_density(self, c, y):
         s = y / self.scale
         with np.errstate(all="ignore"):
             if c == self.low and self.from_low:
-                return np.where(s <= self.b - self.a, self.from_low(s), -np.inf) - math.log(self.scale)
+                inside = (s >= 0) & (s <= self.b - self.a)
+                return np.where(inside, self.from_low(np.where(inside, s, 1.0)), -np.inf) - math.log(self.scale)
             if c == self.high and self.from_high:
-                return np.where(-s <= self.b - self.a, self.from_high(-s), -np.inf) - math.log(self.scale)
+                inside = (s <= 0) & (-s <= self.b - self.a)
+                return np.where(inside, self.from_high(np.where(inside, -s, 1.0)), -np.inf) - math.log(self.scale)
             z = s + (self.a if c == self.low else self.b if c == self.high else (c - self.loc) / self.scale)
             value = self.standard(z) - math.log(self.scale)
         return value if self.turned else np.where((z >= self.a) & (z <= self.b), value, -np.inf)
@@ -154,19 +176,45 @@ class _Mixture(_Density):
         parts, weights = obj.components, np.asarray(obj.weights, dtype=float)
         if hasattr(parts, "batch_shape"):  # one batch of a family
             parts = [parts._member((i,)) for i in range(weights.size)]
-        self.parts = [as_distribution(d, f"{argument}, component {i}") for i, d in enumerate(parts) if weights[i] > 0]
+        parts = [as_distribution(d, f"{argument}, component {i}") for i, d in enumerate(parts) if weights[i] > 0]
         self.log_weights = np.log(weights[weights > 0])
-        self.discrete, self.offset = self.parts[0].discrete, self.parts[0].offset
-        self.low, self.high = min(d.low for d in self.parts), max(d.high for d in self.parts)
-        self.scale = min(d.scale for d in self.parts)
-        self.kinks = tuple({x for d in self.parts for x in (*d.kinks, d.low, d.high) if self.low < x < self.high})
-        self.locate([x for d in self.parts for x in d.features])
-        self.spread = min(d.spread for d in self.parts)
-        self.centers = tuple(c for d in self.parts for c in d.centers or [d.center])
+        self.scale, self.cost = min(d.scale for d in parts), sum(d.cost for d in parts)
+        self.discrete, self.loc = parts[0].discrete, getattr(parts[0], "loc", 0.0)
+        self.circular = all(d.circular and d.scale == self.scale for d in parts)
+        self.join([d.aligned_with(parts[0]) for d in parts])
+
+    def join(self, parts):
+        self.parts, self.offset = parts, parts[0].offset
+        self.low, self.high = min(d.low for d in parts), max(d.high for d in parts)
+        self.kinks = tuple({x for d in parts for x in (*d.kinks, d.low, d.high) if self.low < x < self.high})
+        self.locate([x for d in parts for x in d.features])
+        self.spread = min(d.spread for d in parts)
+        self.centers = tuple(c for d in parts for c in d.centers or [d.center])
+        self.places = None
+        if len(parts) > 1 and all(d.law is not None and d.law == parts[0].law for d in parts):
+            self.places = np.array([[d.loc, d.scale] for d in parts]).T[:, :, None]  # one law, moved and scaled
+
+    def aligned_with(self, other):
+        new = copy.copy(self)
+        new.join([d.aligned_with(other) for d in self.parts])
+        return new
 
     def log_density(self, c, y):
-        parts = [w + d.log_density(c, y) for w, d in zip(self.log_weights, self.parts)]
-        return special.logsumexp(parts, axis=0) if len(parts) > 1 else parts[0]
+        if len(self.parts) == 1:
+            return self.parts[0].log_density(c, y)
+        if self.places is not None:
+            loc, scale = self.places
+            with np.errstate(all="ignore"):
+                parts = self.parts[0].standard(y / scale + (c - loc) / scale) - np.log(scale)
+        else:
+            parts = np.array([d.log_density(c, y) for d in self.parts])
+        parts += self.log_weights[:, None]
+        first = parts.argmax(axis=0)[None]
+        top = np.take_along_axis(parts, first, axis=0)
+        with np.errstate(invalid="ignore", under="ignore"):
+            rest = np.exp(parts - top)
+        np.put_along_axis(rest, first, 0.0, axis=0)  # what is left is small, and log(1 + rest) keeps its digits
+        return np.where(np.isneginf(top), -np.inf, top + np.log1p(rest.sum(axis=0)))[0]
 
     def resolution(self, c):
         return max(d.resolution(c) for d in self.parts)
@@ -177,7 +225,7 @@ class _Object(_Density):
     ``quadrature_points()`` are used where they exist."""
 
     def __init__(self, obj, argument):
-        self.obj, self.name, self.discrete = obj, repr(obj), bool(obj.discrete)
+        self.obj, self.name, self.discrete, self.cost = obj, repr(obj), bool(obj.discrete), 10
         support = obj.support() if callable(obj.support) else obj.support
         self.low, self.high = (float(np.ravel(v)[0]) for v in support)
         self.ends = {
@@ -240,12 +288,23 @@ def as_distribution(obj, argument="distribution"):
         raise TypeError(
             f"{argument} = stats.{obj.name}, a family; expected a distribution. Give it parameters: stats.{obj.name}(...)."
         )
+    if isinstance(obj, type) and issubclass(obj, infrastructure.rv_generic):
+        raise TypeError(
+            f"{argument} = stats.{obj.__name__}, a class; expected a distribution. Make one, e.g. "
+            "stats.rv_discrete(values=([0, 1], [0.4, 0.6]))."
+        )
     if all(hasattr(obj, name) for name in ("log_prob", "support", "discrete")):
         return _Object(obj, argument)
     raise TypeError(
         f"{argument} = {obj!r}, a {type(obj).__name__}; expected a frozen scipy.stats distribution, e.g. stats.gamma(2), or a "
         "distribution of this package. For vectors of probabilities call companion.kl_divergence."
     )
+
+
+def _same(x, y, loc):
+    """Whether x and y are one point, both rounded after `loc` was added; shape of y, and of x behind it."""
+    y = np.asarray(y)[(..., None) if np.ndim(x) else ...]
+    return np.abs(x - y) <= 4 * _EPS * (np.abs(x) + np.abs(loc))
 
 
 def _scipy_name(frozen):
@@ -304,9 +363,30 @@ def _johnson_sb(y, a, b):
 
 def _skellam(k, a, b):
     z, m = 2 * np.sqrt(a * b), np.abs(k)
-    scaled = special.ive(m, z)
-    small = m * np.log(z / 2) - special.gammaln(m + 1) + np.log(special.hyp0f1(m + 1, z * z / 4)) - z
-    return -((np.sqrt(a) - np.sqrt(b)) ** 2) + k / 2 * np.log(a / b) + np.where(scaled > 1e-280, np.log(scaled), small)
+    return -((np.sqrt(a) - np.sqrt(b)) ** 2) + k / 2 * np.log(a / b) + _log_scaled_bessel(m, z)
+
+
+def _log_scaled_bessel(m, z):
+    """log I_m(z) - z where the function itself may underflow: Debye's expansion (DLMF 10.41.3) for large orders, the
+    power series for small arguments."""
+    with np.errstate(all="ignore"):
+        value = np.log(special.ive(m, z))
+        order = np.where(m > 200, m, 200.0)
+        ratio = z / order
+        root = np.sqrt(1 + ratio * ratio)
+        t = 1 / root
+        t2 = t * t
+        gap = 1 / (root + ratio)
+        debye = order * (gap - np.log1p((1 + gap) / ratio)) - 0.5 * np.log(2 * np.pi * order * root)
+        u1 = t * (3 - 5 * t2) / 24
+        u2 = t2 * (81 - 462 * t2 + 385 * t2**2) / 1152
+        u3 = t * t2 * (30375 - 369603 * t2 + 765765 * t2**2 - 425425 * t2**3) / 414720
+        debye += np.log1p((u1 + (u2 + u3 / order) / order) / order)
+        low = np.where(m > 200, 1.0, m)
+        series = (
+            low * np.log(z / 2) - special.gammaln(low + 1) + np.log(special.hyp0f1(low + 1, min(z, 200.0) ** 2 / 4)) - z
+        )
+        return np.where(m > 200, debye, np.where((value > -600) | (z > 200), value, series))
 
 
 def _log_beta(k, a):
@@ -389,6 +469,9 @@ _FROM_ENDS = {
     "triang": (_triangle, lambda y, c: _triangle(y, 1 - c)),
     "uniform": 2 * (np.zeros_like,),
 }
+
+#: Evaluations of an elementary log-density that take as long as one of these, where it is more than two or three.
+_COST = {"betabinom": 5, "betanbinom": 5, "skellam": 20, "hypergeom": 5, "nhypergeom": 5, "levy_stable": 1000}
 
 #: Points inside the support where a standard density is not smooth.
 _KINKS = {

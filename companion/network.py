@@ -17,9 +17,14 @@ Rows are observations. Every array is allocated once and written in place, which
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from companion import checks
 
 
 # --- parameters ---------------------------------------------------------------------------------------------------
@@ -36,18 +41,74 @@ class Parameters:
     [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
     """
 
-    def __init__(self, shapes, dtype="float64"):
-        ends = np.cumsum([0, *map(math.prod, shapes.values())])
-        self.flat = np.zeros(ends[-1], dtype)
-        self._views = {
-            name: self.flat[i:j].reshape(shape) for (name, shape), i, j in zip(shapes.items(), ends, ends[1:])
-        }
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike = "float64"):
+        fix = 'Pass a dict such as {"W": (2, 3), "b": (3,)}.'
+        if not isinstance(shapes, Mapping):
+            checks.fail("Parameters", "shapes", shapes, "a dict of shapes by name", fix, TypeError)
+        for name, shape in shapes.items():
+            if not isinstance(shape, tuple):
+                checks.fail("Parameters", f"shapes[{name!r}]", shape, "a tuple of sizes", fix, TypeError)
+            for size in shape:
+                checks.positive_integer("Parameters", f"shapes[{name!r}]", size, fix)
+        self._lay_out(dict(shapes), np.zeros(sum(map(math.prod, shapes.values())), _number("Parameters", dtype)))
 
-    def __getitem__(self, name):
+    def _lay_out(self, shapes, flat):
+        ends = np.cumsum([0, *map(math.prod, shapes.values())])
+        self._shapes, self._flat = shapes, flat
+        self._views = {name: flat[i:j].reshape(shapes[name]) for name, i, j in zip(shapes, ends, ends[1:])}
+
+    # A copy of a view is no view of a copy: copies and pickles carry the vector, and cut it anew.
+    def __getstate__(self):
+        return self._shapes, self._flat
+
+    def __setstate__(self, state):
+        self._lay_out(*state)
+
+    @property
+    def flat(self) -> np.ndarray:
+        """The vector itself, (k,). Write into it; it cannot be replaced."""
+        return self._flat
+
+    def __getitem__(self, name: str) -> np.ndarray:
         return self._views[name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._views)
+
+
+def _number(where, dtype):
+    """`dtype` as a type of real or complex floating-point numbers."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = None
+    if dtype is None or kind is None or kind.kind not in "fc":
+        checks.fail(where, "dtype", dtype, "a floating-point type", 'Pass "float64" or "float32".', TypeError)
+    return kind
+
+
+def _fits(where, argument, array, shape, dtype):
+    """Fail unless `array` is one of this shape and type, ready to be computed with in place."""
+    if not isinstance(array, np.ndarray) or array.dtype != dtype:
+        checks.fail(
+            where,
+            argument,
+            array,
+            f"a numpy array of {dtype}",
+            f"Convert it: np.asarray(…, {dtype.name!r}).",
+            TypeError,
+        )
+    if array.shape != shape:
+        checks.fail(
+            where, f"shape of {argument}", array.shape, f"{shape}", "One row for each observation of the workspace."
+        )
+
+
+def _finite(where, argument, array):
+    """Fail at the first entry that is NaN or infinite; the sum of squares, which is quick, tells whether to look."""
+    if not np.isfinite(np.vdot(array, array)):
+        fix = "Look for a division by zero or an overflow."
+        checks.require(where, argument, array, np.isfinite(array), "a finite number", fix)
 
 
 # --- products -----------------------------------------------------------------------------------------------------
@@ -56,13 +117,29 @@ class Parameters:
 ONE_THREAD = 2**18
 
 
-def product(a, b, out):
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Matrix product of `a` (m, k) and `b` (k, n) written to `out` (m, n), in blocks of rows that one thread does.
+
+    The three are arrays of one floating-point type; anything else is an error. NaN and infinities are passed on.
 
     >>> a = np.arange(6.0).reshape(2, 3)
     >>> product(a, a.T, np.empty((2, 2))).tolist()
     [[5.0, 14.0], [14.0, 50.0]]
     """
+    arrays = {"a": a, "b": b, "out": out}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fc":
+            fix = "Convert numbers with np.asarray(…, float), and add axes where there are fewer than two."
+            checks.fail("product", name, array, "a numpy array of two axes and a floating-point type", fix, TypeError)
+    if a.shape[1] != b.shape[0] or out.shape != (len(a), b.shape[1]) or not a.dtype == b.dtype == out.dtype:
+        given = ", ".join(f"{array.shape} of {array.dtype}" for array in arrays.values())
+        checks.fail(
+            "product", "shapes of a, b, out", given, "(m, k), (k, n), (m, n) of one type", "Transpose or convert."
+        )
+    return _product(a, b, out)
+
+
+def _product(a, b, out):
     rows = ONE_THREAD // (a.shape[1] * b.shape[1]) or 1
     if len(a) <= rows:
         return np.dot(a, b, out=out)
@@ -73,7 +150,7 @@ def product(a, b, out):
 
 # --- dense layers -------------------------------------------------------------------------------------------------
 class Workspace(NamedTuple):
-    """The arrays of one pass over n observations: of each layer its activations ``a`` and derivatives ``d``, (n, size)."""
+    """The arrays of one pass over n observations: of each layer activations ``a`` and derivatives ``d``, (n, size)."""
 
     a: list
     d: list
@@ -112,58 +189,102 @@ class Network:
     True
     """
 
-    def __init__(self, sizes, theta, gradient, name=""):
-        self.sizes = tuple(sizes)
+    def __init__(self, sizes: Sequence[int], theta: Parameters, gradient: Parameters, name: str = ""):
+        shapes = self.shapes(sizes, name)
+        for argument, value in (("theta", theta), ("gradient", gradient)):
+            fix = "Make it with Parameters(Network.shapes(sizes, name))."
+            if not isinstance(value, Parameters):
+                checks.fail("Network", argument, value, "Parameters", fix, TypeError)
+            found = {key: value[key].shape for key in value if key in shapes}
+            if found != shapes:
+                checks.fail("Network", f"shapes in {argument}", found, f"{shapes}", fix)
+        if theta.flat.dtype != gradient.flat.dtype:
+            checks.fail(
+                "Network", "dtype of gradient", gradient.flat.dtype.name, theta.flat.dtype.name, "Use one type."
+            )
+        self.sizes, self._made_from = tuple(sizes), (theta, gradient, name)
         layers = range(1, len(self.sizes))
-        self.W, self.b = [theta[f"{name}W{i}"] for i in layers], [theta[f"{name}b{i}"] for i in layers]
-        self.dW, self.db = [gradient[f"{name}W{i}"] for i in layers], [gradient[f"{name}b{i}"] for i in layers]
+        self.W, self.b = ([theta[f"{name}{part}{i}"] for i in layers] for part in "Wb")
+        self.dW, self.db = ([gradient[f"{name}{part}{i}"] for i in layers] for part in "Wb")
+
+    def __reduce__(self):  # a copy sees the weights of the copied Parameters
+        return Network, (self.sizes, *self._made_from)
 
     @staticmethod
-    def shapes(sizes, name=""):
+    def shapes(sizes: Sequence[int], name: str = "") -> dict[str, tuple[int, ...]]:
         """Names and shapes of the weights W1, b1, W2, ... of a network.
 
         >>> Network.shapes((64, 32, 4))
         {'W1': (64, 32), 'b1': (32,), 'W2': (32, 4), 'b2': (4,)}
         """
-        pairs = list(zip(sizes, sizes[1:]))
+        fix = "Pass numbers of inputs, hidden units and outputs, e.g. (64, 32, 4)."
+        if not isinstance(sizes, (tuple, list)) or len(sizes) < 2:
+            checks.fail("Network.shapes", "sizes", sizes, "a tuple of at least two sizes", fix, TypeError)
+        if not isinstance(name, str):
+            checks.fail("Network.shapes", "name", name, "a string", 'Pass e.g. name="encoder.".', TypeError)
+        sizes = [checks.positive_integer("Network.shapes", f"sizes[{i}]", n, fix) for i, n in enumerate(sizes)]
+        pairs = list(pairwise(sizes))
         return {
             f"{name}{part}{i}": shape
             for i, (j, k) in enumerate(pairs, 1)
             for part, shape in (("W", (j, k)), ("b", (k,)))
         }
 
-    def draw(self, rng):
-        """Start: weights with variance one over the number of inputs of their layer, so that signals keep their size."""
+    def draw(self, rng: np.random.Generator | int) -> None:
+        """Start: weights of variance one over the number of inputs of their layer, so that signals keep their size."""
+        rng = checks.generator("Network.draw", rng)
         for W, b in zip(self.W, self.b):
             W[:] = rng.standard_normal(W.shape) / np.sqrt(W.shape[0])
             b[:] = 0.0
 
-    def workspace(self, n):
+    def workspace(self, n: int) -> Workspace:
         """Arrays for passes over n observations."""
+        n = checks.positive_integer("Network.workspace", "n", n, "Pass how many observations a pass has.")
         a, d = ([np.empty((n, size), self.b[0].dtype) for size in self.sizes[1:]] for _ in range(2))
         return Workspace(a, d, np.ones(n, self.b[0].dtype))
 
-    def forward(self, x, work):
-        """Outputs (n, outputs) for inputs x (n, inputs): the last array of ``work.a``, written anew by the next pass."""
+    def _check(self, method, work, **arrays):
+        where = f"Network.{method}"
+        if not isinstance(work, Workspace) or [a.shape[1:] for a in work.a] != [(size,) for size in self.sizes[1:]]:
+            checks.fail(
+                where, "work", type(work), "a Workspace of this network", "Make it: network.workspace(n).", TypeError
+            )
+        for (name, array), size in zip(arrays.items(), (self.sizes[0], self.sizes[-1])):
+            _fits(where, name, array, (len(work.ones), size), self.b[0].dtype)
+            _finite(where, name, array)
+
+    def forward(self, x: np.ndarray, work: Workspace) -> np.ndarray:
+        """Outputs (n, outputs) for inputs x (n, inputs): the last array of ``work.a``, written anew by the next pass.
+
+        `x` is finite and has the type of the weights; `work` is this network's ``workspace(n)``.
+        """
+        self._check("forward", work, x=x)
+        return self._forward(x, work)
+
+    def _forward(self, x, work):
         for W, b, a in zip(self.W, self.b, work.a):
-            product(x, W, out=a)
+            _product(x, W, out=a)
             a += b
             if a is not work.a[-1]:
                 np.tanh(a, out=a)
             x = a
         return x
 
-    def backward(self, x, work, d, inputs=False):
+    def backward(self, x: np.ndarray, work: Workspace, d: np.ndarray, inputs: bool = False) -> np.ndarray | None:
         """Write the gradient of a loss whose derivative by the outputs is d (n, outputs), after `forward`.
 
         The activations in `work` are overwritten. With `inputs`, the derivative by x (n, inputs) is returned.
         """
+        self._check("backward", work, x=x, d=d)
+        return self._backward(x, work, d, inputs)
+
+    def _backward(self, x, work, d, inputs=False):
         for i in reversed(range(len(self.W))):
             a = work.a[i - 1] if i else x
-            product(a.T, d, out=self.dW[i])
+            _product(a.T, d, out=self.dW[i])
             np.dot(work.ones, d, out=self.db[i])
             if i:
-                below = product(d, self.W[i].T, out=work.d[i - 1])
+                below = _product(d, self.W[i].T, out=work.d[i - 1])
                 np.multiply(a, a, out=a)
                 np.multiply(a, below, out=a)
                 below -= a  # d W' (1 − a²)
@@ -202,13 +323,20 @@ class Adam:
 
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
-    def __init__(self, size, dtype="float64"):
-        self.t = 0
+    def __init__(self, size: int, dtype: DTypeLike = "float64"):
+        size = checks.positive_integer("Adam", "size", size, "Pass the length of the parameter vector.")
+        dtype, self.t = _number("Adam", dtype), 0
         self.m, self.v = np.zeros(size, dtype), np.zeros(size, dtype)
         self._scratch = np.empty(size, dtype)
 
-    def step(self, theta, gradient, learning_rate):
-        """Move `theta` (size,) in place; α is the `learning_rate`."""
+    def step(self, theta: np.ndarray, gradient: np.ndarray, learning_rate: float) -> None:
+        """Move `theta` (size,) in place; α is the `learning_rate`. A gradient that is not finite is an error."""
+        for name, array in (("theta", theta), ("gradient", gradient)):
+            _fits("Adam.step", name, array, self.m.shape, self.m.dtype)
+            _finite("Adam.step", name, array)
+        if not (isinstance(learning_rate, (float, int)) and 0 < learning_rate < math.inf):
+            learning_rate = checks.scalar("Adam.step", "learning_rate", learning_rate, "Pass e.g. 0.01.")
+            checks.positive("Adam.step", "learning_rate", learning_rate, "Pass e.g. 0.01.")
         self.t += 1
         s = self._scratch
         np.multiply(gradient, 1 - self.beta1, out=s)
@@ -226,7 +354,7 @@ class Adam:
         theta -= s
 
 
-def batches(n, size):
+def batches(n: int, size: int) -> list[slice]:
     """Slices that cut n observations into as few batches of at most `size` as possible, equally long to within one.
 
     >>> [cut.stop - cut.start for cut in batches(10, 4)]
@@ -234,6 +362,8 @@ def batches(n, size):
     >>> sorted({cut.stop - cut.start for cut in batches(1797, 128)})
     [119, 120]
     """
+    fix = "Pass how many observations there are, and at most how many in a batch."
+    n, size = (checks.positive_integer("batches", name, value, fix) for name, value in (("n", n), ("size", size)))
     count = -(-n // size)
     ends = [round(n * i / count) for i in range(count + 1)]
-    return [slice(i, j) for i, j in zip(ends, ends[1:])]
+    return [slice(i, j) for i, j in pairwise(ends)]

@@ -1,22 +1,27 @@
-r"""Computing KL without losing it: formulas that lose digits, exact values to judge them by, and averages that survive.
+r"""Computing KL without losing it: formulas that lose digits, exact values to judge them, averages that survive.
 
-The module of the chapter *Computing KL without losing it*. What does not lose digits is elsewhere: the remainders are in
-`companion.remainders`, each family's form in its file. Here are the *textbook* formulas, written once and evaluated in
-two arithmetics, in doubles (`textbook_kl`) and in eighty decimal digits (`exact_kl`), so that every error is a number.
+The module of the chapter *Computing KL without losing it*. What does not lose digits is elsewhere: the remainders
+are in `companion.remainders`, each family's form in its file. Here are the *textbook* formulas, written once and
+evaluated in two arithmetics, in doubles (`textbook_kl`) and in eighty decimal digits (`exact_kl`), so that every error
+is a number.
 """
 
 from __future__ import annotations
 
 import math
-from decimal import Decimal, localcontext
+from collections.abc import Callable
+from decimal import MAX_EMAX, MIN_EMIN, Decimal, Overflow, getcontext, localcontext
 from fractions import Fraction
 from functools import lru_cache
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln, psi
 
 from companion import checks
+from companion.families.core import ExponentialFamily
 from companion.residuals import fisher_along
 
 #: The unit roundoff of doubles, by which a result may be off, relatively, after one operation.
@@ -25,7 +30,7 @@ UNIT = 2.0**-53
 
 # --- the textbook formulas ----------------------------------------------------------------------------------------
 def _bernoulli(f, p, q):
-    return p * f.log(p / q) + (1 - p) * f.log((1 - p) / (1 - q))
+    return f.cell(p, q) + f.cell(1 - p, 1 - q)
 
 
 def _normal(f, mp, sp, mq, sq):
@@ -36,7 +41,11 @@ def _exponential(f, r, s):
     return f.log(r / s) + s / r - 1
 
 
-def _weibull(f, p, q, k):
+def _pareto(f, a, x, b, y):
+    return _exponential(f, a, b) + b * f.where(x >= y, f.log(x / y), f.inf)
+
+
+def _weibull(f, k, p, _, q):
     return k * f.log(q / p) + f.exp(k * f.log(p / q)) - 1
 
 
@@ -56,33 +65,50 @@ def _beta(f, a, b, c, d):
     return f.betaln(c, d) - f.betaln(a, b) + (a - c) * f.psi(a) + (b - d) * f.psi(b) + (c - a + d - b) * f.psi(a + b)
 
 
-#: The functions in which a formula is evaluated in doubles; `exact_kl` has its own.
-DOUBLES = SimpleNamespace(log=np.log, exp=np.exp, gammaln=gammaln, betaln=betaln, psi=psi, one=1)
+def _dirichlet(f, a, b):
+    total, other = (v.sum(axis=-1, keepdims=True) for v in (a, b))
+    normalisers = f.gammaln(total) - f.gammaln(other) + (f.gammaln(b) - f.gammaln(a)).sum(axis=-1, keepdims=True)
+    return (normalisers + ((a - b) * (f.psi(a) - f.psi(total))).sum(axis=-1, keepdims=True))[..., 0][()]
+
+
+#: The functions in which a formula is evaluated in doubles; `exact_kl` has its own. `cell` is p log(p/q), as it stands.
+DOUBLES = SimpleNamespace(
+    log=np.log,
+    exp=np.exp,
+    gammaln=gammaln,
+    betaln=betaln,
+    psi=psi,
+    one=1,
+    inf=np.inf,
+    where=np.where,
+    cell=lambda p, q: p * np.log(p / q),
+)
 
 #: KL(p‖q) of each family as the textbooks print it: (functions, parameters of p, parameters of q) -> number.
-TEXTBOOK = {
+TEXTBOOK: dict[str, Callable] = {
     "Bernoulli": lambda f, p, q: _bernoulli(f, *p, *q),
     "Binomial": lambda f, p, q: p[0] * _bernoulli(f, p[1], q[1]),
     "Geometric": lambda f, p, q: _bernoulli(f, *p, *q) / p[0],
     "NegativeBinomial": lambda f, p, q: p[0] * _bernoulli(f, p[1], q[1]) / p[1],
-    "Poisson": lambda f, p, q: p[0] * f.log(p[0] / q[0]) - p[0] + q[0],
+    "Poisson": lambda f, p, q: f.cell(p[0], q[0]) - p[0] + q[0],
     "Normal": lambda f, p, q: _normal(f, *p, *q),
     "LogNormal": lambda f, p, q: _normal(f, *p, *q),
     "Exponential": lambda f, p, q: _exponential(f, *p, *q),
-    "Pareto": lambda f, p, q: _exponential(f, p[0], q[0]),
-    "Weibull": lambda f, p, q: _weibull(f, p[1], q[1], p[0]),
+    "Pareto": lambda f, p, q: _pareto(f, *p, *q),
+    "Weibull": lambda f, p, q: _weibull(f, *p, *q),
     "Laplace": lambda f, p, q: _laplace(f, *p, *q),
     "InverseGaussian": lambda f, p, q: _inverse_gaussian(f, *p, *q),
     "Gamma": lambda f, p, q: _gamma(f, *p, *q),
     "Beta": lambda f, p, q: _beta(f, *p, *q),
+    "Dirichlet": lambda f, p, q: _dirichlet(f, *p, *q),
 }
 
 
-def textbook_kl(p, q, dtype=float):
+def textbook_kl(p: ExponentialFamily, q: ExponentialFamily, dtype: Any = float) -> np.ndarray | np.floating:
     r"""KL(p‖q) by the textbook formula, every operation rounded to `dtype`.
 
     Close to p = q it loses digits like :math:`u/d^2`, u being the unit roundoff and d the relative distance of the two,
-    and may be negative. It is here to be compared with, never to be used.
+    and may be negative; 0 log 0 is NaN. It is here to be compared with, never to be used.
 
     Parameters
     ----------
@@ -95,6 +121,8 @@ def textbook_kl(p, q, dtype=float):
     ------
     TypeError
         If there is no textbook formula for the two.
+    ValueError
+        If they differ in a parameter that the formula holds fixed, or `dtype` is another one.
 
     References
     ----------
@@ -110,20 +138,32 @@ def textbook_kl(p, q, dtype=float):
     2.22e-16, exactly 6.50e-17
     """
     _check_pair("textbook_kl", p, q)
+    if not isinstance(dtype, (type, str, np.dtype)) or dtype not in (
+        float,
+        "float64",
+        np.float64,
+        "float32",
+        np.float32,
+    ):
+        checks.fail("textbook_kl", "dtype", dtype, "float or numpy.float32", "Leave it out for double precision.")
     with np.errstate(all="ignore"):
         return _evaluate(DOUBLES, p, q, lambda v: np.asarray(v, dtype=dtype)[()])
 
 
-def _check_pair(where, p, q):
-    if type(p).__name__ not in TEXTBOOK or p._constructor or getattr(q, "_constructor", ""):
-        checks.fail(
-            where,
-            "p",
-            p,
-            f"a member of one of {', '.join(TEXTBOOK)}, given by its ordinary parameters",
-            "For the others there is `kl_divergence`.",
-            TypeError,
-        )
+def _check_member(where, p, among=()):
+    known = isinstance(p, ExponentialFamily) and not p._constructor and (not among or type(p).__name__ in among)
+    if not known:
+        names = ", ".join(among) or "companion.families"
+        fix = "For all others there is `companion.kl_divergence`."
+        checks.fail(where, "p", p, f"a member of one of {names}, given by its ordinary parameters", fix, TypeError)
+
+
+def _check_pair(where, p, q, among=tuple(TEXTBOOK)):
+    _check_member(where, p, among)
+    if type(q) is not type(p) or q._constructor:
+        name = type(p).__name__
+        fix = "For two different families call `companion.kl_divergence`."
+        checks.fail(where, "q", q, f"another {name}, given by its ordinary parameters", fix, TypeError)
     p._check_same_family(q)
 
 
@@ -144,32 +184,43 @@ def eighty_digits():
     return localcontext(prec=80)
 
 
-def exact_kl(p, q):
-    r"""KL(p‖q) of the very doubles given, as a `decimal.Decimal`: the textbook formula in eighty digits.
+def exact_kl(p: ExponentialFamily, q: ExponentialFamily) -> Decimal:
+    r"""KL(p‖q) of the very doubles given: the textbook formula in eighty digits, and as many more as the largest power
+    of ten among the parameters has, upwards or downwards.
 
     Cancellation costs about :math:`2\log_{10}(1/d)` of them, so that forty or more remain for every pair of doubles.
+    ``Infinity`` where q excludes what p allows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `textbook_kl`, and for batches.
 
     Examples
     --------
-    >>> from companion.families import Normal, Poisson
+    >>> from companion.families import Normal, Pareto, Poisson
     >>> print(f"{exact_kl(Poisson(1.0), Poisson(2.0)):.30f}")     # 1 − log 2
     0.306852819440054690582767878542
     >>> print(f"{exact_kl(Normal(0.0, 1.0), Normal(0.0, 1.0 + 2.0**-40)):.12e}")     # 2^-80, less a little
     8.271806125518e-25
+    >>> print(f"{exact_kl(Pareto(1.0, 2.0), Pareto(1.0, 1.0)):.6f}", exact_kl(Pareto(1.0, 1.0), Pareto(1.0, 2.0)))
+    0.693147 Infinity
     """
-    functions = SimpleNamespace(
-        log=Decimal.ln, exp=Decimal.exp, gammaln=_log_gamma, betaln=_log_beta, psi=_psi, one=Decimal(1)
-    )
     _check_pair("exact_kl", p, q)
-    if p.batch_shape or q.batch_shape:
-        checks.fail(
-            "exact_kl", "shape of the batch", p.batch_shape or q.batch_shape, "()", "Call it for one pair at a time."
-        )
-    with eighty_digits():
-        return _evaluate(functions, p, q, lambda v: Decimal(float(v)))
+    shape = p.batch_shape or q.batch_shape
+    if shape:
+        checks.fail("exact_kl", "shape of the batch", shape, "()", "Call it for one pair at a time.")
+    values = np.concatenate([np.ravel(d._parameter(n)) for d in (p, q) for n in d.parameter_names])
+    powers = np.abs(np.log10(np.abs(values[values != 0]), dtype=float))
+    with localcontext(prec=80 + int(powers.max(initial=0.0)), Emin=MIN_EMIN, Emax=MAX_EMAX):
+        try:
+            return _evaluate(_DECIMALS, p, q, np.frompyfunc(lambda v: Decimal(float(v)), 1, 1))
+        except Overflow:
+            expected, fix = "a pair whose divergence has fewer than 10^18 digits", "Bring the two closer together."
+            checks.fail("exact_kl", "q", q, expected, fix)
 
 
-_SHIFT = 150  # Stirling's series at a + 150 has more than eighty digits
+_FAR = 150  # from here on Stirling's series has more than eighty digits; below, one goes there step by step
 
 
 @lru_cache(maxsize=1)
@@ -178,14 +229,31 @@ def _bernoulli_numbers():
     b = [Fraction(1)]
     for m in range(1, 81):
         b.append(-sum(math.comb(m + 1, j) * b[j] for j in range(m)) / (m + 1))
-    return [Decimal(v.numerator) / v.denominator for v in b[2::2]]
+    return b[2::2]
+
+
+@lru_cache
+def _stirling_coefficients(digits):
+    """B_k / (k (k − 1)) for k = 2, 4, …, 80, in so many digits."""
+    fractions = (b / (k * (k - 1)) for k, b in zip(range(2, 82, 2), _bernoulli_numbers()))
+    return [Decimal(c.numerator) / c.denominator for c in fractions]
+
+
+def _stirling_terms():
+    return zip(range(1, 81, 2), _stirling_coefficients(getcontext().prec))
+
+
+def _steps(a):
+    """a, a + 1, … as long as they are below `_FAR`, and the number after them."""
+    count = max(0, _FAR - int(a))
+    return [a + j for j in range(count)], a + count
 
 
 def _log_gamma(a):
-    x = a + _SHIFT
-    series = sum(b / (k * (k - 1) * x ** (k - 1)) for k, b in zip(range(2, 82, 2), _bernoulli_numbers()))
+    before, x = _steps(a)
+    series = sum(c / x**k for k, c in _stirling_terms())
     # ½ log 2π is left out: it cancels in every KL
-    return (x - Decimal("0.5")) * x.ln() - x + series - math.prod(a + j for j in range(_SHIFT)).ln()
+    return (x - Decimal("0.5")) * x.ln() - x + series - math.prod(before, start=Decimal(1)).ln()
 
 
 def _log_beta(a, b):
@@ -193,43 +261,82 @@ def _log_beta(a, b):
 
 
 def _psi(a):
-    x = a + _SHIFT
-    series = sum(b / (k * x**k) for k, b in zip(range(2, 82, 2), _bernoulli_numbers()))
-    return x.ln() - 1 / (2 * x) - series - sum(1 / (a + j) for j in range(_SHIFT))
+    before, x = _steps(a)
+    return x.ln() - 1 / (2 * x) - sum(k * c / x ** (k + 1) for k, c in _stirling_terms()) - sum(1 / v for v in before)
 
 
-def relative_error(value, exact):
-    """Relative error of a double against an exact `Decimal` (or `Fraction`) that is not zero.
+def _decimal_cell(p, q):
+    """p log(p/q) with 0 log 0 = 0, infinite where q = 0 < p."""
+    return p * (p / q).ln() if p and q else Decimal("Infinity") if p else p
+
+
+_DECIMALS = SimpleNamespace(
+    log=Decimal.ln,
+    exp=Decimal.exp,
+    gammaln=np.frompyfunc(_log_gamma, 1, 1),
+    betaln=_log_beta,
+    psi=np.frompyfunc(_psi, 1, 1),
+    one=Decimal(1),
+    inf=Decimal("Infinity"),
+    where=lambda condition, yes, no: yes if condition else no,
+    cell=_decimal_cell,
+)
+
+
+def relative_error(value: float, exact: Decimal | Fraction) -> float:
+    """Relative error of a double against an exact `Decimal` or `Fraction` that is not zero.
+
+    NaN is infinitely wrong; of infinite values only equal ones are right.
 
     >>> relative_error(0.5, Decimal("0.4"))
     0.25
+    >>> relative_error(np.nan, Decimal("0.4")), relative_error(np.inf, Decimal("Infinity"))
+    (inf, 0.0)
     """
-    if isinstance(exact, Fraction):
-        return float(abs(Fraction(float(value)) - exact) / abs(exact))
-    return float(abs(Decimal(float(value)) - exact) / abs(exact)) if np.isfinite(value) else math.inf
+    fix = "Pass one float, and what `exact_kl` or `exact_moments` returns."
+    value = checks.numbers("relative_error", "value", value, fix)
+    if value.ndim:
+        checks.fail("relative_error", "shape of value", value.shape, "()", fix, TypeError)
+    if not isinstance(exact, (Decimal, Fraction)):
+        checks.fail("relative_error", "exact", exact, "a Decimal or a Fraction", fix, TypeError)
+    if exact == 0 or exact != exact:
+        checks.fail("relative_error", "exact", exact, "a number other than 0", "Compare with zero by its size.")
+    value = float(value)
+    if not math.isfinite(value) or exact in (Decimal("Infinity"), -Decimal("Infinity")):
+        return 0.0 if value == float(exact) else math.inf
+    return float(abs(type(exact)(value) - exact) / abs(exact))
 
 
-def nearby(p, d):
+def nearby(p: ExponentialFamily, d: float) -> ExponentialFamily:
     """The member of the family of `p` whose estimated parameters are those of p times 1 + `d`.
 
     >>> from companion.families import Gamma
     >>> nearby(Gamma(2.0, 4.0), 0.5)
     Gamma(shape=3.0, rate=6.0)
     """
-    values = {n: p._parameter(n) * (1 if n in p.fixed_names else 1 + d) for n in p.parameter_names}
+    _check_member("nearby", p)
+    d = checks.scalar("nearby", "d", d, "Pass a relative distance, e.g. 1e-6.")
+    if d <= -1:
+        checks.fail("nearby", "d", d, "a number above -1", "Pass a relative distance, e.g. 1e-6.")
+    with np.errstate(over="ignore"):  # the constructor refuses infinite parameters
+        values = {n: p._parameter(n) * (1 if n in p.fixed_names else 1 + d) for n in p.parameter_names}
     return type(p)(**values)
 
 
 # --- KL as an integral --------------------------------------------------------------------------------------------
-def fisher_integral(p, q, nodes=16):
+def fisher_integral(p: ExponentialFamily, q: ExponentialFamily, nodes: int = 16) -> float:
     r"""KL(p‖q) as accumulated Fisher information, by Gauss–Legendre with `nodes` nodes:
 
     .. math:: \mathrm{KL}(p\|q) = \int_0^1 (1-t)\,\delta^\top F(\eta_p + t\delta)\,\delta\,\mathrm{d}t,
               \qquad \delta = \eta_q - \eta_p .
 
     All terms are positive. The error falls geometrically with the number of nodes; it is large where q lies many times
-    nearer to the edge of the natural parameter space than p, or the reverse. `ExponentialFamily.kl_divergence` is this
-    with 16 nodes, for a family that states no form of its own.
+    nearer to the edge of the natural parameter space than p, or the reverse, and nothing here tells so.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the two are not single members of one exponential family, with natural parameters inside its space.
 
     References
     ----------
@@ -242,28 +349,45 @@ def fisher_integral(p, q, nodes=16):
     >>> relative_error(fisher_integral(p, q), exact_kl(p, q)) < 1e-14
     True
     """
-    nodes = int(checks.whole("fisher_integral", "nodes", nodes, 1, "Pass the number of nodes, e.g. 16."))
+    where, fix = "fisher_integral", "Between other pairs call `companion.kl_divergence`."
+    if not isinstance(p, ExponentialFamily):
+        checks.fail(where, "p", p, "a member of an exponential family of companion.families", fix, TypeError)
+    if type(q) is not type(p):
+        checks.fail(where, "q", q, f"another {type(p).__name__}", fix, TypeError)
+    for name in p.fixed_names:
+        if not np.array_equal(p._parameter(name), q._parameter(name)):
+            expected = f"{checks.describe(p._parameter(name))}, as in p"
+            checks.fail(where, f"{name} of q", q._parameter(name), expected, fix)
+    for name, side in (("p", p), ("q", q)):
+        if side.batch_shape:
+            checks.fail(where, f"batch of {name}", side.batch_shape, "()", "Call it for one pair at a time.")
+    nodes = checks.positive_integer(where, "nodes", nodes, "Pass the number of nodes, e.g. 16.")
     t, w = np.polynomial.legendre.leggauss(nodes)
     t, w = (t + 1) / 2, w / 2
-    return float(np.sum(w * (1 - t) * fisher_along(p, q, t)))
+    with np.errstate(all="ignore"):
+        value = float(np.sum(w * (1 - t) * fisher_along(p, q, t)))
+    if not math.isfinite(value):
+        expected = f"a pair with Fisher information in the range of doubles all the way from {checks.describe(p)}"
+        checks.fail(where, "q", q, expected, fix)
+    return value
 
 
 # --- averages that lose everything --------------------------------------------------------------------------------
-def running_total(x):
+def running_total(x: ArrayLike) -> np.floating:
     """Sum of `x` from left to right, every partial sum rounded; `numpy.sum` adds in another order, with smaller errors.
 
     >>> float(running_total([1e16, 1.0, -1e16])), float(running_total([1e16, -1e16, 1.0]))
     (0.0, 1.0)
     """
-    return np.add.accumulate(np.asarray(x, dtype=float))[-1]
+    return np.add.accumulate(_sample("running_total", x))[-1]
 
 
-def raw_moments(x, total=running_total):
+def raw_moments(x: ArrayLike, total: Callable[[np.ndarray], float] = running_total) -> tuple[float, float]:
     r"""Mean and standard deviation from raw moments, :math:`\sigma^2 = \mathrm{E}[x^2] - \mathrm{E}[x]^2`: the formula
     that loses :math:`(\mu/\sigma)^2` times the unit roundoff, and may end in the root of a negative number (NaN).
 
-    `total` adds up: pass ``math.fsum`` to add without rounding. That removes the largest error, not the last one: the squares
-    and the two averages are still rounded.
+    `total` adds up: pass ``math.fsum`` to add without rounding. That removes the largest error, not the last one: the
+    squares and the two averages are still rounded.
 
     >>> raw_moments([1.0, 2.0, 3.0, 6.0])
     (3.0, 1.8708286933869707)
@@ -271,12 +395,16 @@ def raw_moments(x, total=running_total):
     nan
     """
     x = _sample("raw_moments", x)
+    if not callable(total):
+        checks.fail("raw_moments", "total", total, "a function that adds up an array", "Pass math.fsum.", TypeError)
+    largest = math.sqrt(np.finfo(float).max / x.size)
+    checks.require("raw_moments", "x", x, np.abs(x) <= largest, "a number whose square does not overflow", "Rescale x.")
     mean = total(x) / x.size
     variance = total(x * x) / x.size - mean * mean
     return float(mean), math.sqrt(variance) if variance >= 0 else math.nan
 
 
-def exact_moments(x, ddof=0):
+def exact_moments(x: ArrayLike, ddof: int = 0) -> tuple[Fraction, Decimal]:
     """Mean (a `Fraction`) and standard deviation (a `Decimal`) of the very doubles in `x`, dividing by n − `ddof`.
 
     >>> mean, sd = exact_moments([1.0, 2.0, 3.0, 6.0])
@@ -284,6 +412,9 @@ def exact_moments(x, ddof=0):
     (Fraction(3, 1), Decimal('1.870828693387'))
     """
     x = [Fraction(float(v)) for v in _sample("exact_moments", x)]
+    if not isinstance(ddof, (int, np.integer)) or isinstance(ddof, bool) or ddof not in range(len(x)):
+        expected = f"a whole number from 0 to {len(x) - 1}, less than the number of observations"
+        checks.fail("exact_moments", "ddof", ddof, expected, "Pass 0, or 1 for a standard deviation over n − 1.")
     mean = sum(x) / len(x)
     variance = sum((v - mean) ** 2 for v in x) / (len(x) - ddof)
     with eighty_digits():
@@ -295,12 +426,12 @@ def _sample(where, x):
     return checks.finite(where, "x", checks.sample(where, x, None, 0, fix)[0], fix)
 
 
-def num_acc(number):
+def num_acc(number: int) -> np.ndarray:
     """NIST's test data for a mean and a standard deviation, NumAcc1 to NumAcc4, made by their published rule.
 
     NumAcc1 is 10000001, 10000003, 10000002. The others have 1001 values: a middle (1.2, 1000000.2 or 10000000.2), then
-    500 times the pair middle − 0.1, middle + 0.1. The certified mean is the middle and the certified standard deviation,
-    dividing by n − 1, is 0.1 (for NumAcc1: 10000002 and 1).
+    500 times the pair middle − 0.1, middle + 0.1. The certified mean is the middle and the certified standard
+    deviation, dividing by n − 1, is 0.1 (for NumAcc1: 10000002 and 1).
 
     References
     ----------
@@ -311,10 +442,10 @@ def num_acc(number):
     >>> num_acc(4)[:4].tolist(), len(num_acc(4))
     ([10000000.2, 10000000.1, 10000000.3, 10000000.1], 1001)
     """
+    if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number not in (1, 2, 3, 4):
+        checks.fail("num_acc", "number", number, "1, 2, 3 or 4", "Pass the number in the name, e.g. 4 for NumAcc4.")
     if number == 1:
         return np.array([10000001.0, 10000003.0, 10000002.0])
     rule = {2: (1.2, 1.1, 1.3), 3: (1000000.2, 1000000.1, 1000000.3), 4: (10000000.2, 10000000.1, 10000000.3)}
-    if number not in rule:
-        checks.fail("num_acc", "number", number, "1, 2, 3 or 4", "Pass the number in the name, e.g. 4 for NumAcc4.")
     middle, low, high = rule[number]
     return np.array([middle, *[low, high] * 500])

@@ -9,16 +9,19 @@ The module of the chapter *The gradient is a residual*. For an exponential famil
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull
-from scipy.special import logsumexp
+from scipy.special import expit, log_softmax
 
 from companion import checks, quadrature
-from companion.families import ExponentialFamily
+from companion.divergence import _pair, _same_family, kl_divergence
+from companion.families import Distribution, ExponentialFamily
+from companion.families.categorical import kl_to_tilted
 from companion.families.statistics import Statistics
 
 
 # --- the residual -------------------------------------------------------------------------------------------------
-def residual(model, x, weights=None):
+def residual(model: ExponentialFamily, x: ArrayLike | Statistics, weights: ArrayLike | None = None) -> np.ndarray:
     r"""Residual :math:`\mathrm{E}_{\mathrm{emp}}[u] - \mathrm{E}_\eta[u]`: the gradient of the average log-likelihood
     with respect to the natural parameters.
 
@@ -39,9 +42,9 @@ def residual(model, x, weights=None):
     Raises
     ------
     TypeError
-        If `model` is not one of our exponential families.
+        If `model` is not one of our exponential families, or `x` are statistics of another one.
     ValueError
-        If x is empty or outside the support, or the weights do not fit.
+        If x is empty or outside the support, the weights do not fit, or `x` are statistics with other fixed parameters.
 
     References
     ----------
@@ -55,27 +58,24 @@ def residual(model, x, weights=None):
     >>> residual(Poisson(1.0), Poisson.statistics([0, 1]) + Poisson.statistics([1, 0])).tolist()
     [-0.5]
     """
-    _check_family("residual", "model", model)
-    if isinstance(x, Statistics):
-        if x.family is not type(model) or weights is not None:
-            checks.fail(
-                "residual",
-                "x",
-                x,
-                f"statistics of {type(model).__name__}, without weights",
-                "Make them with type(model).statistics(x, weights).",
-                TypeError,
-            )
-        return x.mean() - model.mean_parameters()
-    x, weights = checks.sample("residual", x, weights, model.event_ndim, "Pass observations as an array of shape (n,).")
-    return np.average(model.sufficient_statistics(x), axis=0, weights=weights) - model.mean_parameters()
+    return _statistics("residual", model, x, weights).mean() - model.mean_parameters()
 
 
-def kl_gradient(p, model):
+def kl_gradient(p: Distribution | ArrayLike, model: ExponentialFamily) -> np.ndarray:
     r"""Gradient of :math:`\mathrm{KL}(p\|p_\eta)` with respect to :math:`\eta`:
     :math:`-(\mathrm{E}_p[u] - \mathrm{E}_\eta[u])`, whatever distribution p is.
 
     :math:`\mathrm{E}_p[u]` is in closed form if p belongs to the model's family, otherwise an exact sum or quadrature.
+    `p` is anything that `companion.kl_divergence` takes, and the pairs that it refuses are refused here.
+
+    Raises
+    ------
+    TypeError
+        If `model` is not one of our exponential families, or there is no KL between the two.
+    ValueError
+        If KL is infinite, or `p` is a batch.
+    quadrature.QuadratureError
+        If an integral cannot be had.
 
     Examples
     --------
@@ -83,17 +83,22 @@ def kl_gradient(p, model):
     >>> kl_gradient(Binomial(4, 0.15), Poisson(1.0)).round(12).tolist()     # E_p[x] = 0.6
     [0.4]
     """
-    _check_family("kl_gradient", "model", model)
-    if type(p) is type(model):
-        model._check_same_family(p)
-        mean = p.mean_parameters()
-    else:
-        k = model.natural_parameters().size
-        mean = np.array([quadrature.expectation(p, lambda x, i=i: model._statistic(x)[..., i]).value for i in range(k)])
-    return -(mean - model.mean_parameters())
+    where = "kl_gradient"
+    _check_family(where, model)
+    p, _ = _pair(where, p, model)
+    if getattr(p, "batch_shape", ()):
+        checks.fail(where, "shape of the batch p", p.batch_shape, "one distribution, shape ()", "Pass them one by one.")
+    if _same_family(p, model):
+        return model.mean_parameters() - p.mean_parameters()
+    if not np.isfinite(kl_divergence(p, model)):
+        fix = "Where KL is infinite it has no gradient: take a model that is possible wherever p is."
+        checks.fail(where, "KL(p‖model)", np.inf, "a finite number", fix)
+    k = model.natural_parameters().size
+    mean = [quadrature.expectation(p, lambda x, i=i: model._statistic(x)[..., i]).value for i in range(k)]
+    return model.mean_parameters() - mean
 
 
-def _check_family(where, name, model):
+def _check_family(where, model, name="model"):
     if not isinstance(model, ExponentialFamily) or model.batch_shape:
         checks.fail(
             where,
@@ -105,33 +110,68 @@ def _check_family(where, name, model):
         )
 
 
-def _fixed(model):
-    return {name: model._parameter(name) for name in model.fixed_names}
+def _statistics(where, model, x, weights):
+    """Statistics of data, or given ones if they are of the model's family with its fixed parameters."""
+    _check_family(where, model)
+    family, name = type(model), type(model).__name__
+    fixed = {key: np.asarray(getattr(model, key)).item() for key in (*family.fixed_names, *family.fit_options)}
+    if not isinstance(x, Statistics):
+        fix = f"Pass observations as an array of shape {'(n, d)' if model.event_ndim else '(n,)'}."
+        x = family.statistics(*checks.sample(where, x, weights, model.event_ndim, fix, read=checks.numbers), **fixed)
+    elif x.family is not family or weights is not None:
+        fix = f"Make them with {name}.statistics(x, weights)."
+        checks.fail(where, "x", x, f"statistics of {name}, without weights", fix, TypeError)
+    for key, value in fixed.items():
+        if x.fixed[key] != value:
+            fix = f"With another {key} it is another family: take the statistics with {key}={value:g}."
+            checks.fail(where, f"{key} of x", x.fixed[key], f"{value:g}, the {key} of the model", fix)
+    if x.mean().shape != model.natural_parameters().shape:
+        fix = "Pass observations with as many coordinates as the model."
+        checks.fail(where, "shape of E[u(x)]", x.mean().shape, f"{model.natural_parameters().shape}", fix)
+    return x
 
 
-def with_natural(model, eta):
+def with_natural(model: ExponentialFamily, eta: ArrayLike) -> ExponentialFamily:
     """The member of `model`'s family with natural parameters `eta` (k,), fixed parameters kept.
 
     >>> from companion.families import Binomial
     >>> float(with_natural(Binomial(12, 0.5), [0.0]).mean())
     6.0
     """
-    return type(model).from_natural(np.asarray(eta, dtype=float), **_fixed(model))
+    _check_family("with_natural", model)
+    return type(model).from_natural(_vector("with_natural", model, "eta", eta), **_fixed(model))
 
 
-def with_mean(model, mu):
+def with_mean(model: ExponentialFamily, mu: ArrayLike) -> ExponentialFamily:
     """The member of `model`'s family with mean parameters `mu` (k,), fixed parameters kept.
 
     >>> from companion.families import Binomial
     >>> with_mean(Binomial(12, 0.5), [4.0])
-    Binomial(n=12.0, p=0.3333333333333333)
+    Binomial(n=12, p=0.3333333333333333)
     """
-    return type(model).from_mean_parameters(np.asarray(mu, dtype=float), **_fixed(model))
+    _check_family("with_mean", model)
+    return type(model).from_mean_parameters(_vector("with_mean", model, "mu", mu), **_fixed(model))
+
+
+def _fixed(model):
+    return {name: model._parameter(name) for name in model.fixed_names}
+
+
+def _vector(where, model, name, value):
+    """`value` as a finite vector with as many entries as the model has natural parameters."""
+    fix, shape = "Pass one number for each entry of u(x).", model.natural_parameters().shape
+    value = checks.finite(where, name, value, fix)
+    if value.shape != shape:
+        checks.fail(where, f"shape of {name}", value.shape, f"{shape}", fix)
+    return value
 
 
 # --- ascents ------------------------------------------------------------------------------------------------------
-def stochastic_ascent(model, x, batch, rates, rng):
-    r"""Natural parameters along :math:`\eta_{t+1} = \eta_t + a_t\,(\mathrm{E}_{\mathrm{batch}}[u] - \mathrm{E}_{\eta_t}[u])`.
+def stochastic_ascent(
+    model: ExponentialFamily, x: ArrayLike, batch: int, rates: ArrayLike, rng: np.random.Generator | int
+) -> np.ndarray:
+    r"""Natural parameters along the path
+    :math:`\eta_{t+1} = \eta_t + a_t\,(\mathrm{E}_{\mathrm{batch}}[u] - \mathrm{E}_{\eta_t}[u])`.
 
     Each step uses `batch` observations drawn without replacement.
 
@@ -169,32 +209,55 @@ def stochastic_ascent(model, x, batch, rates, rng):
     >>> path.shape, bool(abs(np.exp(path[-100:].mean()) - 0.8) < 0.05)
     ((201, 1), True)
     """
-    _check_family("stochastic_ascent", "model", model)
-    x = np.asarray(x, dtype=float)
-    rng = checks.generator("stochastic_ascent", rng)
-    if not 1 <= checks.sample_size("stochastic_ascent", batch) <= len(x):
-        checks.fail(
-            "stochastic_ascent",
-            "batch",
-            batch,
-            f"at most {len(x)}, the number of observations",
-            "Pass a smaller batch.",
-        )
+    where = "stochastic_ascent"
+    _check_family(where, model)
+    x, _ = checks.sample(where, x, None, model.event_ndim, "Pass observations as an array of shape (n,).")
+    rng, rates = checks.generator(where, rng), _rates(where, rates)
+    if checks.positive_integer(where, "batch", batch, "Pass how many observations a step uses.") > len(x):
+        checks.fail(where, "batch", batch, f"at most {len(x)}, the number of observations", "Pass a smaller batch.")
     path = [model.natural_parameters()]
-    for rate in checks.positive("stochastic_ascent", "rates", rates, "Pass positive step lengths, one a step."):
+    for rate in rates:
         chosen = rng.choice(len(x), size=batch, replace=False)
         path.append(path[-1] + rate * residual(model, x[chosen]))
         model = with_natural(model, path[-1])
     return np.array(path)
 
 
-def natural_gradient_step(model, x, weights=None, length=1.0):
-    r"""The member after one natural-gradient step, :math:`\mu \leftarrow \mu + a\,(\mathrm{E}_{\mathrm{emp}}[u] - \mu)` in
-    the mean parameters; `length` a = 1 lands on the maximum-likelihood estimate.
+def _rates(where, rates):
+    """Step lengths, one for each step."""
+    fix = "Pass positive step lengths, one a step, e.g. np.full(100, 0.1)."
+    rates = checks.positive(where, "rates", rates, fix)
+    if rates.ndim != 1:
+        checks.fail(where, "shape of rates", rates.shape, "(steps,)", fix)
+    return rates
+
+
+def natural_gradient_step(
+    model: ExponentialFamily, x: ArrayLike | Statistics, weights: ArrayLike | None = None, length: float = 1.0
+) -> ExponentialFamily:
+    r"""The member after one natural-gradient step in the mean parameters,
+    :math:`\mu \leftarrow \mu + a\,(\mathrm{E}_{\mathrm{emp}}[u] - \mu)`; `length` a = 1 lands on the maximum-likelihood
+    estimate.
 
     In the mean parameters the gradient of the average log-likelihood is :math:`F^{-1}r`, with r the residual and F the
     Fisher information about :math:`\eta`; their own Fisher information is :math:`F^{-1}`; so the natural gradient, one
     divided by the other, is the residual itself.
+
+    The step ends at :math:`(1-a)\,\mu + a\,\mathrm{E}_{\mathrm{emp}}[u]`: the statistics of a sample in which the model
+    has weight 1 − a and the data have weight a. They are added as `Statistics`, about a point near their mean, so that
+    a spread that is small against the mean keeps its digits.
+
+    Parameters
+    ----------
+    model, x, weights
+        As for `residual`.
+    length : float
+        a, from 0 to 2. Beyond 1 the step passes the estimate, and may leave the space of means.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `residual`; and if no member has these mean parameters, as when all observations are equal and a = 1.
 
     Examples
     --------
@@ -202,14 +265,24 @@ def natural_gradient_step(model, x, weights=None, length=1.0):
     >>> landed = natural_gradient_step(Normal(0.0, 1.0), [1.0, 2.0, 3.0])
     >>> round(float(landed.mean()), 12), round(float(landed.sd), 12)
     (2.0, 0.816496580928)
+    >>> round(float(natural_gradient_step(Normal(0.0, 1.0), [1e9, 1e9 + 1e-3]).sd), 6)
+    0.0005
     """
-    _check_family("natural_gradient_step", "model", model)
-    length = checks.scalar("natural_gradient_step", "length", length, "Pass the length of the step, e.g. 1.0.")
-    return with_mean(model, model.mean_parameters() + length * residual(model, x, weights))
+    where = "natural_gradient_step"
+    data = _statistics(where, model, x, weights)
+    fix = "With 1 the step lands on the estimate; with more than 2 each step would lead farther away."
+    length = checks.scalar(where, "length", length, fix)
+    if not 0 <= length <= 2:
+        checks.fail(where, "length", length, "from 0 to 2", fix)
+    share = length / data.weight
+    observed = Statistics(data.family, data.fixed, length, data.shift, tuple(share * total for total in data.sums))
+    shift, sums = model._expected_sums()
+    expected = Statistics(data.family, data.fixed, 1 - length, shift, tuple((1 - length) * total for total in sums))
+    return type(model)._estimate(observed + expected)
 
 
 # --- KL as accumulated Fisher information -------------------------------------------------------------------------
-def fisher_along(p, q, t):
+def fisher_along(p: ExponentialFamily, q: ExponentialFamily, t: ArrayLike) -> np.ndarray:
     r"""Fisher information :math:`\delta^\top F(\eta_p + t\delta)\,\delta` in the direction from p to q, at each `t`.
 
     :math:`\delta = \eta_q - \eta_p`; then :math:`\mathrm{KL}(p\|q) = \int_0^1 (1-t)\,\delta^\top F\delta\,\mathrm{d}t`.
@@ -223,9 +296,16 @@ def fisher_along(p, q, t):
     >>> round(float(total), 12) == round(float(Poisson(1.0).kl_divergence(Poisson(2.0))), 12)
     True
     """
+    where, fix = "fisher_along", "Pass places between 0, which is p, and 1, which is q."
+    _check_family(where, p, "p")
+    _check_family(where, q, "q")
     p._check_same_family(q)
+    t = checks.finite(where, "t", t, fix)
+    checks.require(where, "t", t, (t >= 0) & (t <= 1), "a number from 0 to 1", fix)
     eta, delta = p.natural_parameters(), q.natural_parameters() - p.natural_parameters()
-    return np.array([delta @ with_natural(p, eta + s * delta).fisher_information() @ delta for s in np.atleast_1d(t)])
+    return np.array([delta @ with_natural(p, eta + s * delta).fisher_information() @ delta for s in t.flat]).reshape(
+        t.shape
+    )
 
 
 # --- a model without a tractable normaliser -----------------------------------------------------------------------
@@ -276,11 +356,12 @@ class Ising(ExponentialFamily):
 
     # --- parameters
     def __init__(self, rows, columns, field, coupling):
+        fix = "Pass the size of the grid, e.g. Ising(3, 3, 0.0, 0.4)."
         rows, columns = (
-            checks.whole("Ising", name, v, 1, "Pass the size of the grid, e.g. Ising(3, 3, 0.0, 0.4).")
+            int(checks.whole("Ising", name, checks.scalar("Ising", name, v, fix), 1, fix))
             for name, v in (("rows", rows), ("columns", columns))
         )
-        spins = int(rows * columns)
+        spins = rows * columns
         if spins > 16:
             checks.fail(
                 "Ising",
@@ -293,7 +374,7 @@ class Ising(ExponentialFamily):
             checks.scalar("Ising", name, v, "Pass a finite number.")
             for name, v in (("field", field), ("coupling", coupling))
         )
-        place = np.arange(spins).reshape(int(rows), int(columns))
+        place = np.arange(spins).reshape(rows, columns)
         pairs = np.concatenate(
             [
                 np.stack([place[:, :-1].ravel(), place[:, 1:].ravel()], 1),
@@ -305,8 +386,8 @@ class Ising(ExponentialFamily):
         neighbours[pairs[:, 0], pairs[:, 1]] = neighbours[pairs[:, 1], pairs[:, 0]] = 1.0
         self._store(
             (),
-            rows=rows,
-            columns=columns,
+            rows=np.asarray(float(rows)),
+            columns=np.asarray(float(columns)),
             field=np.asarray(field),
             coupling=np.asarray(coupling),
             states=states,
@@ -345,9 +426,11 @@ class Ising(ExponentialFamily):
         top = np.max(energy.real, axis=-2, keepdims=True)
         return (np.log(np.sum(np.exp(energy - top), axis=-2)) + top[..., 0, :])[..., 0]
 
+    def _log_weights(self):
+        return log_softmax(self._u @ self.natural_parameters())
+
     def _weights(self):
-        energy = self._u @ self.natural_parameters()
-        return np.exp(energy - logsumexp(energy))
+        return np.exp(self._log_weights())
 
     def mean_parameters(self):
         return self._weights() @ self._u
@@ -357,13 +440,11 @@ class Ising(ExponentialFamily):
         return away.T * self._weights() @ away
 
     def kl_divergence(self, other):
+        r"""KL divergence in nats: the other model is this one tilted by :math:`e^{\delta^\top u}`, and what the
+        tilt adds is summed over all states without a subtraction. Never negative."""
         self._check_same_family(other)
-        w = self._weights()
-        return float(
-            w @ (self._u @ (self.natural_parameters() - other.natural_parameters()))
-            - self.log_partition()
-            + other.log_partition()
-        )
+        tilt = self._u @ (other.natural_parameters() - self.natural_parameters())
+        return float(kl_to_tilted(self._weights(), self._log_weights(), tilt, other._log_weights()))
 
     def mean(self):
         """E[x] of every spin."""
@@ -374,9 +455,7 @@ class Ising(ExponentialFamily):
         return 1.0 - self.mean() ** 2
 
     # --- sampling
-    def sample(self, n, rng):
-        """Exact draws, by enumeration."""
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return self.states[rng.choice(len(self.states), size=size, p=self._weights())]
 
     def gibbs_sweep(self, x, rng):
@@ -384,10 +463,12 @@ class Ising(ExponentialFamily):
 
         It needs h and J only, not A.
         """
-        x = np.array(x, dtype=float)
+        x, rng = self._check_data(x, "gibbs_sweep").copy(), checks.generator("Ising.gibbs_sweep", rng)
+        if x.ndim != 2:
+            checks.fail("Ising.gibbs_sweep", "shape of x", x.shape, "(chains, spins)", "Pass one state as x[None, :].")
         for i in range(x.shape[1]):
             pull = self.field + self.coupling * (x @ self._neighbours[i])
-            x[:, i] = np.where(rng.random(len(x)) < 1 / (1 + np.exp(-2 * pull)), 1.0, -1.0)
+            x[:, i] = np.where(rng.random(len(x)) < expit(2 * pull), 1.0, -1.0)
         return x
 
     # --- fit
@@ -405,11 +486,24 @@ class Ising(ExponentialFamily):
 
     @classmethod
     def _estimate(cls, statistics):
-        rows, columns = statistics.fixed["rows"], statistics.fixed["columns"]
-        model, goal = cls(rows, columns, 0.0, 0.0), statistics.mean()
+        return cls._matched("Ising.fit", statistics.mean(), **statistics.fixed)
+
+    @classmethod
+    def from_mean_parameters(cls, mu, rows, columns):
+        r"""The member with :math:`\mathrm{E}[u(x)]` = `mu` (2,), by Newton's method on the concave log-likelihood."""
+        where = "Ising.from_mean_parameters"
+        mu = cls._mean_column(mu, 2)
+        if mu.ndim != 1:
+            checks.fail(where, "shape of mu", mu.shape, "(2,)", "A model is one member, not a batch.")
+        return cls._matched(where, mu, rows, columns)
+
+    @classmethod
+    def _matched(cls, where, goal, rows, columns):
+        """The member whose mean parameters are `goal`, or an error that names `where`."""
+        model = cls(rows, columns, 0.0, 0.0)
         if model.states.shape[1] < 2:
             checks.fail(
-                "Ising.fit",
+                where,
                 "rows × columns",
                 1,
                 "at least 2 spins",
@@ -418,11 +512,11 @@ class Ising(ExponentialFamily):
         hull = ConvexHull(np.unique(model._u, axis=0))
         if np.any(hull.equations @ [*goal, 1.0] > -1e-9):
             checks.fail(
-                "Ising.fit",
+                where,
                 "mean of u(x)",
                 goal,
                 "a point inside the convex hull of the statistics of all states",
-                "The data lie on its boundary (all spins alike, for example): the likelihood rises for ever and no maximum exists.",
+                "It lies on the edge, as if all spins were alike: the likelihood rises for ever, no maximum exists.",
             )
         for _ in range(100):
             gap = goal - model.mean_parameters()
@@ -436,13 +530,15 @@ class Ising(ExponentialFamily):
                     break
             model = trial
         raise ArithmeticError(
-            f"Ising.fit: residual = {np.max(np.abs(gap)):.1e} after 100 Newton steps; expected less than 1e-12. "
+            f"{where}: residual = {np.max(np.abs(gap)):.1e} after 100 Newton steps; expected less than 1e-12. "
             "The mean of u is very close to the boundary of the possible means."
         )
 
 
-def two_phase_ascent(model, x, chains, sweeps, rates, rng):
-    r"""Stochastic ascent with a sampled model term: the path of :math:`\eta`, shape (steps + 1, 2), for an `Ising` model.
+def two_phase_ascent(
+    model: Ising, x: ArrayLike, chains: int, sweeps: int, rates: ArrayLike, rng: np.random.Generator | int
+) -> np.ndarray:
+    r"""Stochastic ascent with a sampled model term: the path of :math:`\eta`, (steps + 1, 2), for an `Ising` model.
 
     The positive phase :math:`\mathrm{E}_{\mathrm{emp}}[u]` comes from the data. The negative phase
     :math:`\mathrm{E}_\eta[u]` is the average over `chains` states that are moved on by `sweeps` Gibbs sweeps a step and
@@ -455,15 +551,21 @@ def two_phase_ascent(model, x, chains, sweeps, rates, rng):
     Examples
     --------
     >>> truth = Ising(3, 3, 0.1, 0.3)
-    >>> path = two_phase_ascent(Ising(3, 3, 0.0, 0.0), truth.sample(500, 0), chains=100, sweeps=2, rates=np.full(100, 0.02), rng=1)
+    >>> start, x, rates = Ising(3, 3, 0.0, 0.0), truth.sample(500, 0), np.full(100, 0.02)
+    >>> path = two_phase_ascent(start, x, chains=100, sweeps=2, rates=rates, rng=1)
     >>> path.shape
     (101, 2)
     """
-    rng = checks.generator("two_phase_ascent", rng)
-    positive = model.sufficient_statistics(np.asarray(x, dtype=float)).mean(axis=0)
+    where = "two_phase_ascent"
+    if not isinstance(model, Ising):
+        checks.fail(where, "model", model, "an Ising model", "Pass e.g. Ising(3, 3, 0.0, 0.0).", TypeError)
+    positive = _statistics(where, model, x, None).mean()
+    chains = checks.positive_integer(where, "chains", chains, "Pass how many states are kept, e.g. 100.")
+    sweeps = checks.positive_integer(where, "sweeps", sweeps, "Pass how many Gibbs sweeps a step takes, e.g. 1.")
+    rng, rates = checks.generator(where, rng), _rates(where, rates)
     particles = rng.choice([-1.0, 1.0], size=(chains, model.states.shape[1]))
     path = [model.natural_parameters()]
-    for rate in checks.positive("two_phase_ascent", "rates", rates, "Pass positive step lengths, one a step."):
+    for rate in rates:
         for _ in range(sweeps):
             particles = model.gibbs_sweep(particles, rng)
         negative = model.sufficient_statistics(particles).mean(axis=0)

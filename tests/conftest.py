@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
+import hashlib
+import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
@@ -13,34 +17,53 @@ from pathlib import Path
 
 import pytest
 
-# Threads that wait for each other slow small matrices down many times.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
-# Kernels import the package of this checkout, whatever is installed.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+BUILT = ROOT / "_build" / "tested"  # where the tests build the book
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
            --disable-component-update --disable-sync""".split()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
-def build(tmp_path_factory):
-    """The whole book, built once with warnings as errors: folder of HTML, exit code, warnings."""
+def what_the_book_is_made_of() -> str:
+    """Digest of every file and every installed package that a page may depend on."""
+    packages = sorted(f"{d.name}=={d.version}" for d in importlib.metadata.distributions())
+    digest = hashlib.sha256("\n".join([sys.version, *packages]).encode())
+    files = [path for folder in ("book", "companion") for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
+    for path in [*sorted(ROOT.glob("_*.yml")), *files]:
+        if "__pycache__" not in path.parts and ".ipynb_checkpoints" not in path.parts:
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def build_book(out: Path) -> tuple[int, list[str] | str]:
+    """The whole book with warnings as errors, below the folder `out`: exit code and warnings."""
     command = Path(sys.executable).with_name("jupyter-book")
     command = str(command) if command.exists() else shutil.which("jupyter-book")
     if command is None:
         pytest.fail("jupyter-book is not installed: pip install -r requirements.txt", pytrace=False)
-    out = tmp_path_factory.mktemp("book")
     options = ["--path-output", str(out), "--all", "-W", "-n", "--keep-going"]
     run = subprocess.run(
         [command, "build", str(ROOT), *options], capture_output=True, text=True, env=plain_environment()
     )
     messages = run.stdout + run.stderr
-    return (
-        out / "_build" / "html",
-        run.returncode,
-        [line for line in messages.splitlines() if "WARNING:" in line or "ERROR:" in line] or messages[-2000:],
-    )
+    found = [line for line in messages.splitlines() if "WARNING:" in line or "ERROR:" in line]
+    return run.returncode, found or messages[-2000:]
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The whole book: folder of HTML, exit code, warnings. Built once, for all workers and until something changes."""
+    digest, record = what_the_book_is_made_of(), BUILT / "record.json"
+    BUILT.parent.mkdir(exist_ok=True)
+    with open(BUILT.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be building
+        found = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+        if found.get("made of") != digest:
+            shutil.rmtree(BUILT, ignore_errors=True)
+            code, messages = build_book(BUILT)
+            found = {"made of": digest, "code": code, "messages": messages}
+            record.write_text(json.dumps(found), encoding="utf-8")
+    return BUILT / "_build" / "html", found["code"], found["messages"]
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@ benchmarks against the bars of this package."""
 
 import hashlib
 import tomllib
+from fractions import Fraction
+from functools import reduce
 from importlib import resources
 from pathlib import Path
 
@@ -106,24 +108,25 @@ SUITES = ["ordinary", "extreme", "near", "near and extreme"]
 
 def test_peers_names_its_versions_and_runs():
     made = peers().made
-    for name in ("python", "numpy", "scipy", "torch", "numpyro", "tensorflow-probability"):
+    for name in ("python", "numpy", "scipy", "torch", "jax", "numpyro", "tensorflow-probability"):
         assert made[name][0].isdigit(), name
     parts = {name for name in peers()._fields[1:] if getattr(peers(), name)}
-    assert parts == set(made["runs"]) >= {"accuracy", "distance", "negative", "fits", "calls"}
+    assert parts == set(made["runs"]) == set(peers()._fields[1:])
+    assert made["backend"]["tensorflow-probability"] == "NumPy"
     assert all(set(run) == {"date", "load"} for run in made["runs"].values())
 
 
 def test_peers_is_small_and_names_no_path():
     text = resources.files("companion").joinpath("data", "peers.json").read_text(encoding="utf-8")
-    assert len(text) < 150_000 and "/" not in text
+    assert len(text) < 250_000 and "/" not in text
 
 
 def test_every_library_is_compared_on_every_family_that_it_has():
     """200 pairs or more in each suite; ours and the textbook's formula for every family."""
     rows = peers().accuracy
     compared = {(row["family"], row["peer"]) for row in rows}
-    ours, textbook = ({family for family, peer in compared if peer == name} for name in ("companion", "textbook"))
-    assert ours == textbook and {family.split(".")[0] for family in ours} == set(FAMILIES)
+    here, textbook = ({family for family, peer in compared if peer == name} for name in ("companion", "textbook"))
+    assert here == textbook and len(here) >= 21 and {family.split(".")[0] for family in here} <= set(FAMILIES)
     assert len({peer for _, peer in compared}) >= 6
     found = [(row["family"], row["peer"], row["suite"]) for row in rows]
     assert sorted(found) == sorted((*pair, suite) for pair in compared for suite in SUITES)
@@ -131,13 +134,11 @@ def test_every_library_is_compared_on_every_family_that_it_has():
 
 
 def test_ours_meets_the_bars_in_the_stored_run():
-    for row in peers().accuracy:
-        if row["peer"] == "companion":
-            assert row["within"] == 1 and row["worst"] < 1e-8 and row["median"] < 1e-15, row
-            assert row["negative"] == row["nan"] == row["refused"] == row["inf"] == row["itself"] == 0, row
-    for row in peers().distance:
-        if row["peer"] == "companion":
-            assert max(row["worst"]) < 1e-14 and max(row["negative"]) == 0, row
+    for row in ours(peers().accuracy):
+        assert row["within"] == 1 and row["worst"] < 1e-8 and row["median"] < 1e-15, row
+        assert row["negative"] == row["nan"] == row["refused"] == row["inf"] == row["itself"] == 0, row
+    for row in ours(peers().distance):
+        assert max(row["worst"]) < 1e-14 and max(row["negative"]) == 0, row
 
 
 def test_the_peers_are_asked_the_right_question():
@@ -146,30 +147,49 @@ def test_the_peers_are_asked_the_right_question():
     assert all(row["distance"][-1] == 1 and row["worst"][-1] < 1e-12 for row in peers().distance)
 
 
+#: Functions of SciPy that take the differences first: their error grows like u/d, not like u/d².
+FIRST_ORDER = {"scipy rel_entr", "scipy entropy"}
+
+
+def slope_of_error(row):
+    """Of the logarithm of the median error over that of the distance, where the error is between rounding and one."""
+    error, d = (np.array(row[name], dtype=float) for name in ("median", "distance"))
+    middle = (d > 1e-7) & (d < 1e-2)
+    return np.polyfit(np.log(d[middle]), np.log(error[middle]), 1)[0]
+
+
 def test_close_pairs_are_what_the_others_lose():
-    """Less than half of them within 1e-8 in every library, and an error that grows like the inverse square of the distance."""
-    close = [row for row in peers().accuracy if "near" in row["suite"] and row["peer"] != "companion"]
-    for peer in {row["peer"] for row in close}:
+    """Less than half of them within 1e-8, some negative; an error like the inverse square of the distance."""
+    close = [row for row in peers().accuracy if "near" in row["suite"]]
+    for peer in {row["peer"] for row in close} - FIRST_ORDER - {"companion"}:
         assert np.mean([row["within"] for row in close if row["peer"] == peer]) < 0.5, peer
         assert sum(row["negative"] for row in close if row["peer"] == peer) > 0, peer
     for row in peers().distance:
         if row["peer"] == "textbook":
-            error, d = np.array(row["median"]), np.array(row["distance"])
-            middle = (d > 1e-7) & (d < 1e-2)
-            slope = np.polyfit(np.log(d[middle]), np.log(error[middle]), 1)[0]
-            assert slope == pytest.approx(-2, abs=0.3), row["family"]
+            assert slope_of_error(row) == pytest.approx(-2, abs=0.3), row["family"]
 
 
-def test_negative_values_are_negative():
-    rows = peers().negative
-    assert len(rows) >= 5 and len({peer for row in rows for peer, value in row["values"].items() if value < 0}) >= 4
-    for row in rows:
-        exact = float(row["exact"])
-        assert exact > 0 and min(row["values"].values()) < 0
-        assert row["values"]["companion"] == pytest.approx(exact, rel=1e-14)
-        make = getattr(families, row["family"])
-        p, q = (symmetric(arguments) for arguments in (row["p"], row["q"]))
-        assert make(*p).kl_divergence(make(*q)) == pytest.approx(exact, rel=1e-14)
+def test_scipy_loses_one_power_of_the_distance_and_no_sign_on_vectors_that_sum_to_one():
+    rows = [row for row in peers().accuracy if row["peer"] in FIRST_ORDER]
+    assert {row["family"] for row in rows} == {"Categorical"} and not any(row["negative"] for row in rows)
+    of_vectors = [row for row in peers().distance if row["peer"] in FIRST_ORDER]
+    assert len(of_vectors) == 2
+    for row in of_vectors:
+        assert slope_of_error(row) == pytest.approx(-1, abs=0.3) and max(row["negative"]) == 0
+    for row in peers().pairs:
+        if row["family"] == "Categorical":
+            assert sum(map(Fraction, row["p"][0])) == sum(map(Fraction, row["q"][0])) == 1
+
+
+def test_the_first_pairs_are_right_when_computed_now():
+    """Every constructor and suite; the exact values are of more than a hundred digits, by another program."""
+    found = [(row["family"], row["suite"]) for row in peers().pairs]
+    assert sorted(found) == sorted(2 * [(row["family"], row["suite"]) for row in ours(peers().accuracy)])
+    for row in peers().pairs:
+        make = reduce(getattr, row["family"].split("."), families)
+        whole = symmetric if row["family"] == "MultivariateNormal" else list
+        p, q = (make(*whole(row[side])) for side in "pq")
+        assert float(p.kl_divergence(q)) == pytest.approx(float(row["exact"]), rel=1e-10, abs=0), row
 
 
 def symmetric(arguments):
@@ -177,8 +197,32 @@ def symmetric(arguments):
     return [np.tril(a) + np.tril(a, -1).T if np.ndim(a) == 2 else a for a in arguments]
 
 
+def ours(rows):
+    return [row for row in rows if row["peer"] == "companion"]
+
+
+def test_what_torch_divides_by():
+    """`batchmean` divides by the length of the first axis: the average over vectors for two axes only."""
+    for row in peers().reductions:
+        right = row["batchmean"] == pytest.approx(row["kl"], rel=1e-5)
+        assert right == (len(row["shape"]) == 2), row
+        assert row["sum"] / row["shape"][0] == pytest.approx(row["batchmean"], rel=1e-5)
+        assert row["mean"] == pytest.approx(row["sum"] / np.prod(row["shape"]), rel=1e-5)
+
+
+def test_the_small_network_is_compared_with_torch_and_jax_alike():
+    rows = peers().vae
+    assert {(row["dtype"], row["peer"].split(",")[0]) for row in rows} == {
+        (dtype, peer) for dtype in ("float32", "float64") for peer in ("companion", "torch", "jax")
+    }
+    assert all(row["difference"] < 1e-12 for row in rows)
+    for row in rows:
+        assert row["ratio"] > {"companion": 0.99, "torch": 2, "jax": 0.9}[row["peer"].split(",")[0]], row
+
+
 def test_fits_and_calls_are_timed():
-    assert {row["family"] for row in peers().calls} >= {row["family"] for row in peers().accuracy}
+    timed, compared = ({(row["family"], row["peer"]) for row in rows} for rows in (peers().calls, peers().accuracy))
+    assert timed == compared
     assert all(row["scalar"] > 0 and row["vectorised"] > 0 for row in peers().calls)
     fits = peers().fits
     assert len({row["family"] for row in fits}) >= 14 and {row["n"] for row in fits} == {10_000, 1_000_000}
@@ -188,7 +232,7 @@ def test_fits_and_calls_are_timed():
             assert row["shortfall"] > -1e-12, row
 
 
-# --- the files ---------------------------------------------------------------------------------------------------------
+# --- the files -------------------------------------------------------------------------------------------------------
 def test_every_file_is_package_data_and_unchanged():
     """Found through importlib.resources, as in an installed wheel; none without a checksum."""
     folder = resources.files("companion").joinpath("data")

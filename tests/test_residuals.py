@@ -1,5 +1,7 @@
 """Residuals over every family against finite differences and sampling; the Ising model against brute force."""
 
+from decimal import Decimal, localcontext
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -8,7 +10,18 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from companion.divergence import kl_divergence
-from companion.families import FAMILIES, Binomial, Mixture, Normal, Poisson
+from companion.families import (
+    FAMILIES,
+    Binomial,
+    Categorical,
+    Exponential,
+    Mixture,
+    MultivariateNormal,
+    Normal,
+    Pareto,
+    Poisson,
+    Weibull,
+)
 from companion.likelihood import log_likelihood
 from companion.residuals import (
     Ising,
@@ -218,3 +231,148 @@ def test_bad_input(call, words):
         call()
     for word in words:
         assert word in str(caught.value), (word, str(caught.value))
+
+
+# --- statistics and steps that keep their digits ------------------------------------------------------------------
+@each_family
+@pytest.mark.parametrize("length", [0.0, 0.3, 1.2])
+def test_natural_gradient_step_moves_the_mean_parameters_by_its_length(name, length):
+    rng = np.random.default_rng(3)
+    model, x = FAMILIES[name].draw(rng), FAMILIES[name].draw(rng).sample(60, rng)
+    target = model.mean_parameters() + length * residual(model, x)
+    try:
+        expected = with_mean(model, target)
+    except ValueError:  # a long step may leave the space of means: then both say so
+        with pytest.raises(ValueError):
+            natural_gradient_step(model, x, length=length)
+        return
+    landed = natural_gradient_step(model, x, length=length)
+    assert_allclose(landed.mean_parameters(), expected.mean_parameters(), rtol=1e-9, atol=1e-10)
+
+
+NARROW = {  # samples whose spread is tiny against their mean
+    "Normal": 1e9 + 1e-3 * np.arange(5.0),
+    "LogNormal": np.exp(300 + 1e-9 * np.arange(5.0)),
+    "Gamma": 1e6 + 1e-3 * np.arange(5.0),
+    "InverseGaussian": 1e6 + 1e-3 * np.arange(5.0),
+    "VonMises": 1 + 1e-7 * np.arange(5.0),
+    "MultivariateNormal": 1e9 + 1e-3 * np.array([[0, 1.0], [1, 0], [2, 2], [3, 1]]),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_a_step_from_the_fit_stays_there_however_narrow_the_data(name):
+    """The raw moments of these samples have lost all digits of their spread."""
+    x = NARROW[name]
+    fit = FAMILIES[name].cls.fit(x)
+    for landed in (natural_gradient_step(fit, x, length=0.5), natural_gradient_step(FAMILIES[name].cls.fit(2 * x), x)):
+        for parameter in fit.parameter_names:
+            assert_allclose(landed._parameter(parameter), fit._parameter(parameter), rtol=1e-7, err_msg=parameter)
+
+
+def test_a_step_between_two_narrow_normals_against_exact_fractions():
+    model, x = Normal(1e9, 2.0**-10), [1e9, 1e9 + 2.0**-9]
+    landed = natural_gradient_step(model, x, length=0.25)
+    mean = sum(map(Fraction, x)) / 2
+    of_data = sum((Fraction(v) - mean) ** 2 for v in x) / 2
+    gap = mean - Fraction(1e9)
+    variance = Fraction(3, 4) * Fraction(2.0**-20) + of_data / 4 + Fraction(3, 16) * gap**2
+    assert_allclose(landed.sd, float(variance) ** 0.5, rtol=1e-12)
+    assert natural_gradient_step(Normal(0.0, 1.0), [1e9, 1e9 + 1e-3]).sd == pytest.approx(5.0e-4, rel=1e-4)
+
+
+def test_statistics_with_other_fixed_parameters_are_refused():
+    for model, statistics, words in [
+        (Binomial(3, 0.5), Binomial.statistics([1], n=4), "n of x = 4"),
+        (Weibull(2.0, 1.0), Weibull.statistics([1.0, 2.0], k=3.0), "k of x = 3"),
+        (Pareto(2.0, 1.0), Pareto.statistics([3.0, 2.0], xm=0.5), "xm of x = 0.5"),
+        (Categorical([0.5, 0.5]), Categorical.statistics([0, 2]), "classes of x = 3"),
+        (
+            MultivariateNormal([0, 0], np.eye(2)),
+            MultivariateNormal.statistics(np.eye(3)),
+            r"shape of E\[u\(x\)\] = \(9,\)",
+        ),
+        (Poisson(1.0), Binomial.statistics([1], n=4), "expected statistics of Poisson"),
+    ]:
+        for call in (residual, natural_gradient_step):
+            with pytest.raises((TypeError, ValueError), match=f"^{call.__name__}: .*{words}"):
+                call(model, statistics)
+        assert residual(model, type(model).statistics(model.sample(4, 0), **fixed_of(model))).shape == np.shape(
+            model.natural_parameters()
+        )
+
+
+def fixed_of(model):
+    return {name: model._parameter(name).item() for name in model.fixed_names}
+
+
+@pytest.mark.parametrize(
+    "p, model, error",
+    [
+        (Normal(0.0, 1.0), Poisson(2.0), TypeError),
+        (Poisson(2.0), Normal(0.0, 1.0), TypeError),
+        (MultivariateNormal([0, 0], np.eye(2)), Normal(0.0, 1.0), TypeError),
+        (stats.norm(), Exponential(1.0), ValueError),  # KL is infinite
+        (Binomial(13, 0.3), Binomial(12, 0.3), ValueError),
+        (stats.cauchy(), Normal(0.0, 1.0), ValueError),
+        (Normal([0.0, 1.0], 1.0), Normal(0.0, 1.0), ValueError),
+        (stats.norm, Normal(0.0, 1.0), TypeError),
+        ([0.2, 0.9], Poisson(1.0), ValueError),
+    ],
+)
+def test_no_gradient_where_there_is_no_finite_kl(p, model, error):
+    with pytest.raises(error, match=r"^kl_gradient: .*expected"):
+        kl_gradient(p, model)
+
+
+def test_gradient_of_kl_between_members_with_other_fixed_parameters():
+    p, model = Binomial(12, 0.3), Binomial(13, 0.3)
+    assert_allclose(kl_gradient(p, model), [13 * 0.3 - 12 * 0.3], rtol=1e-12)
+    assert_allclose(kl_gradient(p, model), gradient(lambda m: kl_divergence(p, m), model), rtol=1e-7)
+    assert_allclose(kl_gradient([0.4, 0.5, 0.1], Poisson(1.0)), [1.0 - 0.7], rtol=1e-12)
+
+
+# --- the Ising model's KL and its mean parameters -----------------------------------------------------------------
+def exact_ising_kl(p, q):
+    """KL(p‖q) with fifty digits, from the states."""
+    with localcontext(prec=50):
+        energies = [
+            [
+                Decimal(float(a)) * Decimal(float(m.field)) + Decimal(float(b)) * Decimal(float(m.coupling))
+                for a, b in m._u
+            ]
+            for m in (p, q)
+        ]
+        masses = [[e.exp() for e in row] for row in energies]
+        log_z = [sum(row).ln() for row in masses]
+        total = sum(masses[0])
+        return float(sum(w / total * (e - f) for w, e, f in zip(masses[0], *energies)) - log_z[0] + log_z[1])
+
+
+@pytest.mark.parametrize("distance", [1.0, 1e-3, 1e-8, 1e-13])
+def test_kl_of_near_ising_models_keeps_its_digits_and_its_sign(distance):
+    rng = np.random.default_rng(int(-np.log10(distance)))
+    for _ in range(3):
+        h, j = rng.normal(0, 0.5, 2)
+        p = Ising(2, 3, h, j)
+        q = Ising(2, 3, h + distance * rng.normal(), j + distance * rng.normal())
+        assert_allclose(p.kl_divergence(q), exact_ising_kl(p, q), rtol=1e-9)
+    assert Ising(3, 3, 0.2, 0.2).kl_divergence(Ising(3, 3, 0.2, 0.2)) == 0
+
+
+def test_kl_of_distant_ising_models():
+    for p, q in [((0.0, 0.0), (0.0, 60.0)), ((0.0, 60.0), (0.0, -60.0)), ((30.0, 0.0), (0.0, 0.0)), ((0, 0), (400, 0))]:
+        p, q = Ising(2, 3, *p), Ising(2, 3, *q)
+        assert_allclose(p.kl_divergence(q), exact_ising_kl(p, q), rtol=1e-12)
+
+
+def test_ising_of_its_mean_parameters():
+    model = Ising(2, 3, 0.3, -0.2)
+    back = Ising.from_mean_parameters(model.mean_parameters(), 2, 3)
+    assert_allclose(back.natural_parameters(), model.natural_parameters(), rtol=1e-10)
+    x = model.sample(200, 0)
+    assert_allclose(
+        natural_gradient_step(model, x).natural_parameters(), Ising.fit(x, rows=2, columns=3).natural_parameters()
+    )
+    with pytest.raises(ValueError, match=r"^Ising.from_mean_parameters: mean of u\(x\)"):
+        Ising.from_mean_parameters([6.0, 7.0], 2, 3)

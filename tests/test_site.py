@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import importlib.util
 import io
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 import yaml
+
 from conftest import ROOT, plain_environment
 
 MAX_WEIGHT = 400_000  # bytes of a page with all it loads, gzipped
@@ -51,6 +53,14 @@ PAGES = pages_of_toc()
 NOTEBOOKS = [name for name in PAGES if (ROOT / name).with_suffix(".ipynb").exists()]
 every_page = pytest.mark.parametrize("name", PAGES)
 every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+
+
+def together(names):
+    """All tests of a page in one worker, so that it is looked at once."""
+    return pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in names])
+
+
+every_page_together, every_notebook_together = together(PAGES), together(NOTEBOOKS)
 
 
 class Page(HTMLParser):
@@ -182,6 +192,24 @@ def test_loaded_style_sheets_find_their_files(site, pages):
 
     assert sheets
     problems(missing())
+
+
+def test_vendored_katex_is_whole_and_of_one_version():
+    folder = ROOT / "book" / "_vendor" / "katex"
+    script, css, title = (
+        (folder / name).read_text(encoding="utf-8") for name in ("katex.min.js", "katex.min.css", "README.md")
+    )
+    version = re.match(r"# KaTeX ([\d.]+)\n", title)[1]
+    assert f'version:"{version}"' in script and f'katex-version:after{{content:"{version}"}}' in css
+    assert "MIT" in (folder / "LICENSE").read_text(encoding="utf-8")
+    fonts = {path.name for path in (folder / "fonts").iterdir()}
+    assert {Path(address).name for address in addresses_in_css(css)} == fonts
+    assert not list((ROOT / "book" / "_ext").rglob("katex*.js")), "one copy is enough"
+
+
+def test_script_of_katex_is_not_published(site):
+    assert (site / "_static" / "katex" / "katex.min.css").exists()
+    assert not (site / "_static" / "katex" / "katex.min.js").exists()
 
 
 def test_ids_are_unique(pages):
@@ -417,44 +445,131 @@ class Visit:
         return self.page.evaluate("""() => {
             const room = document.documentElement.clientWidth;
             if (document.documentElement.scrollWidth <= room) return [];
-            const free = (e) => !e.closest(".math-scroll, pre, .pst-scrollable-table-container, .text_html, .bd-sidebar-secondary, .katex-mathml");
-            const out = [...document.querySelectorAll("main *")].filter((e) => free(e) && e.getBoundingClientRect().right > room + 1);
-            return [`page ${document.documentElement.scrollWidth} wide`, ...out.slice(0, 5).map((e) => e.outerHTML.slice(0, 160))];
+            const boxes = ".math-scroll, pre, .pst-scrollable-table-container, .text_html, .bd-sidebar-secondary";
+            const free = (e) => !e.closest(`${boxes}, .katex-mathml`);
+            const out = [...document.querySelectorAll("main *")].filter(
+                (e) => free(e) && e.getBoundingClientRect().right > room + 1);
+            return [`page ${document.documentElement.scrollWidth} wide`,
+                ...out.slice(0, 5).map((e) => e.outerHTML.slice(0, 160))];
         }""")
 
-    def violations(self, axe):
+    def violations(self, axe, options="{resultTypes: ['violations']}", context="{exclude: [['.katex']]}"):
+        """What axe finds. Formulas are most of a page; `test_formulas_are_like_the_text_around_them` looks at them."""
         self.page.evaluate(axe)
-        results = self.page.evaluate("axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations)")
+        results = self.page.evaluate(f"axe.run({context}, {options}).then((r) => r.violations)")
         return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in results for n in v["nodes"]]
 
+    def unlike_the_text(self):
+        """Parts of formulas in another colour than the text they stand in, and formulas that speak twice."""
+        return self.page.evaluate("""() => [...document.querySelectorAll(".katex")].flatMap((formula) => {
+            const colour = getComputedStyle(formula.parentElement).color;
+            const drawn = [...formula.querySelectorAll(".katex-html *")];
+            const other = drawn.filter(
+                (e) => getComputedStyle(e).color !== colour || getComputedStyle(e).opacity !== "1");
+            const spoken = drawn.length && !formula.querySelector(".katex-html[aria-hidden=true]") ? [formula] : [];
+            const silent = formula.querySelectorAll(".katex-mathml math").length === 1 ? [] : [formula];
+            return [...other, ...spoken, ...silent].slice(0, 2).map((e) => e.outerHTML.slice(0, 160));
+        })""")
 
-@every_page
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_in_the_browser(browser, address, axe, name, scheme):
-    with Visit(browser, address, name, color_scheme=scheme) as visit:
-        page = visit.page
-        assert page.evaluate("document.documentElement.dataset.theme") == scheme
-        problems(visit.overflow(360))
-        page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
-        problems(visit.overflow(360))
-        problems(visit.overflow(1280))
-        problems(visit.violations(axe))
-        problems(visit.outside())
-        problems(visit.complaints)
+    def faint_pictures(self):
+        image_module = pytest.importorskip("PIL.Image")
+        for picture in self.page.locator("article img").all():
+            picture.scroll_into_view_if_needed()
+            shot = image_module.open(io.BytesIO(picture.screenshot())).convert("L")
+            low, high = shot.getextrema()
+            if shot.getpixel((shot.width // 2, 3)) <= 190:
+                yield f"{picture.get_attribute('src')} has no light ground"
+            if high - low <= 90:
+                yield f"{picture.get_attribute('src')} has no contrast"
 
+    def boxes_without_keyboard(self):
+        """Formulas in boxes that scroll must be tab stops with a name, others must not; the page may take a moment."""
+        wrong = """[...document.querySelectorAll(".math-scroll")].filter((box) => !(
+            box.scrollWidth > box.clientWidth + 1 ? box.tabIndex === 0 && box.ariaLabel : box.tabIndex === -1))"""
+        for _ in range(50):
+            if not self.page.evaluate(f"{wrong}.length"):
+                break
+            self.page.wait_for_timeout(200)
+        return self.page.evaluate(f"{wrong}.map((box) => box.outerHTML.slice(0, 160))")
 
-@every_page
-def test_weight_in_the_browser(browser, address, name):
-    with Visit(browser, address, name) as visit:
+    def weights(self):
+        """Gzipped bytes of all that the page loads, by address."""
         # lazy pictures load when they come near
-        visit.page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
-        visit.page.wait_for_load_state("networkidle")
-        sizes = {answer.url: len(gzip.compress(answer.body())) for answer in visit.answers}
-        heaviest = sorted(((size, url) for url, size in sizes.items()), reverse=True)[:6]
-        assert sum(sizes.values()) <= MAX_WEIGHT, heaviest
+        self.page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
+        self.page.wait_for_load_state("networkidle")
+        return {answer.url: len(gzip.compress(answer.body())) for answer in self.answers}
 
 
-@every_page
+@pytest.fixture(scope="module")
+def look(browser, address, axe):
+    """Opens a page once in each scheme, light on a phone and dark on a desk, and returns what it found."""
+
+    @functools.cache
+    def look(name, scheme):
+        width = 360 if scheme == "light" else 1280
+        with Visit(browser, address, name, color_scheme=scheme, viewport={"width": width, "height": 800}) as visit:
+            found = {"theme": visit.page.evaluate("document.documentElement.dataset.theme")}
+            if scheme == "light":
+                found["boxes without keyboard"] = visit.boxes_without_keyboard()
+                found["weights"] = visit.weights()
+            else:
+                found["faint pictures"] = list(visit.faint_pictures())
+            overflow = visit.overflow(360)
+            visit.page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
+            found["overflow"] = overflow + visit.overflow(360) + visit.overflow(1280)
+            # only colours differ between the schemes
+            only = "" if scheme == "light" else ", runOnly: ['color-contrast', 'link-in-text-block']"
+            found["violations"] = visit.violations(axe, "{resultTypes: ['violations']" + only + "}")
+            found["formulas"] = visit.unlike_the_text()
+            found["outside"], found["complaints"] = visit.outside(), visit.complaints
+        return found
+
+    return look
+
+
+@every_page_together
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_in_the_browser(look, name, scheme):
+    found = look(name, scheme)
+    assert found["theme"] == scheme
+    problems(found["overflow"])
+    problems(found["violations"])
+    problems(found["outside"])
+    problems(found["complaints"])
+
+
+@every_page_together
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_formulas_are_like_the_text_around_them(look, name, scheme):
+    problems(look(name, scheme)["formulas"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_formulas_are_accessible(browser, address, axe, scheme):
+    """One page with its formulas, since the others are looked at without."""
+    with Visit(browser, address, "book/notation.html", color_scheme=scheme) as visit:
+        assert visit.page.locator(".katex").count() > 20
+        problems(visit.violations(axe, context="document"))
+
+
+@every_page_together
+def test_weight_in_the_browser(look, name):
+    sizes = look(name, "light")["weights"]
+    heaviest = sorted(((size, url) for url, size in sizes.items()), reverse=True)[:6]
+    assert sum(sizes.values()) <= MAX_WEIGHT, heaviest
+
+
+@every_notebook_together
+def test_pictures_are_clear_in_the_dark(look, name):
+    problems(look(name, "dark")["faint pictures"])
+
+
+@every_notebook_together
+def test_wide_formulas_can_be_scrolled_by_keyboard(look, name):
+    problems(look(name, "light")["boxes without keyboard"])
+
+
+@every_page_together
 def test_page_without_javascript(browser, address, name):
     if name == "search.html":
         return
@@ -465,30 +580,6 @@ def test_page_without_javascript(browser, address, name):
         formulas = visit.page.locator("main .katex:not(details *)")
         assert formulas.count() == 0 or formulas.first.is_visible()
         problems(visit.outside())
-
-
-@every_notebook
-def test_pictures_are_clear_in_the_dark(browser, address, name):
-    image_module = pytest.importorskip("PIL.Image")
-    with Visit(browser, address, name, color_scheme="dark") as visit:
-        for picture in visit.page.locator("article img").all():
-            picture.scroll_into_view_if_needed()
-            shot = image_module.open(io.BytesIO(picture.screenshot())).convert("L")
-            low, high = shot.getextrema()
-            corner = shot.getpixel((shot.width // 2, 3))
-            assert corner > 190, f"{picture.get_attribute('src')} has no light ground"
-            assert high - low > 90, f"{picture.get_attribute('src')} has no contrast"
-
-
-@every_notebook
-def test_wide_formulas_can_be_scrolled_by_keyboard(browser, address, name):
-    with Visit(browser, address, name, viewport={"width": 360, "height": 800}) as visit:
-        # true once every box is as it should be: a tab stop with a name if, and only if, it scrolls
-        visit.page.wait_for_function(
-            """() => [...document.querySelectorAll(".math-scroll")].every((box) =>
-            box.scrollWidth > box.clientWidth + 1 ? box.tabIndex === 0 && box.ariaLabel : box.tabIndex === -1)""",
-            timeout=10_000,
-        )
 
 
 def test_search_finds_a_word(browser, address):

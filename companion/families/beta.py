@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import betaln, xlog1py, xlogy
 
@@ -54,7 +57,7 @@ class Beta(MeanLogs, ExponentialFamily):
     support = (0, 1)
 
     # --- parameters
-    def __init__(self, a, b):
+    def __init__(self, a: ArrayLike, b: ArrayLike) -> None:
         fix = "Pass two positive numbers, e.g. Beta(2, 3)."
         a, b = checks.positive("Beta", "a", a, fix), checks.positive("Beta", "b", b, fix)
         checks.broadcast("Beta", a=a.shape, b=b.shape)
@@ -65,13 +68,13 @@ class Beta(MeanLogs, ExponentialFamily):
         return self._pair.natural_parameters()
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require("Beta.from_natural", "eta", eta, eta > 0, "two positive numbers", "The order is (a, b).")
         return cls(eta[..., 0], eta[..., 1])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         alpha = Dirichlet.from_mean_parameters(cls._mean_column(mu, 2)).alpha
         return cls(alpha[..., 0], alpha[..., 1])
 
@@ -92,14 +95,17 @@ class Beta(MeanLogs, ExponentialFamily):
     def mean_parameters(self):
         return self._pair.mean_parameters()
 
+    def _expected_sums(self):
+        mu = self.mean_parameters()
+        return mu, (np.zeros(mu.size), np.diagonal(self.fisher_information()))
+
     def fisher_information(self):
         return self._pair.fisher_information()
 
     # --- evaluation
     kl_rounding = 4096.0
 
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         a, b, total = self.a, self.b, self.a + self.b
         z = np.where((x > 0) & (x < 1), x, 0.5)
         away = total * z - a
@@ -130,8 +136,7 @@ class Beta(MeanLogs, ExponentialFamily):
         return divergence(self._pair.alpha, other._pair.alpha)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.beta(self.a, self.b, size)
 
     def to_scipy(self):
@@ -152,7 +157,9 @@ class Beta(MeanLogs, ExponentialFamily):
             x,
             (x > 0) & (x < 1),
             "observations strictly between 0 and 1",
-            "The density at 0 and 1 is zero or unbounded: no maximum exists. Drop them, or model them apart.",
+            "At 0 and 1 the density of every concentration below 1 is infinite: no maximum exists. Recorded ones belong "
+            "to a model of their own; drawn ones are numbers below 5e-324 or above 1 − 1e-16, which a double cannot "
+            "hold: draw larger concentrations.",
         )
 
     def _moment_variable(self, x, out):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln
 
@@ -24,7 +27,7 @@ class Binomial(ExponentialFamily):
     Parameters
     ----------
     n : array_like
-        Number of trials, whole and at least 1.
+        Number of trials, whole, at least 1 and below 2⁶³; kept as an integer.
     p : array_like
         Probability of success, in [0, 1]. n and p broadcast to the shape of the batch.
 
@@ -41,7 +44,7 @@ class Binomial(ExponentialFamily):
     --------
     >>> dice = Binomial.fit([4, 5, 3, 4], n=12)
     >>> dice
-    Binomial(n=12.0, p=0.3333333333333333)
+    Binomial(n=12, p=0.3333333333333333)
     >>> round(float(Binomial(12, 0.5).kl_divergence(Binomial(12, 0.25))), 6)
     1.726092
     """
@@ -51,31 +54,33 @@ class Binomial(ExponentialFamily):
     discrete = True
 
     # --- parameters
-    def __init__(self, n, p):
-        n = checks.whole("Binomial", "n", n, 1, "Pass the number of trials, e.g. Binomial(12, 1/3).")
+    def __init__(self, n: ArrayLike, p: ArrayLike) -> None:
+        fix = "Pass the number of trials, e.g. Binomial(12, 1/3)."
+        n = checks.whole("Binomial", "n", n, 1, fix)
+        checks.require("Binomial", "n", n, n < 2.0**63, "a whole number below 2**63", fix)
         p = checks.probability(
             "Binomial", "p", p, "Pass the probability of success of one trial, e.g. Binomial(12, 1/3)."
         )
         checks.broadcast("Binomial", n=n.shape, p=p.shape)
         n, p = np.broadcast_arrays(n, p)
-        self._store(p.shape, n=n, p=p, _trial=Bernoulli(p))
+        self._store(p.shape, n=n if n.ndim else int(n), p=p, _trial=Bernoulli(p))
 
     @property
     def support(self):
-        return (0, self.n[()])
+        return (0, self.n)
 
     def natural_parameters(self):
         return self._trial.natural_parameters()
 
     @classmethod
-    def from_natural(cls, eta, n):
+    def from_natural(cls, eta: ArrayLike, n: ArrayLike) -> Self:
         trial = Bernoulli.from_logits(cls._natural_column(eta)[..., 0])
         new = cls(n, trial.p)
         new._store(new.batch_shape, _trial=trial)
         return new
 
     @classmethod
-    def from_mean_parameters(cls, mu, n):
+    def from_mean_parameters(cls, mu: ArrayLike, n: ArrayLike) -> Self:
         where, fix = "Binomial.from_mean_parameters", "E[x] = n p, between 0 and the number of trials."
         mu, n = cls._mean_column(mu)[..., 0], checks.whole(where, "n", n, 1, "Pass the number of trials.")
         checks.broadcast(where, mu=mu.shape, n=n.shape)
@@ -99,8 +104,8 @@ class Binomial(ExponentialFamily):
         return np.asarray(self.variance())[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        return counts.log_binomial(self._check_data(x), self.n, self.p, self._trial.complement)
+    def _log_prob(self, x):
+        return counts.log_binomial(x, self.n, self.p, self._trial.complement)
 
     def mean(self):
         return (self.n * self.p)[()]
@@ -116,12 +121,11 @@ class Binomial(ExponentialFamily):
         return (self.n * self._trial.kl_divergence(other._trial))[()]
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
-        return rng.binomial(self.n.astype(int), self.p, size).astype(float)
+    def _draw(self, size, rng):
+        return rng.binomial(np.asarray(self.n, dtype=int), self.p, size).astype(float)
 
     def to_scipy(self):
-        return stats.binom(self.n.astype(int), self.p)
+        return stats.binom(np.asarray(self.n, dtype=int)[()], self.p)
 
     # --- fit
     @classmethod
@@ -134,7 +138,7 @@ class Binomial(ExponentialFamily):
                 "one number of trials for all observations",
                 "Group the observations by n, and fit each group.",
             )
-        return {"n": float(cls(n, 0.5).n)}
+        return {"n": cls(n, 0.5).n}
 
     @classmethod
     def _example(cls, n):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.remainders import choose, expm1_remainder, kl_term
+
+#: A fit holds one probability for every class up to the largest.
+MOST_CLASSES = 10_000_000
 
 
 class Categorical(ExponentialFamily):
@@ -51,12 +57,12 @@ class Categorical(ExponentialFamily):
     discrete = True
 
     # --- parameters
-    def __init__(self, probs):
+    def __init__(self, probs: ArrayLike) -> None:
         probs = checks.probability_vector("Categorical", "probs", probs)
         self._store(probs.shape[:-1], probs=probs, _logits=None)
 
     @classmethod
-    def from_logits(cls, logits):
+    def from_logits(cls, logits: ArrayLike) -> Self:
         """The categorical with probabilities softmax(`logits`), shape (..., K); adding a constant changes nothing.
 
         >>> Categorical.from_logits([0.0, 0.0]).probs.tolist()
@@ -82,7 +88,7 @@ class Categorical(ExponentialFamily):
         return new
 
     @property
-    def classes(self):
+    def classes(self) -> int:
         """Number of classes K."""
         return self.probs.shape[-1]
 
@@ -111,12 +117,12 @@ class Categorical(ExponentialFamily):
         return np.log(self.probs[..., 1:] / self.probs[..., :1])
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "K − 1")
         return cls.from_logits(np.concatenate([np.zeros(eta.shape[:-1] + (1,)), eta], axis=-1))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = (
             "Categorical.from_mean_parameters",
             "They are the probabilities of the classes 1, …, K − 1; class 0 gets what is left.",
@@ -138,6 +144,9 @@ class Categorical(ExponentialFamily):
     def mean_parameters(self):
         return self.probs[..., 1:]
 
+    def _expected_sums(self):
+        return None, (self.probs,)
+
     def fisher_information(self):
         mu = self.mean_parameters()
         rest = (self.probs @ (1.0 - np.eye(self.classes)))[..., 1:]  # 1 − p_k, also where p_k is almost 1
@@ -145,8 +154,8 @@ class Categorical(ExponentialFamily):
         return np.where(np.eye(mu.shape[-1]) == 1, (mu * rest)[..., None], -off)
 
     # --- evaluation
-    def log_prob(self, x):
-        index = self._check_data(x).astype(int)
+    def _log_prob(self, x):
+        index = x.astype(int)
         logs = np.broadcast_to(self._log_probs(), np.broadcast_shapes(index.shape, self.batch_shape) + (self.classes,))
         index = np.broadcast_to(index, logs.shape[:-1])
         return np.take_along_axis(logs, index[..., None], axis=-1)[..., 0][()]
@@ -187,9 +196,21 @@ class Categorical(ExponentialFamily):
                 "Give both the same classes, with probability 0 where one does not occur.",
             )
 
-    # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        """Sums of probabilities up to x, or beyond it: the smaller ones are added first, from their own end."""
+        zero = np.zeros((*self.batch_shape, 1))
+        if name == "cdf":
+            table = np.concatenate([zero, np.cumsum(self.probs[..., :-1], axis=-1), zero + 1.0], axis=-1)
+        else:
+            beyond = np.cumsum(self.probs[..., :0:-1], axis=-1)[..., ::-1]
+            table = np.concatenate([zero + 1.0, beyond, zero], axis=-1)
+        index = np.clip(np.floor(x) + 1, 0, self.classes).astype(int)
+        shape = np.broadcast_shapes(index.shape, self.batch_shape)
+        table = np.broadcast_to(table, (*shape, self.classes + 1))
+        return np.take_along_axis(table, np.broadcast_to(index, shape)[..., None], axis=-1)[..., 0]
+
+    def _draw(self, size, rng):
         edges = np.cumsum(self.probs, axis=-1)[..., :-1]
         return np.sum(rng.random(size)[..., None] >= edges, axis=-1).astype(float)
 
@@ -206,26 +227,17 @@ class Categorical(ExponentialFamily):
 
     # --- fit
     @classmethod
-    def statistics(cls, x, weights=None, classes=None):
-        """Sufficient statistics: how often each class 0, 1, …, `classes` − 1 occurs (see `ExponentialFamily.statistics`)."""
-        return cls._statistics("statistics", x, weights, {} if classes is None else {"classes": classes})
-
-    @classmethod
     def _fixed(cls, method, x, weights, classes=None):
         where = f"Categorical.{method}"
         if classes is None:
             cls._check_classes(where, x)
-            checks.require(
-                where,
-                "x",
-                x,
-                x < 1e8,
-                "a class number below a hundred million",
-                "Recode the classes as 0, 1, …, K−1: every number up to the largest is one.",
-            )
+            fix = "Recode the classes as 0, 1, …, K−1, e.g. by np.unique(x, return_inverse=True)[1]."
+            checks.require(where, "x", x, x < MOST_CLASSES, f"a class number below {MOST_CLASSES:.0e}", fix)
             return {"classes": int(x.max()) + 1}
-        whole = checks.whole(where, "classes", classes, 1, "Pass the number K of classes.")
-        return {"classes": int(checks.scalar(where, "classes", whole, "Pass one number."))}
+        fix = "Pass the number K of classes."
+        whole = checks.scalar(where, "classes", checks.whole(where, "classes", classes, 1, fix), "Pass one number.")
+        checks.require(where, "classes", whole, whole <= MOST_CLASSES, f"at most {MOST_CLASSES:.0e} classes", fix)
+        return {"classes": int(whole)}
 
     @staticmethod
     def _check_classes(where, x):
@@ -266,13 +278,7 @@ def _log_softmax(logits):
 
 
 def _kl_from_logits(one, two):
-    """KL from the differences of logits d, measured from p's largest class and centred under p, so that a common
-    constant and small shifts lose nothing.
-
-    With c = d − E_p[d], KL = log E_p[e^c] = log(1 + Σ_k p_k (e^c_k − 1 − c_k)): a sum of non-negative remainders. Where
-    it would overflow, q all but excludes what p favours, and Σ_k p_k log(p_k/q_k) has nothing to lose.
-    """
-    p, log_p = one.probs, one._logs
+    """KL from the differences of logits, measured from p's largest class, so that a common constant loses nothing."""
     d, lost = _difference(two._logits, one._logits)
     if d.ndim == 1:
         top = one._logits.argmax()
@@ -280,9 +286,18 @@ def _kl_from_logits(one, two):
     else:
         top = np.broadcast_to(one._logits.argmax(axis=-1)[..., None], d.shape[:-1] + (1,))
         d = (d - np.take_along_axis(d, top, -1)) + (lost - np.take_along_axis(lost, top, -1))
+    return kl_to_tilted(one.probs, one._logs, d, two._logs)
+
+
+def kl_to_tilted(p, log_p, d, log_q):
+    r"""KL(p‖q) of vectors (..., K) with :math:`q_k \propto p_k e^{d_k}`, from the tilt d.
+
+    With c = d − E_p[d], KL = log E_p[e^c] = log(1 + Σ_k p_k (e^c_k − 1 − c_k)): a sum of non-negative remainders. Where
+    it would overflow, q all but excludes what p favours, and Σ_k p_k log(p_k/q_k) has nothing to lose.
+    """
     c = d - np.add.reduce(p * d, axis=-1, keepdims=True)
     near = (log_p + c).max(axis=-1) < 500.0
-    return choose(near, _cumulant, _log_ratios, p, log_p, c, two._logs, inner=1)
+    return choose(near, _cumulant, _log_ratios, p, log_p, c, log_q, inner=1)
 
 
 def _cumulant(p, log_p, c, log_q):

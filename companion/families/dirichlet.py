@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
+from scipy.special import gammaln, loggamma, logsumexp, psi, softmax, xlogy, zeta
 
 from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
-from companion.families.newton import positive_root
 from companion.families.statistics import ShiftedMoments
 from companion.remainders import log_ratio, phi, phi_of
 
@@ -25,15 +26,15 @@ class MeanLogs(ShiftedMoments):
 
     @classmethod
     def _estimate(cls, statistics):
-        mean, variance = cls._mean_and_variance(statistics)
+        where, (mean, variance) = f"{cls.__name__}.fit", cls._mean_and_variance(statistics)
         if not variance.any():
-            checks.fail(
-                f"{cls.__name__}.fit",
-                "variance of log x",
-                0.0,
-                "observations that differ",
-                "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.",
-            )
+            fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
+            checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
+        gap = -logsumexp(mean)  # of the order of the variances, and their only measure of concentration
+        if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
+            expected = "observations that differ by more than 1e-7 of their size"
+            fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
+            checks.fail(where, "spread of log x", float(np.sqrt(variance.max())), expected, fix)
         return cls.from_mean_parameters(mean)
 
 
@@ -67,7 +68,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
 
     References
     ----------
-    Wainwright and Jordan (2008), section 3.
+    Wainwright and Jordan (2008), section 3; Minka (2000) for the fit.
 
     Examples
     --------
@@ -82,7 +83,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     support = (0, 1)
 
     # --- parameters
-    def __init__(self, alpha):
+    def __init__(self, alpha: ArrayLike) -> None:
         fix = "Pass one positive concentration for each coordinate, along the last axis."
         alpha = checks.positive("Dirichlet", "alpha", alpha, fix)
         if alpha.ndim == 0 or alpha.shape[-1] < 2:
@@ -90,7 +91,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         self._store(alpha.shape[:-1], alpha=alpha)
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of coordinates d."""
         return self.alpha.shape[-1]
 
@@ -98,14 +99,14 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return self.alpha
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         return cls(cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "d"))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "Dirichlet.from_mean_parameters", "E[log x_i], for every coordinate."
         mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "d")
-        gap = -np.log(np.sum(np.exp(mu), axis=-1))
+        gap = -logsumexp(mu, axis=-1)
         checks.require(where, "sum of exp(mu)", np.exp(-gap), gap > 0, "less than 1", fix)
         return cls(_inverse_mean_map(mu, gap))
 
@@ -127,6 +128,10 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     def mean_parameters(self):
         return psi(self.alpha) - psi(self._total())
 
+    def _expected_sums(self):
+        mu = self.mean_parameters()
+        return mu, (np.zeros(mu.size), np.diagonal(self.fisher_information()))
+
     def fisher_information(self):
         return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self._total())[..., None]
 
@@ -137,15 +142,21 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     kl_rounding = 4096.0
 
     def _check_data(self, x, method="log_prob"):
+        return self._read(checks.probability_vector(f"Dirichlet.{method}", "x", x), method)
+
+    def _read(self, x, method):
         where, fix = f"Dirichlet.{method}", "Each observation is a vector of probabilities along the last axis."
-        x = checks.probability_vector(where, "x", x)
-        if x.shape[-1] != self.dimension:
+        x = checks.real_array(where, "x", x, fix)
+        if x.ndim == 0 or x.shape[-1] != self.dimension:
             checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", fix)
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
         return x
 
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _inside(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.all(x >= 0, axis=-1) & (np.abs(np.sum(x, axis=-1) - 1) <= checks.SUM_TOLERANCE)
+
+    def _log_prob(self, x):
         a, total, z = self.alpha, self._total(), np.where(x > 0, x, 1.0)
         inside = gamma_function.log_peak(a) - np.log(z) - a * phi((total * z - a) / a, total * z / a)
         inside = np.sum(inside, axis=-1) - gamma_function.log_peak(total)[..., 0]
@@ -200,8 +211,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
             )
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         size = size + (self.dimension,)
         # logarithms of gammas, G(α) = G(α + 1) U^(1/α), since for small α they underflow, all of them together
         return softmax(
@@ -306,15 +316,28 @@ def _pick(near, one, other):
 
 
 def _inverse_mean_map(mu, gap):
-    """α with ψ(α_i) − ψ(A) = mu_i: for a given A each α_i is an inverse digamma; the A wanted is the one that they
-    add up to. `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A)."""
+    r"""α with ψ(α_i) − ψ(A) = mu_i, by Newton's method; `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A).
 
-    def concentrations(total):
-        return gamma_function.inverse_digamma(mu + psi(total)[..., None])
-
-    def log_ratio(total):
-        a = concentrations(total)
-        found, change = np.sum(a, axis=-1), zeta(2, total) * np.sum(1 / zeta(2, a), axis=-1)
-        return np.log(total / found), 1 / total - change / found
-
-    return concentrations(positive_root(log_ratio, (mu.shape[-1] - 1) / (2 * gap)))
+    The Hessian of the log-partition function, diag(ψ′(α)) − ψ′(A), is inverted by the formula of Sherman and Morrison
+    (Minka 2000). A step down is taken as α/(1 + s), so that α stays positive. It ends after a step that the next would
+    square below rounding, or one as small as what the rounding of `mu` explains.
+    """
+    smallest = np.min(mu, axis=-1)
+    total = np.maximum((mu.shape[-1] - 1) / (2 * gap), 1 / -smallest)[..., None]
+    y = mu + psi(total)  # ψ(a) = y: a is close to e^y + ½ or to 1/(−y − γ)
+    a = np.where(y > -2.22, np.exp(np.maximum(y, -2.22)) + 0.5, 1 / np.maximum(-y - np.euler_gamma, 0.1))
+    enough = np.maximum(1e-8, 16 * np.finfo(float).eps * (1 - smallest) / gap)
+    done = np.zeros(gap.shape, dtype=bool)
+    for _ in range(100):
+        total = np.sum(a, axis=-1, keepdims=True)
+        residual = mu - psi(a) + psi(total)
+        inverse, slope = 1 / zeta(2, a), zeta(2, total)
+        shared = np.sum(inverse * residual, axis=-1, keepdims=True) / (
+            1 / slope - np.sum(inverse, axis=-1, keepdims=True)
+        )
+        step = inverse * (residual + shared) / a
+        a = a * np.where(step > -0.5, 1 + step, 1 / (1 - step))
+        done |= np.max(np.abs(step), axis=-1) <= enough
+        if done.all():
+            return a
+    raise ArithmeticError("Dirichlet.from_mean_parameters: no concentrations found in 100 steps; expected 30 to do.")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
@@ -47,7 +50,7 @@ class Exponential(ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, rate):
+    def __init__(self, rate: ArrayLike) -> None:
         rate = checks.positive("Exponential", "rate", rate, "Pass the rate, one over the mean, e.g. Exponential(0.5).")
         self._store(rate.shape, rate=rate)
 
@@ -55,13 +58,13 @@ class Exponential(ExponentialFamily):
         return -self.rate[..., None]
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         checks.require("Exponential.from_natural", "eta", eta, eta < 0, "a negative number", "η = −rate.")
         return cls(-eta)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         mu = cls._mean_column(mu)[..., 0]
         checks.require(
             "Exponential.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x] is one over the rate."
@@ -82,8 +85,8 @@ class Exponential(ExponentialFamily):
         return self.variance()[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        return (np.log(self.rate) - self.rate * self._check_data(x))[()]
+    def _log_prob(self, x):
+        return (np.log(self.rate) - self.rate * x)[()]
 
     def mean(self):
         return (1 / self.rate)[()]
@@ -99,8 +102,7 @@ class Exponential(ExponentialFamily):
         return phi_of(other.rate, self.rate)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.standard_exponential(size) / self.rate
 
     def to_scipy(self):

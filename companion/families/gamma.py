@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
@@ -56,7 +59,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, shape, rate):
+    def __init__(self, shape: ArrayLike, rate: ArrayLike) -> None:
         shape = checks.positive("Gamma", "shape", shape, "Pass a positive shape, e.g. Gamma(2, 1).")
         rate = checks.positive("Gamma", "rate", rate, "Pass the rate, one over the scale, e.g. Gamma(2, 1).")
         checks.broadcast("Gamma", shape=shape.shape, rate=rate.shape)
@@ -67,7 +70,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return np.stack([self.shape, -self.rate], axis=-1)
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require(
             "Gamma.from_natural",
@@ -80,7 +83,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return cls(eta[..., 0], -eta[..., 1])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where = "Gamma.from_mean_parameters"
         mean_log, mean = np.moveaxis(cls._mean_column(mu, 2), -1, 0)
         checks.require(where, "second entry of mu", mean, mean > 0, "a positive mean", "The order is (E[log x], E[x]).")
@@ -109,6 +112,9 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     def mean_parameters(self):
         return np.stack([psi(self.shape) - np.log(self.rate), self.shape / self.rate], axis=-1)
 
+    def _expected_sums(self):
+        return self.mean(), (0.0, gamma_function.excess(self.shape))
+
     def fisher_information(self):
         mixed = 1 / self.rate
         return np.stack([np.stack([zeta(2, self.shape), mixed], -1), np.stack([mixed, self.variance()], -1)], -2)
@@ -116,8 +122,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     # --- evaluation
     kl_rounding = 256.0
 
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         a, b = self.shape, self.rate
         z = np.where(x > 0, x, 1.0)
         inside = gamma_function.log_peak(a) - np.log(z) - a * phi((b * z - a) / a, b * z / a)
@@ -161,8 +166,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             return phi(change, log_ratio=log)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.standard_gamma(self.shape, size) / self.rate
 
     def to_scipy(self):
@@ -183,7 +187,8 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             x,
             x > 0,
             "positive observations",
-            "At zero the density is unbounded for every shape below 1: no maximum exists. Drop zeros, or shift them by half a unit of measurement.",
+            "For every shape below 1 the density at zero is infinite: no maximum exists. Recorded zeros stand for half a "
+            "unit of measurement; drawn ones for numbers below 5e-324, which a double cannot hold: draw a larger shape.",
         )
 
     def _sums_about(self, shift, x, weights, work):

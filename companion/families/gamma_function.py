@@ -206,14 +206,3 @@ def inverse_excess(s: ArrayLike) -> np.ndarray | np.float64:
     s = np.asarray(s, dtype=float)
     start = (3 - s + np.sqrt((s - 3) ** 2 + 24 * s)) / (12 * s)
     return positive_root(lambda a: (s - excess(a), (0.5 + curvature(a)) / a**2), start)
-
-
-def inverse_digamma(y: ArrayLike) -> np.ndarray | np.float64:
-    """The a > 0 with ψ(a) = y.
-
-    >>> round(float(inverse_digamma(-np.euler_gamma)), 14)
-    1.0
-    """
-    y = np.asarray(y, dtype=float)
-    start = np.where(y > -2.22, np.exp(np.maximum(y, -2.22)) + 0.5, 1 / np.maximum(-y - np.euler_gamma, 0.1))
-    return positive_root(lambda a: (psi(a) - y, zeta(2, a)), start)

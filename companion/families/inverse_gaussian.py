@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import exp1
 
@@ -58,7 +61,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, mean, shape):
+    def __init__(self, mean: ArrayLike, shape: ArrayLike) -> None:
         mean = checks.positive("InverseGaussian", "mean", mean, "Pass a positive mean, e.g. InverseGaussian(1, 2).")
         shape = checks.positive("InverseGaussian", "shape", shape, "Pass a positive shape, e.g. InverseGaussian(1, 2).")
         checks.broadcast("InverseGaussian", mean=mean.shape, shape=shape.shape)
@@ -69,7 +72,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return -0.5 * np.stack([self.shape / self._mean**2, self.shape], axis=-1)
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require(
             "InverseGaussian.from_natural",
@@ -82,7 +85,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return cls(np.sqrt(eta[..., 1] / eta[..., 0]), -2 * eta[..., 1])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "InverseGaussian.from_mean_parameters", "The order is (E[x], E[1/x])."
         mu = cls._mean_column(mu, 2)
         checks.require(where, "mu", mu, mu > 0, "two positive means", fix)
@@ -109,14 +112,16 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     def mean_parameters(self):
         return np.stack([self._mean, 1 / self._mean + 1 / self.shape], axis=-1)
 
+    def _expected_sums(self):
+        return self._mean, (0.0, self._mean / self.shape)
+
     def fisher_information(self):
         m, s = self._mean, self.shape
         inverse = (1 / m + 2 / s) / s
         return np.stack([np.stack([m**3 / s, -m / s], -1), np.stack([-m / s, inverse], -1)], -2)
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         z = np.where(x > 0, x, 1.0)
         inside = 0.5 * (np.log(self.shape / z**3) - _LOG_2PI - self.shape / z * ((z - self._mean) / self._mean) ** 2)
         return np.where(x > 0, inside, -np.inf)[()]
@@ -144,8 +149,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
             return 0.5 * (np.sqrt(other.shape[()]) / np.sqrt(mean) * (mean - mean_q) / mean_q) ** 2
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.wald(self._mean, self.shape, size)
 
     def to_scipy(self):

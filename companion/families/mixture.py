@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from companion import checks
 from companion.families.core import Distribution, ExponentialFamily
+from companion.families.newton import first_at_least
 
 
 class Mixture(Distribution):
@@ -40,7 +44,7 @@ class Mixture(Distribution):
 
     parameter_names = ("weights", "components")
 
-    def __init__(self, weights, components):
+    def __init__(self, weights: ArrayLike, components: ExponentialFamily):
         if not isinstance(components, ExponentialFamily):
             checks.fail(
                 "Mixture",
@@ -59,66 +63,110 @@ class Mixture(Distribution):
                 f"{weights.shape}, one component for each weight",
                 "Give every component its own parameters, e.g. Normal([-2, 2], [1, 1]).",
             )
-        self._store((), weights=weights, components=components)
+        kind = {"discrete": components.discrete, "event_ndim": components.event_ndim}
+        self._store((), weights=weights, components=components, **kind)
+
+    def _table(self):
+        title, names, rows, count = self.components._table()
+        return f"Mixture of {title}", ["weight", *names], [[w, *row] for w, row in zip(self.weights, rows)], count
 
     @property
-    def discrete(self):
-        return self.components.discrete
-
-    @property
-    def event_ndim(self):
-        return self.components.event_ndim
-
-    @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of coordinates of a mixture of vectors."""
         return self.components.dimension
 
     @property
-    def support(self):
-        low, high = self.components.support
-        return (float(np.min(low)), float(np.max(high)))
+    def support(self) -> tuple[float, float]:
+        """Ends of the interval that holds the supports of all components of positive weight; for angles, the turn of
+        the first of them."""
+        low, high = (np.broadcast_to(end, self.weights.shape)[self.weights > 0] for end in self.components.support)
+        if self.components.circular:
+            return float(low[0]), float(high[0])
+        return float(np.min(low)), float(np.max(high))
+
+    # --- evaluation
+    def _read(self, x, method):
+        x = checks.real_array(f"Mixture.{method}", "x", x, "Pass numbers, without missing values.", truths=True)
+        return self.components._read(x[..., None, :], method)[..., 0, :] if self.event_ndim and x.ndim else x
+
+    def _check_data(self, x, method="log_prob"):
+        if self.event_ndim:
+            x = self._read(x, method)
+            self.components._check_data(x[..., None, :] if x.ndim else x, method)
+            return x
+        return super()._check_data(x, method)
+
+    def _inside(self, x):
+        """Where a component of positive weight has x in its support."""
+        return np.any(self._inside_components(x) & (self.weights > 0), axis=-1)
+
+    def _inside_components(self, x):
+        return self.components._inside(x[..., None, :] if self.event_ndim else x[..., None])
+
+    def describe_support(self) -> str:
+        return self.components.describe_support() if self.components.circular else super().describe_support()
 
     def _log_joint(self, x):
-        """log w_k p_k(x), shape (..., K)."""
+        """log w_k p_k(x), shape (..., K), for x that is checked; one component may end before another does."""
+        parts = self.components
         if self.event_ndim:
-            x = checks.real_array("Mixture.log_prob", "x", x, "Pass vectors along the last axis.")
-            with np.errstate(divide="ignore"):
-                return np.log(self.weights) + self.components.log_prob(x[..., None, :] if x.ndim else x)
-        x = self._check_data(x)[..., None]
-        inside = self.components._inside(x)  # one component may end before another does
-        if not np.all(inside):
-            low, _ = self.components.support
-            x = np.where(inside, x, low if self.discrete else self.components.mean())
+            logs = parts._log_prob(x[..., None, :])
+        else:
+            logs = parts.log_prob(x[..., None], outside=-np.inf)
         with np.errstate(divide="ignore"):
-            return np.where(inside, np.log(self.weights) + self.components.log_prob(x), -np.inf)
+            return np.log(self.weights) + logs
 
-    def log_prob(self, x):
-        r"""Log-density :math:`\log\sum_k w_k p_k(x)` in nats; one for each observation."""
+    def _log_prob(self, x):
         return logsumexp(self._log_joint(x), axis=-1)
 
-    def posterior(self, x):
+    def posterior(self, x: ArrayLike) -> np.ndarray:
         r"""Probabilities :math:`\mathrm{P}(k\mid x) = w_k p_k(x)/p(x)` of the components, shape (..., K): the
-        responsibilities of EM."""
-        joint = self._log_joint(x)
-        return np.exp(joint - logsumexp(joint, axis=-1, keepdims=True))
+        responsibilities of EM.
 
-    def mean(self):
+        Raises
+        ------
+        ValueError
+            If x is outside the support, or where p(x) is zero or infinite: x then says nothing of the components.
+        """
+        x = self._check_data(x, "posterior")
+        with np.errstate(invalid="ignore"):
+            joint = self._log_joint(x)
+            total = logsumexp(joint, axis=-1, keepdims=True)
+        checks.require(
+            "Mixture.posterior",
+            "p(x)" if self.event_ndim else "x",
+            np.exp(total[..., 0]) if self.event_ndim else x,
+            np.isfinite(total[..., 0]),
+            "a point of positive, finite density",
+            "There the posterior is 0/0 or inf/inf: leave it out.",
+        )
+        return np.exp(joint - total)
+
+    def mean(self) -> Any:
+        """Expectation E[x], the weighted average of the components' means."""
         mean = self.weights @ self.components.mean()
         return mean if self.event_ndim else float(mean)
 
-    def variance(self):
+    def variance(self) -> Any:
         """Variance within the components plus variance between their means; of every coordinate for vectors."""
         between = (self.components.mean() - self.mean()) ** 2
         variance = self.weights @ (self.components.variance() + between)
         return variance if self.event_ndim else float(variance)
 
-    def sample(self, n, rng):
-        n, rng = checks.sample_size("Mixture.sample", n), checks.generator("Mixture.sample", rng)
-        which = np.searchsorted(np.cumsum(self.weights)[:-1], rng.random(n), side="right")
-        return self.components.sample(n, rng)[np.arange(n), which]
+    def _tail(self, name, x):
+        return self.components._probability(name, x[..., None]) @ self.weights
 
-    def quadrature_points(self):
+    def _quantile(self, q):
+        """Between the smallest and the largest quantile of the components."""
+        ends = self.components.quantile(q[..., None])[..., self.weights > 0]
+        return first_at_least(lambda x: self._probability("cdf", x), q, ends.min(-1), ends.max(-1), whole=self.discrete)
+
+    # --- sampling
+    def _draw(self, size, rng):
+        which = np.searchsorted(np.cumsum(self.weights)[:-1], rng.random(size), side="right")
+        return self.components.sample(size[0], rng)[np.arange(size[0]), which]
+
+    def quadrature_points(self) -> np.ndarray:
         """Where the mass is: the components' means and a few standard deviations around them."""
         mean, sd = np.atleast_1d(self.components.mean()), np.sqrt(np.atleast_1d(self.components.variance()))
         return np.concatenate([mean + k * sd for k in (-6, -2, 0, 2, 6)])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.linalg.blas import dtrsm
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.families.statistics import CHUNK, first_mean, weighted_sum
+from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
 from companion.remainders import phi
 
 _LOG_2PI, _EPS = np.log(2 * np.pi), np.finfo(float).eps
@@ -79,7 +81,7 @@ class MultivariateNormal(ExponentialFamily):
     support = (-np.inf, np.inf)
 
     # --- parameters
-    def __init__(self, mean, cov):
+    def __init__(self, mean: ArrayLike, cov: ArrayLike) -> None:
         where = "MultivariateNormal"
         mean = checks.finite(where, "mean", mean, "Pass the mean as a vector of length d.")
         cov = checks.finite(where, "cov", cov, "Pass a (d, d) covariance matrix.")
@@ -108,7 +110,7 @@ class MultivariateNormal(ExponentialFamily):
         self._set(mean, tril, cov)
 
     @classmethod
-    def from_cholesky(cls, mean, tril):
+    def from_cholesky(cls, mean: ArrayLike, tril: ArrayLike) -> Self:
         """The normal with mean `mean` (..., d) and covariance ``tril @ tril.T``, `tril` (..., d, d) lower triangular
         with a positive diagonal; keeps digits that forming the covariance would lose.
 
@@ -164,7 +166,7 @@ class MultivariateNormal(ExponentialFamily):
         )
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of coordinates d."""
         return self._mean.shape[-1]
 
@@ -194,7 +196,7 @@ class MultivariateNormal(ExponentialFamily):
         return first, -matrix * (1 + np.eye(matrix.shape[-1]))
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._sized(eta, "from_natural", "eta")
         first, precision = cls._precision_from(eta)
         smallest = np.linalg.eigvalsh(precision)[..., 0]
@@ -211,7 +213,7 @@ class MultivariateNormal(ExponentialFamily):
         return cls(np.squeeze(cov @ first[..., None], -1), cov)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         first, second = cls._split(cls._sized(mu, "from_mean_parameters", "mu"))
         cov = second - first[..., :, None] * first[..., None, :]
         smallest = np.linalg.eigvalsh(cov)[..., 0]
@@ -254,6 +256,9 @@ class MultivariateNormal(ExponentialFamily):
         second = self.cov + self._mean[..., :, None] * self._mean[..., None, :]
         return np.concatenate([self._mean, second[..., rows, columns]], axis=-1)
 
+    def _expected_sums(self):
+        return self._mean, (np.zeros(self.dimension), self.cov)
+
     def fisher_information(self):
         d, m, c = self.dimension, self._mean, self.cov
         rows, columns = np.tril_indices(d)
@@ -276,22 +281,26 @@ class MultivariateNormal(ExponentialFamily):
     def _inside(self, x):
         return np.all(np.isfinite(x), axis=-1)
 
-    def _check_data(self, x, method="log_prob"):
+    def _read(self, x, method):
         where = f"MultivariateNormal.{method}"
         x = checks.real_array(where, "x", x, "Pass numbers, without missing values.")
         if x.ndim == 0 or x.shape[-1] != self.dimension:
-            checks.fail(
-                where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates."
-            )
+            fix = "The last axis holds the coordinates."
+            checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", fix)
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
-        checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop infinite values before.")
+        return x
+
+    def _check_data(self, x, method="log_prob"):
+        x = self._read(x, method)
+        fix = "Drop missing and infinite values before."
+        checks.require(f"MultivariateNormal.{method}", "x", x, np.isfinite(x), "a finite number", fix)
         return x
 
     def _half_log_det(self):
         return np.sum(np.log(np.diagonal(self.tril, axis1=-2, axis2=-1)), axis=-1)
 
-    def log_prob(self, x):
-        away = self._check_data(x) - self._mean
+    def _log_prob(self, x):
+        away = x - self._mean
         if self.batch_shape:
             z = np.squeeze(_solve(self.tril, away[..., None]), -1)
         else:
@@ -404,8 +413,7 @@ class MultivariateNormal(ExponentialFamily):
             )
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         noise = rng.standard_normal(size + (self.dimension,))
         return self._mean + np.squeeze(self.tril @ noise[..., None], -1)
 
@@ -426,10 +434,16 @@ class MultivariateNormal(ExponentialFamily):
         return cls([0.0], [[1.0]])
 
     def _check_sample(self, x, method):
-        checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop infinite values before.")
+        checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop missing and infinite values before.")
 
     def _first_shift(self, x, weights):
-        return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)
+        return first_mean(head(x), weights)
+
+    def _moment_variable(self, x, out):
+        return x
+
+    def _underflows(self, sums, weight):
+        return ShiftedMoments._underflows(self, (sums[0], np.diagonal(sums[1])), weight)
 
     def _sums_about(self, shift, x, weights, work):
         away = np.subtract(x, shift, out=work[0])
@@ -441,7 +455,7 @@ class MultivariateNormal(ExponentialFamily):
         return shift + sums[0] / weight
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         (first, second), d = sums, shift - new
         mixed = np.outer(d, first)
         return first + weight * d, second + mixed + mixed.T + weight * np.outer(d, d)

@@ -1,13 +1,17 @@
-"""Roots of increasing functions: the inverse mean maps that have no closed form."""
+"""Roots of increasing functions: the inverse mean maps that have no closed form, and quantiles."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 _EPS = np.finfo(float).eps
 
 
-def positive_root(function, start):
+def positive_root(function: Callable, start: ArrayLike) -> Any:
     r"""The root x > 0 of an increasing function, for every entry of `start` at once.
 
     Newton's method in log x. A step changes x by a factor of at most 20 and stays inside the bracket found so far. It
@@ -49,3 +53,33 @@ def positive_root(function, start):
     raise ArithmeticError(
         f"positive_root: last relative step = {size.max():.1e} after 200 steps; expected less than 1e-15."
     )
+
+
+def first_at_least(
+    function: Callable, target: ArrayLike, low: ArrayLike, high: ArrayLike, whole: bool = False
+) -> np.ndarray:
+    """The smallest x from `low` to `high` with function(x) ≥ target, for every entry at once, by bisection.
+
+    The function does not decrease. It ends at neighbouring doubles or, if `whole`, at neighbouring whole numbers.
+    `high` may be infinite: numbers that grow fourfold are tried before.
+
+    Examples
+    --------
+    >>> first_at_least(lambda x: x**2, [2.0, 9.0], 0.0, np.inf)
+    array([1.41421356, 3.        ])
+    >>> first_at_least(lambda x: x**2, [2.0, 9.0], 0.0, np.inf, whole=True)
+    array([2., 3.])
+    """
+    target, low, high = np.broadcast_arrays(target, low, high)
+    largest = np.finfo(float).max / 4
+    reach = np.where(np.isfinite(high), high, np.fmax(low, 0.0) + 1.0)
+    while np.any(short := (function(reach) < target) & (reach < high) & (reach < largest)):
+        low, reach = np.where(short, reach, low), np.where(short, 4 * np.fmin(reach, largest), reach)
+    below, high = low, np.where(function(low) >= target, low, reach)
+    while True:
+        middle = below / 2 + high / 2
+        middle = np.floor(middle) if whole else middle
+        if np.all((middle <= below) | (middle >= high)):
+            return high
+        reached = function(middle) >= target
+        below, high = np.where(reached, below, np.fmax(middle, below)), np.where(reached, np.fmin(middle, high), high)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
@@ -56,7 +59,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
     support = (-np.inf, np.inf)
 
     # --- parameters
-    def __init__(self, mean, sd):
+    def __init__(self, mean: ArrayLike, sd: ArrayLike) -> None:
         mean = checks.finite("Normal", "mean", mean, "Pass a finite mean, e.g. Normal(0, 1).")
         sd = checks.positive("Normal", "sd", sd, "Pass the standard deviation (not the variance), e.g. Normal(0, 1).")
         checks.broadcast("Normal", mean=mean.shape, sd=sd.shape)
@@ -67,7 +70,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return np.stack([self._mean / self.sd**2, -0.5 / self.sd**2], axis=-1)
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require(
             "Normal.from_natural",
@@ -80,7 +83,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return cls(-0.5 * eta[..., 0] / eta[..., 1], np.sqrt(-0.5 / eta[..., 1]))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         mu = cls._mean_column(mu, 2)
         variance = mu[..., 1] - mu[..., 0] ** 2
         checks.require(
@@ -103,13 +106,16 @@ class Normal(ShiftedMoments, ExponentialFamily):
     def mean_parameters(self):
         return np.stack([self._mean, self._mean**2 + self.sd**2], axis=-1)
 
+    def _expected_sums(self):
+        return self._mean, (0.0, self.sd**2)
+
     def fisher_information(self):
         m, v = self._mean, self.sd**2
         return np.stack([np.stack([v, 2 * m * v], -1), np.stack([2 * m * v, 4 * m**2 * v + 2 * v**2], -1)], -2)
 
     # --- evaluation
-    def log_prob(self, x):
-        z = (self._check_data(x) - self._mean) / self.sd
+    def _log_prob(self, x):
+        z = (x - self._mean) / self.sd
         return (-0.5 * (z**2 + _LOG_2PI) - np.log(self.sd))[()]
 
     def mean(self):
@@ -131,8 +137,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
             return 0.5 * (phi(t, log_ratio=2 * log_ratio(sd, sd_q)) + ((self._mean - other._mean)[()] / sd_q) ** 2)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.normal(self._mean, self.sd, size)
 
     def to_scipy(self):
@@ -144,7 +149,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return cls(0.0, 1.0)
 
     def _check_sample(self, x, method):
-        checks.finite(f"Normal.{method}", "x", x, "Drop infinite values before.")
+        checks.finite(f"Normal.{method}", "x", x, "Drop missing and infinite values before.")
 
     @classmethod
     def _estimate(cls, statistics):

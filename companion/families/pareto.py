@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
@@ -56,7 +59,7 @@ class Pareto(ExponentialFamily):
     fixed_names = kl_across = fit_options = ("xm",)
 
     # --- parameters
-    def __init__(self, alpha, xm):
+    def __init__(self, alpha: ArrayLike, xm: ArrayLike) -> None:
         alpha = checks.positive("Pareto", "alpha", alpha, "Pass a positive tail index, e.g. Pareto(2, 1).")
         xm = checks.positive("Pareto", "xm", xm, "Pass the smallest possible value, e.g. Pareto(2, 1).")
         checks.broadcast("Pareto", alpha=alpha.shape, xm=xm.shape)
@@ -71,13 +74,13 @@ class Pareto(ExponentialFamily):
         return -self.alpha[..., None]
 
     @classmethod
-    def from_natural(cls, eta, xm):
+    def from_natural(cls, eta: ArrayLike, xm: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         checks.require("Pareto.from_natural", "eta", eta, eta < 0, "a negative number", "η = −alpha.")
         return cls(-eta, xm)
 
     @classmethod
-    def from_mean_parameters(cls, mu, xm):
+    def from_mean_parameters(cls, mu: ArrayLike, xm: ArrayLike) -> Self:
         mu = cls._mean_column(mu)[..., 0]
         checks.require(
             "Pareto.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[log(x/xm)] is one over alpha."
@@ -104,8 +107,7 @@ class Pareto(ExponentialFamily):
         return 1 / self.alpha[..., None, None] ** 2
 
     # --- evaluation
-    def log_prob(self, x):
-        x = self._check_data(x)
+    def _log_prob(self, x):
         return (np.log(self.alpha / x) - self.alpha * np.log(x / self.xm))[()]
 
     def mean(self):
@@ -131,8 +133,7 @@ class Pareto(ExponentialFamily):
         return choose(p >= q, lambda p, q, a: a * log_ratio(p, q), lambda p, q, a: p * np.inf, p, q, alpha)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return self.xm * np.exp(rng.standard_exponential(size) / self.alpha)
 
     def to_scipy(self):

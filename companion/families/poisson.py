@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln
 
@@ -49,7 +52,7 @@ class Poisson(ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, rate):
+    def __init__(self, rate: ArrayLike) -> None:
         rate = checks.positive("Poisson", "rate", rate, "Pass the mean count per interval, e.g. Poisson(0.61).")
         self._store(rate.shape, rate=rate)
 
@@ -57,7 +60,7 @@ class Poisson(ExponentialFamily):
         return np.log(self.rate)[..., None]
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         with np.errstate(over="ignore", under="ignore"):
             rate = np.exp(eta)
@@ -72,7 +75,7 @@ class Poisson(ExponentialFamily):
         return cls(rate)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         mu = cls._mean_column(mu)[..., 0]
         checks.require("Poisson.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x] is the rate.")
         return cls(mu)
@@ -94,8 +97,8 @@ class Poisson(ExponentialFamily):
         return self.rate[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        return counts.log_poisson(self._check_data(x), self.rate)
+    def _log_prob(self, x):
+        return counts.log_poisson(x, self.rate)
 
     def mean(self):
         return self.rate[()]
@@ -111,8 +114,7 @@ class Poisson(ExponentialFamily):
         return kl_term(self.rate, other.rate)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return rng.poisson(self.rate, size).astype(float)
 
     def to_scipy(self):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gamma, gammaln, xlogy
 
@@ -53,7 +56,7 @@ class Weibull(ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, k, scale):
+    def __init__(self, k: ArrayLike, scale: ArrayLike) -> None:
         k = checks.positive("Weibull", "k", k, "Pass a positive shape, e.g. Weibull(2, 1).")
         scale = checks.positive("Weibull", "scale", scale, "Pass a positive scale, e.g. Weibull(2, 1).")
         checks.broadcast("Weibull", k=k.shape, scale=scale.shape)
@@ -64,13 +67,13 @@ class Weibull(ExponentialFamily):
         return -(self.scale**-self.k)[..., None]
 
     @classmethod
-    def from_natural(cls, eta, k):
+    def from_natural(cls, eta: ArrayLike, k: ArrayLike) -> Self:
         eta, k = cls._natural_column(eta)[..., 0], cls._shape("from_natural", k)
         checks.require("Weibull.from_natural", "eta", eta, eta < 0, "a negative number", "η = −scale^(−k).")
         return cls(k, (-eta) ** (-1 / k))
 
     @classmethod
-    def from_mean_parameters(cls, mu, k):
+    def from_mean_parameters(cls, mu: ArrayLike, k: ArrayLike) -> Self:
         mu, k = cls._mean_column(mu)[..., 0], cls._shape("from_mean_parameters", k)
         checks.require("Weibull.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x^k] = scale^k.")
         return cls(k, mu ** (1 / k))
@@ -95,12 +98,15 @@ class Weibull(ExponentialFamily):
     def mean_parameters(self):
         return (self.scale**self.k)[..., None]
 
+    def _expected_sums(self):
+        return self.scale, (1.0,)
+
     def fisher_information(self):
         return (self.scale ** (2 * self.k))[..., None, None]
 
     # --- evaluation
-    def log_prob(self, x):
-        z = self._check_data(x) / self.scale
+    def _log_prob(self, x):
+        z = x / self.scale
         return (np.log(self.k / self.scale) + xlogy(self.k - 1, z) - z**self.k)[()]
 
     def mean(self):
@@ -130,8 +136,7 @@ class Weibull(ExponentialFamily):
         return 1 + np.maximum(self.k * log_ratio(self.scale, other.scale), 0.0)
 
     # --- sampling and conversion
-    def sample(self, n, rng):
-        size, rng = self._draw_shape(n, rng)
+    def _draw(self, size, rng):
         return self.scale * rng.standard_exponential(size) ** (1 / self.k)
 
     def to_scipy(self):
@@ -180,4 +185,6 @@ class Weibull(ExponentialFamily):
             "a positive number",
             "With only zeros the likelihood grows without bound as the scale falls to 0: no maximum exists.",
         )
-        return cls(k, top * (statistics.sums[0] / statistics.weight) ** (1 / k))
+        mean, fix = statistics.sums[0] / statistics.weight, "A step beyond the data's mean has left the space of means."
+        checks.require("Weibull.fit", "mean of (x/largest x)^k", mean, mean > 0, "a positive number", fix)
+        return cls(k, top * mean ** (1 / k))

@@ -1,0 +1,46 @@
+"""What holds for every test, those in notebooks and docstrings too: its environment, its marks and its order.
+
+The marks `notebook`, `browser` and `site` follow from what a test is and asks for; `slow` is written at the test.
+`make test-fast` runs what has none of them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent
+# Threads that wait for each other slow small matrices down many times.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Kernels import the package of this checkout, whatever is installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+BUILT = {"build", "site", "address", "pages"}  # fixtures that need the whole book
+
+
+def marks_of(item: pytest.Item) -> set[str]:
+    if item.nodeid.split("::")[0].endswith(".ipynb"):
+        return {"notebook"}
+    asked = set(getattr(item, "fixturenames", ()))
+    return ({"browser"} & asked) | ({"site"} if BUILT & asked else set())
+
+
+def turn_of(item: pytest.Item) -> int:
+    """The build of the book first, then what takes longest, so that parallel workers end together."""
+    marks = marks_of(item)
+    if not marks:
+        return 4
+    return 3 if "notebook" in marks else 0 if marks == {"site"} else 1 if marks == {"browser"} else 2
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in marks_of(item):
+            item.add_marker(mark)
+        if item.get_closest_marker("notebook"):
+            # the cells of a notebook stay together, in their order
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+    items.sort(key=turn_of)
