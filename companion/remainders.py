@@ -124,8 +124,28 @@ def phi_of(q: ArrayLike, p: ArrayLike, difference: ArrayLike | None = None) -> n
     q, p = as_numbers(q), as_numbers(p)
     difference = q - p if difference is None else as_numbers(difference)
     with np.errstate(all="ignore"):
-        t, ratio = difference / p, q / p
-        return choose(abs(t) < _SMALL, _phi_series, lambda t, r, q, p: _less_log(t, _log_of(r, q, p)), t, ratio, q, p)
+        return _phi_of_power(1, difference / p, q / p, q, p)
+
+
+def phi_of_squares(q: ArrayLike, p: ArrayLike) -> np.ndarray | np.float64:
+    """φ(q²/p² − 1) for positive p and q, however far apart: twice the KL divergence of centred normal distributions.
+
+    >>> print(f"{phi_of_squares(1.0 + 2**-30, 1.0):.6e}")
+    1.734723e-18
+    """
+    q, p = as_numbers(q), as_numbers(p)
+    with np.errstate(all="ignore"):
+        ratio = q / p
+        return _phi_of_power(2, (q - p) / p * (ratio + 1), ratio, q, p)
+
+
+def _phi_of_power(power, t, ratio, q, p):
+    """φ(t) for 1 + t = (q/p)^power."""
+    if ((ratio > 1e-300) & (ratio < 1e300)).all():
+        return choose(abs(t) < _SMALL, _phi_series, lambda t, r: t - power * np.log(r), t, ratio)
+    return choose(
+        abs(t) < _SMALL, _phi_series, lambda t, r, q, p: _less_log(t, power * _log_of(r, q, p)), t, ratio, q, p
+    )
 
 
 def log_ratio(q: ArrayLike, p: ArrayLike) -> np.ndarray | np.float64:

@@ -11,7 +11,7 @@ from scipy import stats
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedMoments
-from companion.remainders import log_ratio, phi
+from companion.remainders import phi_of_squares
 
 _LOG_2PI = np.log(2 * np.pi)
 
@@ -131,10 +131,9 @@ class Normal(ShiftedMoments, ExponentialFamily):
 
     def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
-        sd, sd_q = self.sd[()], other.sd[()]
         with np.errstate(over="ignore"):
-            t = (sd - sd_q) / sd_q * (sd / sd_q + 1)
-            return 0.5 * (phi(t, log_ratio=2 * log_ratio(sd, sd_q)) + ((self._mean - other._mean)[()] / sd_q) ** 2)
+            away = (self._mean - other._mean)[()] / other.sd[()]
+            return 0.5 * (phi_of_squares(self.sd, other.sd) + away * away)
 
     # --- sampling and conversion
     def _draw(self, size, rng):
