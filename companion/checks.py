@@ -22,7 +22,7 @@ SUM_TOLERANCE = 1e-12
 LARGEST = 2**40
 
 
-def describe(value: object) -> str:
+def describe(value: Any) -> str:
     """A short text for a value in an error message.
 
     >>> describe(np.arange(1000.0))

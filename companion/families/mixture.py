@@ -63,21 +63,12 @@ class Mixture(Distribution):
                 f"{weights.shape}, one component for each weight",
                 "Give every component its own parameters, e.g. Normal([-2, 2], [1, 1]).",
             )
-        self._store((), weights=weights, components=components)
+        kind = {"discrete": components.discrete, "event_ndim": components.event_ndim}
+        self._store((), weights=weights, components=components, **kind)
 
     def _table(self):
         title, names, rows, count = self.components._table()
         return f"Mixture of {title}", ["weight", *names], [[w, *row] for w, row in zip(self.weights, rows)], count
-
-    @property
-    def discrete(self) -> bool:
-        """Whether outcomes are counted: that of the components."""
-        return self.components.discrete
-
-    @property
-    def event_ndim(self) -> int:
-        """0 for numbers, 1 for vectors."""
-        return self.components.event_ndim
 
     @property
     def dimension(self) -> int:
