@@ -100,12 +100,12 @@ class Dirichlet(MeanLogs, ExponentialFamily):
 
     @classmethod
     def from_natural(cls, eta: ArrayLike) -> Self:
-        return cls(cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "d"))
+        return cls(cls._natural_column(eta, "d"))
 
     @classmethod
     def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "Dirichlet.from_mean_parameters", "E[log x_i], for every coordinate."
-        mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "d")
+        mu = cls._mean_column(mu, "d")
         gap = -logsumexp(mu, axis=-1)
         checks.require(where, "sum of exp(mu)", np.exp(-gap), gap > 0, "less than 1", fix)
         return cls(_inverse_mean_map(mu, gap))
