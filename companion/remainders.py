@@ -131,8 +131,8 @@ def phi_of(q: ArrayLike, p: ArrayLike, difference: ArrayLike | None = None) -> n
 def log_ratio(q: ArrayLike, p: ArrayLike) -> np.ndarray | np.float64:
     """log(q/p) for positive p and q, to full relative accuracy however close or far apart.
 
-    >>> float(log_ratio(1.0 + 2**-52, 1.0)), round(float(log_ratio(1e-200, 1e200)), 3)
-    (2.220446049250313e-16, -921.034)
+    >>> print(f"{log_ratio(1.0 + 2**-52, 1.0):.12e}, {log_ratio(1e-200, 1e200):.12f}")
+    2.220446049250e-16, -921.034037197618
     """
     q, p = as_numbers(q), as_numbers(p)
     with np.errstate(all="ignore"):

@@ -1077,14 +1077,6 @@ ROWS = {
         "at most 1e+07 classes",
         "the number K of classes",
     ),
-    "a distribution of SciPy made by hand": (
-        lambda: entropy(stats.rv_discrete(values=([1, 2], HALF))),
-        T,
-        "p",
-        "scipy.stats.rv_discrete",
-        "a frozen distribution, with its parameters",
-        "Call it first",
-    ),
     "more trials than an integer holds": (
         lambda: Binomial(1e19, 0.5),
         V,

@@ -550,7 +550,7 @@ def test_a_parameter_may_be_a_vector():
 
 
 def test_parameters_outside_their_domain_are_named_not_the_data():
-    with pytest.raises(ValueError, match=r"model = scipy.stats.t\(-1\); expected parameters in their domain"):
+    with pytest.raises(ValueError, match=r"model = scipy.stats.t\(-1\); expected parameters in its domain"):
         log_likelihood(stats.t(-1), [1.0, 2.0])
 
 

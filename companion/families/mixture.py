@@ -103,8 +103,8 @@ class Mixture(Distribution):
     def _inside_components(self, x):
         return self.components._inside(x[..., None, :] if self.event_ndim else x[..., None])
 
-    def describe_support(self):
-        return self.components.describe_support()
+    def describe_support(self) -> str:
+        return self.components.describe_support() if self.components.circular else super().describe_support()
 
     def _log_joint(self, x):
         """log w_k p_k(x), shape (..., K), for x that is checked; one component may end before another does."""
