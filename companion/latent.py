@@ -839,7 +839,7 @@ def _from_responsibilities(where, family, x, responsibilities, fixed):
         try:
             member = family.fit(x, weights=r, **{name: np.broadcast_to(v, k)[j] for name, v in fixed.items()})
         except ValueError as error:
-            raise ValueError(f"{where}: component {j} has no maximum-likelihood fit. {error}") from None
+            raise ValueError(f"{where}: component {j} has no fit to the observations it still holds. {error}") from None
         if not family.discrete:
             _check_spread(where, j, member, x[r > 0])
         members.append(member)

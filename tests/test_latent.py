@@ -463,7 +463,7 @@ def test_log_likelihood_never_falls_over_many_starts():
                 value, before = mixture.log_prob(x).sum(), value
                 worst, steps = min(worst, value - before), steps + 1
         except ValueError as error:
-            assert "collapsed" in str(error) or "no maximum" in str(error)
+            assert "collapsed" in str(error) or "no maximum" in str(error), error
             refused += 1
     assert steps > 2_400 and refused < 60
     assert worst > -1e-9
