@@ -25,6 +25,7 @@ from companion.quadrature import QuadratureError
 
 _BLOCK = 2**16  # log-likelihoods computed at a time: a decoder's output may be large
 _MOST_LATENTS = {1: 4_000_000, 2: 8_000_000}
+_MOST_CELLS = 20_000_000  # of all observations
 _CORE, _RADIUS = 9.0, 45.0  # equal cells in (−9, 9), growing ones up to 45 and, if need be, beyond
 _NEGLIGIBLE = -45.0  # logarithm of the share of a cell that is not looked into
 _ROUNDING = 1e-12  # relative, of the log-likelihoods
@@ -136,8 +137,9 @@ class _Integral:
         edges = self._edges(radius)
         self.radius = edges[-1]
         cells = (edges.size - 1) ** self.k
-        if cells * self.rule.log_weights.size > _MOST_LATENTS[self.k]:
-            self._give_up("nodes", cells * self.rule.log_weights.size, "Pass a larger spacing.")
+        if cells * self.rule.log_weights.size > _MOST_LATENTS[self.k] or cells * self.n > _MOST_CELLS:
+            fix = "Pass a larger spacing, or fewer observations at a time."
+            self._give_up("first cells", cells, fix)
         centre, half = product((edges[1:] + edges[:-1]) / 2, self.k), product(np.diff(edges) / 2, self.k)
         self.last = cells
         out = self.radius * (np.array([1.0, 1.1, 1.5, 4.0])[:, None, None] * self.around).reshape(1, -1, self.k)

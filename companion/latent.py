@@ -385,12 +385,22 @@ def _callable(where, function, name="log_likelihood"):
         checks.fail(where, name, function, "a function of z", fix, TypeError)
 
 
-def _draws(where, draws):
-    """A number of draws of which a standard error can be had."""
-    draws = checks.positive_integer(where, "draws", draws, "Pass e.g. draws=1000.")
-    if draws < 2:
-        checks.fail(where, "draws", draws, "at least 2", "A single draw says nothing about its own error.")
-    return draws
+def _size(where, name, value, fix, least=1, most=100_000_000, why=""):
+    """A whole number from `least` to `most`."""
+    value = checks.positive_integer(where, name, value, fix)
+    if not least <= value <= most:
+        expected, why = (
+            (f"at least {least}", why) if value < least else (f"at most {most:,}", "That needs too much memory.")
+        )
+        checks.fail(where, name, value, expected, why)
+    return value
+
+
+def _draws(where, draws, least=2):
+    """A number of draws, by default one of which a standard error can be had."""
+    return _size(
+        where, "draws", draws, "Pass e.g. draws=1000.", least, why="A single draw says nothing about its own error."
+    )
 
 
 def log_weights(log_likelihood: LogLikelihood, q: Normal | MultivariateNormal, z: ArrayLike) -> np.ndarray:
@@ -450,7 +460,7 @@ def draw_log_weights(
 ) -> np.ndarray:
     """`log_weights` at independent `draws` from q, shape (n, draws); a single q gives all observations the same draws."""
     where = "draw_log_weights"
-    q, draws = _gaussian(where, q), checks.positive_integer(where, "draws", draws, "Pass e.g. draws=1000.")
+    q, draws = _gaussian(where, q), _draws(where, draws, least=1)
     return _drawn(where, log_likelihood, q, draws, rng)
 
 
@@ -534,7 +544,7 @@ def prior_average(log_likelihood: LogLikelihood, k: int, draws: int, rng: np.ran
     True
     """
     where = "prior_average"
-    q = _prior(checks.positive_integer(where, "k", k, "Pass the number of latents."))
+    q = _prior(_size(where, "k", k, "Pass the number of latents.", most=10_000))
     w = _drawn(where, log_likelihood, q, _draws(where, draws), rng)
     value, error = importance_weighted_bound(w), np.full(len(w), np.inf)
     some = value > -np.inf
@@ -577,7 +587,7 @@ def gauss_hermite(q: Normal | MultivariateNormal, nodes: int) -> tuple[np.ndarra
     5.0
     """
     where = "gauss_hermite"
-    q, nodes = _gaussian(where, q), checks.positive_integer(where, "nodes", nodes, "Pass e.g. nodes=64.")
+    q, nodes = _gaussian(where, q), _size(where, "nodes", nodes, "Pass e.g. nodes=64.", most=10_000)
     if nodes**q.dimension > 1_000_000:
         checks.fail(
             where,
@@ -599,10 +609,8 @@ def _hermite(nodes):
 
 def _nodes(where, nodes):
     """A number of nodes with which a rule can be told from one of half as many."""
-    nodes = checks.positive_integer(where, "nodes", nodes, "Pass e.g. nodes=64.")
-    if nodes < 8:
-        checks.fail(where, "nodes", nodes, "at least 8", "With fewer, the error of the rule cannot be told.")
-    return nodes
+    why = "With fewer, the error of the rule cannot be told."
+    return _size(where, "nodes", nodes, "Pass e.g. nodes=64.", least=8, most=10_000, why=why)
 
 
 def gaussian_posterior(log_likelihood: LogLikelihood, k: int, nodes: int = 32, rounds: int = 60) -> MultivariateNormal:
@@ -616,7 +624,7 @@ def gaussian_posterior(log_likelihood: LogLikelihood, k: int, nodes: int = 32, r
     Raises `ValueError` if log p(x|z) is NaN, or −inf at all nodes.
     """
     where = "gaussian_posterior"
-    k = checks.positive_integer(where, "k", k, "Pass the number of latents, 1 or 2.")
+    k = _size(where, "k", k, "Pass the number of latents, 1 or 2.", most=10)
     nodes, rounds = _nodes(where, nodes), checks.positive_integer(where, "rounds", rounds, "Pass e.g. rounds=60.")
     q, old = _prior(k), None
     for _ in range(rounds):
@@ -723,8 +731,12 @@ def _one_or_two(where, k):
 def _evidence(where, log_likelihood, k, spacing, tolerance):
     _callable(where, log_likelihood)
     spacing = _positive(where, "spacing", spacing, "Pass e.g. spacing=0.05.")
+    if not 1e-5 <= spacing <= 1:
+        checks.fail(where, "spacing", spacing, "from 1e-5 to 1", "Cells are halved where it is needed: try 0.05.")
     tolerance = (1e-8 if k == 1 else 1e-6) if tolerance is None else tolerance
     tolerance = _positive(where, "tolerance", tolerance, "Pass e.g. tolerance=1e-8.")
+    if tolerance >= 1:
+        checks.fail(where, "tolerance", tolerance, "less than 1 nat", "Pass e.g. tolerance=1e-8.")
     value, error = cells.log_integral(where, log_likelihood, k, spacing, tolerance)
     return Estimate(value, error, "adaptive cells")
 
@@ -839,7 +851,7 @@ def _from_responsibilities(where, family, x, responsibilities, fixed):
         try:
             member = family.fit(x, weights=r, **{name: np.broadcast_to(v, k)[j] for name, v in fixed.items()})
         except ValueError as error:
-            raise ValueError(f"{where}: component {j} has no maximum-likelihood fit. {error}") from None
+            raise ValueError(f"{where}: component {j} has no fit to the observations it still holds. {error}") from None
         if not family.discrete:
             _check_spread(where, j, member, x[r > 0])
         members.append(member)
