@@ -46,8 +46,13 @@ def write(where: str, file: File, header: Mapping, arrays: Mapping[str, np.ndarr
     >>> read("example", file)
     ({'of': 'doubling'}, {'x': array([1., 2.])})
     """
+    try:
+        text = json.dumps(header, allow_nan=False).encode()
+    except (TypeError, ValueError):
+        fix = "Pass numbers, strings, lists and dicts, without NaN."
+        checks.fail(where, "header", header, "what JSON can hold", fix, TypeError)
     packed = io.BytesIO()
-    np.savez(packed, header=np.frombuffer(json.dumps(header, allow_nan=False).encode(), np.uint8), **arrays)
+    np.savez(packed, header=np.frombuffer(text, np.uint8), **arrays)
     with zipfile.ZipFile(packed, "a") as archive:
         archive.comment = bytes(_SEAL)
     body = packed.getvalue()[:-_SEAL]

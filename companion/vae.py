@@ -31,7 +31,7 @@ from scipy.special import expit, gammaln
 from companion import checks, stored_files
 from companion.families import MultivariateNormal
 from companion.latent import ProbabilisticPCA
-from companion.network import Adam, Network, Parameters, Workspace, batches
+from companion.network import Adam, Network, Parameters, Workspace, _dtype_name, _flag, _size, batches
 from companion.remainders import expm1_remainder, phi
 
 _LOG_2PI = np.log(2 * np.pi)
@@ -193,7 +193,7 @@ def start_linear(data: Data, latents: int, rng: np.random.Generator | int) -> Li
     where = "start_linear"
     mean, root = _moments(where, data, None)
     d, sd = len(mean), _spread(where, root)
-    k = checks.positive_integer(where, "latents", latents, "Pass the length of a code, e.g. 2.")
+    k = _size(where, "latents", latents, "Pass the length of a code, e.g. 2.")
     rng = checks.generator(where, rng)
     V = 0.1 * rng.standard_normal((k, d)) / sd
     return LinearVAE(0.1 * sd * rng.standard_normal((d, k)), mean, sd, V, -V @ mean, np.ones(k))
@@ -244,8 +244,8 @@ def kl_to_prior(mean: ArrayLike, tau: ArrayLike) -> np.ndarray:
     --------
     >>> kl_to_prior([0.0, 1.0], [1.0, 1.0]).tolist()
     [0.0, 0.5]
-    >>> float(kl_to_prior(0.0, 1 + 2.0**-30)) * 2.0**60         # τ² − 1 − log τ² would leave seven digits fewer than none
-    0.9999999996895736
+    >>> round(float(kl_to_prior(0.0, 1 + 2.0**-30)) * 2.0**60, 12)       # of τ² − 1 − log τ² not one digit would be right
+    0.99999999969
     """
     where = "kl_to_prior"
     mean = checks.finite(where, "mean", mean, "Pass means of codes.")
@@ -556,10 +556,10 @@ def fit_linear(
     where = "fit_linear"
     _check_linear(where, "start", start)
     given = _checked(where, start, data, latent_term, beta)
-    left = checks.positive_integer(where, "iterations", iterations, "Pass e.g. 5_000.")
+    left = _size(where, "iterations", iterations, "Pass e.g. 5_000.")
     unit = _spread(where, given[1])
     free = _Free(where, start, along, unit)
-    _check_that_an_optimum_exists(free, *given[2:])
+    _check_that_an_optimum_exists(free, *given[1:])
 
     def objective(theta):
         vae = free.at(theta)
@@ -571,11 +571,15 @@ def fit_linear(
             objective, theta, jac=True, method="L-BFGS-B", options={**options, "maxiter": left, "maxfun": 2 * left}
         )
         vae, (loss, slopes) = free.at(found.x), objective(found.x)
-        if not (math.isfinite(loss) and vae.sd > 1e-7 * unit):
+        hessian = _hessian(lambda theta: objective(theta)[1], found.x)
+        if not (math.isfinite(loss) and np.all(np.isfinite(slopes)) and np.all(np.isfinite(hessian))):
+            fix = "Data, decoder and beta are too far apart for doubles: start nearer."
+            checks.fail(where, "loss with its slopes", float(loss), "finite numbers", fix)
+        if vae.sd < 1e-7 * unit:
             fix = "There the likelihood has no maximum: take fewer latents, or drop coordinates that others determine."
             checks.fail(where, "sd, relative to the data", vae.sd / unit, "data that do not lie in a plane", fix)
-        curvatures, directions = _hessian(lambda theta: objective(theta)[1], found.x)
-        left -= found.nit
+        curvatures, directions = np.linalg.eigh(hessian) if free.size else (np.zeros(1), None)
+        left -= found.nit + 1
         if left <= 0 or curvatures[0] >= -1e-6 * np.max(np.abs(curvatures)):
             break
         steps = np.outer([0.1, -0.1], directions[:, 0])  # off the saddle, to the lower side
@@ -583,7 +587,11 @@ def fit_linear(
     return LinearFit(vae, float(loss), float(np.max(np.abs(slopes), initial=0.0)), float(curvatures[0]))
 
 
-def _check_that_an_optimum_exists(free, latent_term, beta):
+def _check_that_an_optimum_exists(free, root, latent_term, beta):
+    (d, k), rank = free.start["W"].shape, int(np.linalg.matrix_rank(root))
+    if rank <= k and rank < d and free.unrestricted:
+        fix = "The likelihood has no maximum: take fewer latents, or drop coordinates that others determine."
+        checks.fail("fit_linear", "rank of data", rank, f"data that do not lie in a plane of {k} dimensions", fix)
     moves = {name for name, directions in free.directions.items() if len(directions)}
     falling = latent_term == "nll" or beta == 0
     if (falling and "log_tau" in moves) or (beta == 0 and {"W", "V"} <= moves):
@@ -593,10 +601,11 @@ def _check_that_an_optimum_exists(free, latent_term, beta):
 
 
 def _hessian(slopes, theta, step=1e-4):
-    """Eigenvalues, in increasing order, and eigenvectors of the Hessian, by central differences of the gradient."""
+    """The Hessian, by central differences of the gradient."""
     shifts = step * np.eye(len(theta))
-    hessian = np.array([slopes(theta + shift) - slopes(theta - shift) for shift in shifts]) / (2 * step)
-    return np.linalg.eigh((hessian + hessian.T) / 2) if len(theta) else (np.zeros(1), np.zeros((0, 1)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = np.array([slopes(theta + shift) - slopes(theta - shift) for shift in shifts]) / (4 * step)
+        return half + half.T
 
 
 def descend(
@@ -633,7 +642,7 @@ def descend(
         checks.positive(where, "learning_rate", checks.scalar(where, "learning_rate", learning_rate, fix), fix)
     )
     theta, path = np.zeros(free.size), [start]
-    for step in range(1, 1 + checks.positive_integer(where, "steps", steps, "Pass how many steps to take.")):
+    for step in range(1, 1 + _size(where, "steps", steps, "Pass how many steps to take.")):
         with np.errstate(over="ignore", invalid="ignore"):
             theta = theta - rate * free.of(_gradient(path[-1], *given))
         new = free.at(theta)
@@ -659,7 +668,7 @@ class _Free:
             if name not in self.start:
                 expected = f"one of {tuple(self.start)}"
                 checks.fail(where, "a key of along", name, expected, "Name the parameter to restrict.")
-        self.directions = {}
+        self.unrestricted, self.directions = not along, {}
         for name, value in self.start.items():
             free = np.eye(value.size).reshape(-1, *value.shape)
             if name in along:
@@ -718,8 +727,10 @@ def sampled_kl_gradient(mean: float, tau: float, noise: ArrayLike) -> np.ndarray
     )
     checks.positive(where, "tau", tau, "Pass a standard deviation.")
     noise = checks.finite(where, "noise", noise, "Pass standard normal draws.")
-    z = mean + tau * noise
-    return np.stack([z, tau * noise * z - 1], axis=-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = mean + tau * noise
+        estimates = np.stack([z, tau * noise * z - 1], axis=-1)
+    return checks.finite(where, "estimate", estimates, "Numbers as large as these leave the range of doubles.")
 
 
 # --- a small non-linear VAE ---------------------------------------------------------------------------------------
@@ -815,13 +826,11 @@ class VAE:
     ):
         given = {"pixels": pixels, "hidden": hidden, "latent": latent, "trials": trials}
         fix = "The digits have pixels=64 and trials=16."
-        self.pixels, self.hidden, self.latent, self.trials = (
-            checks.positive_integer("VAE", *pair, fix) for pair in given.items()
-        )
+        self.pixels, self.hidden, self.latent, self.trials = (_size("VAE", *pair, fix) for pair in given.items())
         self.beta, self.latent_term = _weight("VAE", beta), _one_of("VAE", latent_term, ("kl", "sampled", "nll"))
-        if dtype not in ("float64", "float32", float, np.float64, np.float32):
+        if _dtype_name(dtype) not in ("float64", "float32"):
             checks.fail("VAE", "dtype", dtype, '"float64" or "float32"', 'Pass "float32" for speed.')
-        self.dtype = np.dtype(dtype)
+        self.dtype = np.dtype(_dtype_name(dtype))
         rng = checks.generator("VAE", rng)
         layers = _layers(self.pixels, self.hidden, self.latent)
         shapes = {name: shape for part, sizes in layers.items() for name, shape in Network.shapes(sizes, part).items()}
@@ -973,14 +982,16 @@ class VAE:
 
         Raises
         ------
-        ArithmeticError
-            If the objective is not finite: the message names epoch and step. The step is not taken.
+        ValueError, TypeError
+            If an argument does not fit, or the objective is not finite: then the message names epoch and step, and the
+            step is not taken.
         """
         x, rng = self._images("fit", x), checks.generator("VAE.fit", rng)
         epochs, batch = (
-            checks.positive_integer("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
+            _size("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
             for name, value in (("epochs", epochs), ("batch", batch))
         )
+        _flag("VAE.fit", "progress", progress)
         rates = checks.positive("VAE.fit", "learning_rate", learning_rate, "Pass one for Adam, e.g. 0.01.")
         if rates.shape not in ((), (epochs,)):
             checks.fail(
@@ -1007,7 +1018,6 @@ class VAE:
                             sum(parts),
                             "a finite number",
                             "Start again with a smaller learning_rate: the weights have diverged.",
-                            ArithmeticError,
                         )
                     self._adam.step(self.theta.flat, self._gradient.flat, learning_rate)
                     D, R, term = D + parts[0], R + parts[1], term + parts[2]
@@ -1091,7 +1101,7 @@ class VAE:
 
     def sample(self, n: int, rng: np.random.Generator | int) -> np.ndarray:
         """`n` images drawn from the model, (n, pixels): z from the prior, then each pixel from its binomial."""
-        n, rng = checks.sample_size("VAE.sample", n), checks.generator("VAE.sample", rng)
+        n, rng = _size("VAE.sample", "n", n, "Pass how many images to draw."), checks.generator("VAE.sample", rng)
         return rng.binomial(self.trials, self.decode(rng.standard_normal((n, self.latent)))).astype(float)
 
     def _codes(self, method, z):
@@ -1146,9 +1156,7 @@ class VAE:
         return self.log_likelihood(x, z) + np.sum(0.5 * noise**2 - 0.5 * z**2 + log_tau[:, None], axis=-1)
 
     def _noise(self, method, n, draws, rng):
-        draws = checks.positive_integer(
-            f"VAE.{method}", "draws", draws, "Pass how many codes to draw for each image, e.g. 10."
-        )
+        draws = _size(f"VAE.{method}", "draws", draws, "Pass how many codes to draw for each image, e.g. 10.")
         return checks.generator(f"VAE.{method}", rng).standard_normal((n, draws, self.latent))
 
     # --- files
@@ -1172,14 +1180,21 @@ class VAE:
         if not isinstance(made, Mapping):
             checks.fail(where, "made", made, "a dict", 'Pass e.g. {"seed": 0}.', TypeError)
         settings = {name: getattr(self, name) for name in self._settings} | {"dtype": self.dtype.name}
-        header = {"schema": _SCHEMA, "of": "VAE", "compact": bool(compact), "settings": settings, "steps": self._adam.t}
+        header = {
+            "schema": _SCHEMA,
+            "of": "VAE",
+            "compact": _flag(where, "compact", compact),
+            "settings": settings,
+            "steps": self._adam.t,
+        }
         arrays = {"theta": self.theta.flat} | {name: np.asarray(values) for name, values in self.history.items()}
-        for name, array in arrays.items():
-            checks.require(where, name, array, np.isfinite(array), "a finite number", "Its training has diverged.")
         if compact:
-            arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+            with np.errstate(over="ignore"):
+                arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
         else:
             arrays |= {"m": self._adam.m, "v": self._adam.v}
+        for name, array in arrays.items():
+            checks.require(where, name, array, np.isfinite(array), "a finite number", "Its training has diverged.")
         versions = {"python": platform.python_version(), "numpy": np.__version__}
         stored_files.write(where, file, header | {"made": {**made, "versions": versions}}, arrays)
 
@@ -1257,7 +1272,7 @@ def stored(name: str) -> VAE:
     """
     folder = resources.files("companion").joinpath("data", "models")
     names = sorted(file.name.removesuffix(".npz") for file in folder.iterdir())
-    if name not in names:
+    if not isinstance(name, str) or name not in names:
         checks.fail("stored", "name", name, f"one of {', '.join(names)}", "make models trains them.")
     with folder.joinpath(f"{name}.npz").open("rb") as file:
         return VAE.load(file)

@@ -95,7 +95,7 @@ KINDS: dict[str, set[str]] = {
     "probabilities": {"zero", "tiny", "cube"},
     "trials": {"zero", "huge integer", "cube"},
     "size": set(),  # a positive integer
-    "seed": {"zero", "huge integer"},
+    "seed": {"zero", "huge integer", "integer beyond doubles"},
     "size or none": {"None"},
     "flag": {"True"},
     "text": {"text", "empty text"},
@@ -109,6 +109,7 @@ KINDS: dict[str, set[str]] = {
     "tolerance or more": {"zero"} | _POSITIVE,
     "the class": {"class"},
     "a path": {"text", "bytes"},
+    "facts": {"None", "dict"},
     "exactly this": set(),
 }
 
@@ -150,7 +151,7 @@ _DISTRIBUTION = (stats.gamma(2.0), NO)
 _TOLERANCES = {"rtol": (1e-8, "tolerance"), "atol": (1e-14, "tolerance")}
 _RNG = {"rng": (0, "seed")}
 _LATENT = {"log_likelihood": (DECODER, NO)}
-_TRAINING = {"latent_term": ("kl", NO), "beta": (1.0, "positive"), "along": (None, "weights")}
+_TRAINING = {"latent_term": ("kl", NO), "beta": (1.0, "tolerance or more"), "along": (None, "weights")}
 _PAIR = {"p": (Poisson(1.0), NO), "q": (Poisson(2.0), NO)}
 _MEASURE = {"base": (2.0, "base"), "return_error": (False, "flag")}
 _LIKELIHOOD = {"model": (Poisson(1.0), NO), "x": (X, NO)}
@@ -211,12 +212,13 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "vae.start_linear": {"data": (DATA, NO), "latents": (1, "size")} | _RNG,
     "vae.kl_to_prior": {"mean": ([0.5], "reals"), "tau": ([0.5], "positives")},
     "vae.objective_parts": {"vae": (LINEAR, NO), "data": (DATA, NO)},
-    "vae.loss": {"vae": (LINEAR, NO), "data": (DATA, NO), "latent_term": ("kl", NO), "beta": (1.0, "positive")},
-    "vae.gradient": {"vae": (LINEAR, NO), "data": (DATA, NO), "latent_term": ("kl", NO), "beta": (1.0, "positive")},
+    "vae.loss": {"vae": (LINEAR, NO), "data": (DATA, NO), "latent_term": ("kl", NO), "beta": (1.0, "tolerance or more")},
+    "vae.gradient": {"vae": (LINEAR, NO), "data": (DATA, NO), "latent_term": ("kl", NO), "beta": (1.0, "tolerance or more")},
     "vae.fit_linear": {"start": (LINEAR, NO), "data": (DATA, NO)} | _TRAINING | {"iterations": (20, "size")},
     "vae.descend": {"start": (LINEAR, NO), "data": (DATA, NO), "steps": (3, "size"), "learning_rate": (0.1, "positive")}
     | _TRAINING,
     "vae.sampled_kl_gradient": {"mean": (0.5, "real"), "tau": (0.5, "positive"), "noise": ([-1.0, 1.0], "reals")},
+    "vae.stored": {"name": ("sums", NO)},
     "network.batches": {"n": (10, "size"), "size": (4, "size")},
     "numerics.eighty_digits": {},
     "numerics.exact_kl": _PAIR,
@@ -307,14 +309,14 @@ def _class_rows() -> Iterator[Row]:
     )
     yield from _methods("ProbabilisticPCA", PPCA, {"x": (PLANE, NO), "z": ([[0.5]], NO), "q": (MultivariateNormal([0.0], [[1.0]]), NO), "k": (1, "size")})
     yield Row("LinearVAE", vae.LinearVAE, {key: (getattr(LINEAR, key), "positive" if key == "sd" else NO) for key in ("W", "b", "sd", "V", "c", "tau")})
-    yield from _methods("LinearVAE", LINEAR, {"x": (PLANE, NO), "data": (DATA, NO)})
+    yield from _methods("LinearVAE", LINEAR, {"x": (PLANE, "parameters"), "data": (DATA, NO)})
     sizes = {key: (value, "size") for key, value in TINY.items()}
     yield Row("VAE", vae.VAE, sizes | {"beta": (1.0, "tolerance or more"), "latent_term": ("kl", NO), "dtype": ("float64", "the class")} | _RNG)
     yield from _methods(
         "VAE",
         _written_to(FILE),
         {"x": (IMAGES, NO), "z": ([[[0.5], [0.0]]], NO), "noise": ([[0.5], [0.1]], NO), "epochs": (2, "size"), "batch": (1, "size")}
-        | {"draws": (2, "size"), "learning_rate": (0.01, "positive"), "progress": (False, "flag"), "file": (FILE, "a path")},
+        | {"draws": (2, "size"), "learning_rate": (0.01, "positive"), "progress": (False, "flag"), "made": (None, "facts"), "compact": (False, "flag"), "file": (FILE, "a path")},
     )
     yield from _methods("CountTable", datasets.horse_kicks(), {})
 
