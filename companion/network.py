@@ -96,7 +96,8 @@ def _flag(where: str, argument: str, value: bool) -> bool:
 
 
 def _dtype_name(dtype):
-    """Name of a type of numbers that may be given as numpy's name, dtype or class, or as Python's; None for all else."""
+    """Name of a type of numbers that may be given as numpy's name, dtype or class, or as Python's; None for all
+    else."""
     if isinstance(dtype, np.dtype) or (isinstance(dtype, type) and issubclass(dtype, (float, complex, np.inexact))):
         return np.dtype(dtype).name
     return dtype if isinstance(dtype, str) else None

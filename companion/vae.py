@@ -1,15 +1,16 @@
 r"""Variational autoencoders, and the divergences in their objective.
 
 The module of the chapter *When KL is not likelihood*. A decoder :math:`p_\theta(x\mid z)` and a fixed prior
-:math:`p(z) = \mathcal N(0, I)` are a model of the data, an encoder :math:`q(z\mid x)` stands in for the posterior, and training
-minimises
+:math:`p(z) = \mathcal N(0, I)` are a model of the data, an encoder :math:`q(z\mid x)` stands in for the posterior, and
+training minimises
 
 .. math::
 
    -\mathrm{ELBO} = \underbrace{\mathrm{E}[-\log p_\theta(x\mid z)]}_{\text{distortion}}
    + \underbrace{\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p(z))}_{\text{rate}}
-   = \mathrm{H}(p_{\mathrm{data}}) + \underbrace{\mathrm{KL}(p_{\mathrm{data}}\,\|\,p_\theta)}_{\mathrm{KL}(\text{data}\,\|\,\text{model})}
-   + \underbrace{\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p_\theta(z\mid x))}_{\text{gap}} .
+   = \mathrm{H}(p_{\mathrm{data}}) +
+   \underbrace{\mathrm{KL}(p_{\mathrm{data}}\,\|\,p_\theta)}_{\mathrm{KL}(\text{data}\,\|\,\text{model})} +
+   \underbrace{\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p_\theta(z\mid x))}_{\text{gap}} .
 
 First the linear case, in which every term has a closed form; then a small network.
 """
@@ -78,7 +79,7 @@ class LinearVAE:
 
     Examples
     --------
-    >>> vae = LinearVAE(W=[[1.0]], b=[0.0], sd=1.0, V=[[0.5]], c=[0.0], tau=[0.5**0.5])     # the encoder is the posterior
+    >>> vae = LinearVAE(W=[[1.0]], b=[0.0], sd=1.0, V=[[0.5]], c=[0.0], tau=[0.5**0.5])  # q is the posterior
     >>> np.allclose(vae.elbo([[1.0], [3.0]]), vae.model().log_prob([[1.0], [3.0]]), rtol=1e-12)
     True
     """
@@ -122,7 +123,8 @@ class LinearVAE:
         return LinearVAE, (self.W, self.b, self.sd, self.V, self.c, self.tau)
 
     def model(self) -> ProbabilisticPCA:
-        """The decoder and the prior, a `ProbabilisticPCA`: p(x), p(z|x), in closed form. The encoder is no part of it."""
+        """The decoder and the prior, a `ProbabilisticPCA`: p(x), p(z|x), in closed form. The encoder is no part of
+        it."""
         return ProbabilisticPCA(self.W, self.b, self.sd)
 
     def encoder(self, x: ArrayLike) -> MultivariateNormal:
@@ -144,8 +146,8 @@ class LinearVAE:
         return self.model().elbo(x, self.encoder(x))
 
     def codes(self, data: Data) -> MultivariateNormal:
-        r"""Distribution of all codes, the *aggregate posterior* :math:`q(z) = \mathrm{E}_{p_{\mathrm{data}}}[q(z\mid x)]`, for normal
-        `data` (or observations, standing for the normal with their mean and covariance)."""
+        r"""Distribution of all codes, the *aggregate posterior*
+        :math:`q(z) = \mathrm{E}_{p_{\mathrm{data}}}[q(z\mid x)]`, for normal `data` (or observations, standing for the normal with their mean and covariance)."""
         mean, root = _moments("LinearVAE.codes", data, len(self.b))
         spread = self.V @ root
         return MultivariateNormal(self.V @ mean + self.c, spread @ spread.T + np.diag(self.tau**2))
@@ -176,8 +178,8 @@ class LinearVAE:
 
 
 def _posterior(vae):
-    """Slope of the posterior p(z|x) = N(slope (x − b), (RᵀR)⁻¹), and R, upper triangular: of (I; W/σ), by QR, so that no
-    digits are lost where σ is small."""
+    """Slope of the posterior p(z|x) = N(slope (x − b), (RᵀR)⁻¹), and R, upper triangular: of (I; W/σ), by QR, so that
+    no digits are lost where σ is small."""
     k = len(vae.c)
     Q, R = np.linalg.qr(np.concatenate([np.eye(k), vae.W / vae.sd]))
     return np.linalg.solve(R, Q[k:].T) / vae.sd, R
@@ -200,8 +202,8 @@ def start_linear(data: Data, latents: int, rng: np.random.Generator | int) -> Li
 
 
 def _moments(where, data, d):
-    """Mean and a root of the covariance, cov = root rootᵀ, of a normal distribution or of observations (n, d): all that a
-    linear VAE sees of its data."""
+    """Mean and a root of the covariance, cov = root rootᵀ, of a normal distribution or of observations (n, d): all that
+    a linear VAE sees of its data."""
     if isinstance(data, MultivariateNormal) and not data.batch_shape:
         mean, root = data.mean(), data.tril
     else:
@@ -227,8 +229,9 @@ def _spread(where, root):
 
 # --- the divergences in its objective -----------------------------------------------------------------------------
 def kl_to_prior(mean: ArrayLike, tau: ArrayLike) -> np.ndarray:
-    r"""Elementwise :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1)) = \tfrac12\big[m^2 + e(2\log\tau)\big]`, with
-    the remainder :math:`e(y) = e^y - 1 - y \ge 0`: to full accuracy, however close to the prior.
+    r"""Elementwise
+    :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1)) = \tfrac12\big[m^2 + e(2\log\tau)\big]`, with the remainder :math:`e(y) = e^y - 1 - y \ge 0`: to full accuracy, however close to the
+    prior.
 
     Parameters
     ----------
@@ -244,7 +247,7 @@ def kl_to_prior(mean: ArrayLike, tau: ArrayLike) -> np.ndarray:
     --------
     >>> kl_to_prior([0.0, 1.0], [1.0, 1.0]).tolist()
     [0.0, 0.5]
-    >>> round(float(kl_to_prior(0.0, 1 + 2.0**-30)) * 2.0**60, 12)       # of τ² − 1 − log τ² not one digit would be right
+    >>> round(float(kl_to_prior(0.0, 1 + 2.0**-30)) * 2.0**60, 12)  # by subtraction: no digit
     0.99999999969
     """
     where = "kl_to_prior"
@@ -292,7 +295,8 @@ def objective_parts(vae: LinearVAE, data: MultivariateNormal) -> Parts:
     .. math::
 
        -\mathrm{ELBO} = \text{distortion} + \text{rate} = \text{entropy} + \text{joint}, \quad
-       \text{joint} = \mathrm{KL}(\text{data}\,\|\,\text{model}) + \text{gap}, \quad \text{rate} = \text{information} + \text{codes}
+       \text{joint} = \mathrm{KL}(\text{data}\,\|\,\text{model}) + \text{gap}, \quad \text{rate} = \text{information} +
+       \text{codes}
 
     can be checked.
 
@@ -313,9 +317,9 @@ def objective_parts(vae: LinearVAE, data: MultivariateNormal) -> Parts:
 
     Notes
     -----
-    Every KL is that of a normal N(a, AAᵀ) to N(0, I), in coordinates in which the second argument is standard. A is found
-    without forming a covariance of the model, and the KL from a triangular A is a sum of non-negative terms, so that
-    neither a tiny σ nor a tiny V costs digits.
+    Every KL is that of a normal N(a, AAᵀ) to N(0, I), in coordinates in which the second argument is standard. A is
+    found without forming a covariance of the model, and the KL from a triangular A is a sum of non-negative terms, so
+    that neither a tiny σ nor a tiny V costs digits.
 
     References
     ----------
@@ -386,8 +390,9 @@ TERMS = ("kl", "nll")
 def loss(vae: LinearVAE, data: Data, latent_term: str = "kl", beta: float = 1.0) -> float:
     r"""Loss per observation: distortion + β × latent term.
 
-    ``"kl"`` is the rate, :math:`\mathrm{E}\,\mathrm{KL}(q(z\mid x)\|p(z))`, so that with β = 1 the loss is −ELBO. ``"nll"`` scores
-    the codes by the prior, :math:`\mathrm{E}\,\mathrm{E}_q[-\log p(z)]`, which is the rate plus the entropy of the encoder.
+    ``"kl"`` is the rate, :math:`\mathrm{E}\,\mathrm{KL}(q(z\mid x)\|p(z))`, so that with β = 1 the loss is −ELBO.
+    ``"nll"`` scores the codes by the prior, :math:`\mathrm{E}\,\mathrm{E}_q[-\log p(z)]`, which is the rate plus the
+    entropy of the encoder.
 
     Parameters
     ----------
@@ -428,7 +433,8 @@ def gradient(vae: LinearVAE, data: Data, latent_term: str = "kl", beta: float = 
        \nabla_c = \beta\,\mathrm{E}[m] - \frac{W^\top\mathrm{E}[r]}{\sigma^2}, \quad
        \nabla_{\log\tau_j} = \tau_j^2\Big(\frac{\|w_j\|^2}{\sigma^2} + \beta\Big) - \beta .
 
-    The last β is the gradient of the encoder's entropy. It is all that keeps :math:`\tau_j` from zero, and ``"nll"`` lacks it.
+    The last β is the gradient of the encoder's entropy. It is all that keeps :math:`\tau_j` from zero, and ``"nll"``
+    lacks it.
 
     Examples
     --------
@@ -492,9 +498,9 @@ def _gradient(vae, mean, root, latent_term, beta):
 
 
 class LinearFit(NamedTuple):
-    """A trained linear VAE, its `loss`, and what certifies an optimum, for data measured in their standard deviation: the
-    largest entry of the `gradient` in the directions that were free, and the least `curvature`, the smallest eigenvalue
-    of the Hessian, which is negative at a saddle."""
+    """A trained linear VAE, its `loss`, and what certifies an optimum, for data measured in their standard deviation:
+    the largest entry of the `gradient` in the directions that were free, and the least `curvature`, the smallest
+    eigenvalue of the Hessian, which is negative at a saddle."""
 
     vae: LinearVAE
     loss: float
@@ -537,8 +543,8 @@ def fit_linear(
     Raises
     ------
     ValueError, TypeError
-        If an argument does not fit, `along` names no parameter, or the loss has no optimum: see above; or the data lie in
-        a plane that the decoder can fill, so that σ falls to zero.
+        If an argument does not fit, `along` names no parameter, or the loss has no optimum: see above; or the data lie
+        in a plane that the decoder can fill, so that σ falls to zero.
 
     References
     ----------
@@ -654,8 +660,8 @@ def descend(
 
 
 class _Free:
-    """A flat vector of what is free to move: coefficients of directions, by default one for each entry of each parameter,
-    for x in the given unit."""
+    """A flat vector of what is free to move: coefficients of directions, by default one for each entry of each
+    parameter, for x in the given unit."""
 
     def __init__(self, where, start, along, unit=1.0):
         self.start = {"W": start.W, "b": start.b, "log_sd": np.log(start.sd)}
@@ -696,11 +702,13 @@ class _Free:
 
 # --- sampling the latent term -------------------------------------------------------------------------------------
 def sampled_kl_gradient(mean: float, tau: float, noise: ArrayLike) -> np.ndarray:
-    r"""One-draw estimates of the gradient of :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1))` by :math:`(m, \log\tau)`.
+    r"""One-draw estimates of the gradient of :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1))` by
+    :math:`(m, \log\tau)`.
 
     The draw is :math:`z = m + \tau\varepsilon`, the estimate the derivative of
-    :math:`\log q(z) - \log p(z) = -\log\tau - \tfrac12\varepsilon^2 + \tfrac12 z^2`, that is :math:`(z,\ \tau\varepsilon z - 1)`. Its
-    mean is the exact gradient :math:`(m,\ \tau^2 - 1)`, its variance :math:`(\tau^2,\ m^2\tau^2 + 2\tau^4)`.
+    :math:`\log q(z) - \log p(z) = -\log\tau - \tfrac12\varepsilon^2 + \tfrac12 z^2`, that is
+    :math:`(z,\ \tau\varepsilon z - 1)`. Its mean is the exact gradient :math:`(m,\ \tau^2 - 1)`, its variance
+    :math:`(\tau^2,\ m^2\tau^2 + 2\tau^4)`.
 
     Parameters
     ----------
@@ -761,8 +769,9 @@ class VAE:
        D = -\mathrm{E}_q[\log p_\theta(x\mid z)], \qquad
        R = \mathrm{KL}(q(z\mid x)\,\|\,p(z)) = \sum_j \tfrac12\big(m_j^2 + \tau_j^2 - 1\big) - \log\tau_j
 
-    with one :math:`z = m + \tau\odot\varepsilon`, :math:`\varepsilon\sim\mathcal N(0, I)`, an image and epoch. The binomial
-    coefficients are part of D: :math:`p_\theta(x)` is a probability, and :math:`-D - R` is its evidence lower bound in nats.
+    with one :math:`z = m + \tau\odot\varepsilon`, :math:`\varepsilon\sim\mathcal N(0, I)`, an image and epoch. The
+    binomial coefficients are part of D: :math:`p_\theta(x)` is a probability, and :math:`-D - R` is its evidence lower
+    bound in nats.
 
     Parameters
     ----------
@@ -786,7 +795,8 @@ class VAE:
     theta : Parameters
         All weights: ``theta.flat`` (k,), named ``encoder.W1``, ``encoder.b1``, ..., ``decoder.b2``.
     history : dict of lists
-        ``objective``, ``elbo``, ``distortion`` and ``rate`` of each epoch, averaged over images while the weights moved.
+        ``objective``, ``elbo``, ``distortion`` and ``rate`` of each epoch, averaged over images while the weights
+        moved.
     made : dict
         What the file that it was loaded from says of how it was made; else empty.
 
@@ -846,8 +856,8 @@ class VAE:
 
     # --- the objective and its gradient
     def _forward_and_backward(self, g, noise, work):
-        """Write the gradient per image, for images g = 2x/N − 1 and noise ε. Return D without the binomial coefficients,
-        R, and the term that β multiplies, each summed over images."""
+        """Write the gradient per image, for images g = 2x/N − 1 and noise ε. Return D without the binomial
+        coefficients, R, and the term that β multiplies, each summed over images."""
         n, k, N = len(g), self.latent, self.trials
         # encode: z = m + τ ε
         code = self._encoder._forward(g, work.encoder)
@@ -859,7 +869,7 @@ class VAE:
         h, t = self._decoder._forward(z, work.decoder), work.decoder.d[-1]
         h *= 0.5
         np.tanh(h, out=t)
-        # D = −Σ x log p + (N − x) log(1 − p) = N Σ log(2 cosh h) − g h, where log(2 cosh h) = |h| + log 2 − log(1 + |t|)
+        # D = −Σ x log p + (N − x) log(1 − p) = N Σ log(2 cosh h) − g h, and log(2 cosh h) = |h| + log 2 − log(1 + |t|)
         linear, s = float(np.vdot(g, h)), work.scratch
         np.abs(t, out=s)
         np.log1p(s, out=s)
@@ -1128,7 +1138,8 @@ class VAE:
     def distortion_and_rate(
         self, x: ArrayLike, rng: np.random.Generator | int, draws: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
-        """D (n,), averaged over `draws` codes an image, and R (n,), in closed form, of images `x` (n, pixels), in nats."""
+        """D (n,), averaged over `draws` codes an image, and R (n,), in closed form, of images `x` (n, pixels), in
+        nats."""
         return self._parts("distortion_and_rate", x, rng, draws)
 
     def elbo(self, x: ArrayLike, rng: np.random.Generator | int, draws: int = 1) -> np.ndarray:
@@ -1144,7 +1155,8 @@ class VAE:
 
     def log_weights(self, x: ArrayLike, draws: int, rng: np.random.Generator | int) -> np.ndarray:
         r"""Logarithms of importance weights, :math:`\log p_\theta(x\mid z) + \log p(z) - \log q(z\mid x)` at `draws`
-        codes from q(z|x): (n, draws). Their mean is the evidence lower bound, the log of their mean weight a tighter one.
+        codes from q(z|x): (n, draws). Their mean is the evidence lower bound, the log of their mean weight a tighter
+        one.
 
         References
         ----------
@@ -1172,8 +1184,8 @@ class VAE:
         made : dict, optional
             How the model was made, in what JSON can hold, for whoever loads it; versions are added.
         compact : bool
-            Only weights and history, and these in single precision: about a sixth of the size. What is loaded computes in
-            its own precision from the rounded weights, and trains on with a new Adam.
+            Only weights and history, and these in single precision: about a sixth of the size. What is loaded computes
+            in its own precision from the rounded weights, and trains on with a new Adam.
         """
         where = "VAE.save"
         made = self.made if made is None else made
@@ -1263,8 +1275,8 @@ def _layers(pixels, hidden, latent):
 def stored(name: str) -> VAE:
     """A trained VAE of the chapter, by its name: a result of ``make models``, which trains all of them again.
 
-    Its weights are in single precision, its figures therefore the same on every machine; ``made`` tells seeds, epochs and
-    versions.
+    Its weights are in single precision, its figures therefore the same on every machine; ``made`` tells seeds, epochs
+    and versions.
 
     >>> model = stored("digits-480")
     >>> model.made["network"], len(model.history["elbo"])
