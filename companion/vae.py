@@ -147,7 +147,8 @@ class LinearVAE:
 
     def codes(self, data: Data) -> MultivariateNormal:
         r"""Distribution of all codes, the *aggregate posterior*
-        :math:`q(z) = \mathrm{E}_{p_{\mathrm{data}}}[q(z\mid x)]`, for normal `data` (or observations, standing for the normal with their mean and covariance)."""
+        :math:`q(z) = \mathrm{E}_{p_{\mathrm{data}}}[q(z\mid x)]`, for normal
+        `data` (or observations, standing for the normal with their mean and covariance)."""
         mean, root = _moments("LinearVAE.codes", data, len(self.b))
         spread = self.V @ root
         return MultivariateNormal(self.V @ mean + self.c, spread @ spread.T + np.diag(self.tau**2))
@@ -230,8 +231,8 @@ def _spread(where, root):
 # --- the divergences in its objective -----------------------------------------------------------------------------
 def kl_to_prior(mean: ArrayLike, tau: ArrayLike) -> np.ndarray:
     r"""Elementwise
-    :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1)) = \tfrac12\big[m^2 + e(2\log\tau)\big]`, with the remainder :math:`e(y) = e^y - 1 - y \ge 0`: to full accuracy, however close to the
-    prior.
+    :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1)) = \tfrac12\big[m^2 + e(2\log\tau)\big]`,
+    with the remainder :math:`e(y) = e^y - 1 - y \ge 0`: to full accuracy, however close to the prior.
 
     Parameters
     ----------
