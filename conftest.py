@@ -20,14 +20,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 BUILT = {"build", "site", "address", "pages"}  # fixtures that need the whole book
 
 
-def marks_of(item) -> set[str]:
+def marks_of(item: pytest.Item) -> set[str]:
     if item.nodeid.split("::")[0].endswith(".ipynb"):
         return {"notebook"}
     asked = set(getattr(item, "fixturenames", ()))
     return ({"browser"} & asked) | ({"site"} if BUILT & asked else set())
 
 
-def turn_of(item) -> int:
+def turn_of(item: pytest.Item) -> int:
     """The build of the book first, then what takes longest, so that parallel workers end together."""
     marks = marks_of(item)
     if not marks:
@@ -36,7 +36,7 @@ def turn_of(item) -> int:
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark in marks_of(item):
             item.add_marker(mark)

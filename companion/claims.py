@@ -51,8 +51,7 @@ def equal(
     AssertionError: a false claim: 1.0 and 1.1 do not agree to 1e-10
     """
     left, right = _sides("equal", label, left, right)
-    rtol, atol = _tolerance("rtol", rtol), _tolerance("atol", atol)
-    digits = checks.positive_integer("claims.equal", "digits", digits, "Pass how many digits to print, e.g. 6.")
+    rtol, atol, digits = _tolerance("rtol", rtol, 1.0), _tolerance("atol", atol), _digits("equal", digits)
     tolerance = (
         ", ".join(f"{sign}{value:g}" for sign, value in (("to ", rtol), ("±", atol)) if value) or "to the last bit"
     )
@@ -93,7 +92,7 @@ def below(label: str, left: ArrayLike, right: ArrayLike, digits: int = 6) -> Non
     ✓ slope at the optimum: ≤ 1e-06
     """
     left, right = _sides("below", label, left, right)
-    digits = checks.positive_integer("claims.below", "digits", digits, "Pass how many digits to print, e.g. 6.")
+    digits = _digits("below", digits)
     if not np.all(left <= right):
         first = np.unravel_index(np.argmin(left <= right), left.shape)
         raise AssertionError(f"{label}: {left[first]} is not at most {right[first]}")
@@ -161,11 +160,20 @@ def _sides(name, label, left, right):
     return np.broadcast_arrays(left, right)
 
 
-def _tolerance(name, value):
-    value = checks.scalar("claims.equal", name, value, "Pass a small number, e.g. 1e-10.")
-    if value < 0:
-        checks.fail("claims.equal", name, value, "a number that is not negative", "Pass a small number, e.g. 1e-10.")
+def _tolerance(name, value, bound=math.inf):
+    fix = "Pass a small number, e.g. 1e-10."
+    value = checks.scalar("claims.equal", name, value, fix)
+    if not 0 <= value < bound:
+        checks.fail("claims.equal", name, value, f"a number from 0 to below {bound:g}", fix)
     return value
+
+
+def _digits(name, digits):
+    fix = "Pass how many digits to print, e.g. 6."
+    digits = checks.positive_integer(f"claims.{name}", "digits", digits, fix)
+    if digits > 17:
+        checks.fail(f"claims.{name}", "digits", digits, "at most 17, which is all that a double has", fix)
+    return digits
 
 
 def _rounded(value, margin):

@@ -157,8 +157,6 @@ class Peers(NamedTuple):
     Probability vectors sum to one exactly. An error beyond the range of doubles is None.
     """
 
-
-
     made: dict
     accuracy: list
     distance: list

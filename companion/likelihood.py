@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from companion import checks
 from companion.divergence import FROZEN, kl_divergence
@@ -21,7 +22,7 @@ def _log_probs(where, model, x, weights=None):
     """log p(x_i) of every observation of positive weight under every member of a batch: (n,) + batch, and the weights
     or None."""
     if isinstance(model, FROZEN):
-        model = from_scipy(model) or model
+        model = _from_scipy(where, model)
     elif not isinstance(model, Distribution):
         checks.fail(
             where,
@@ -34,32 +35,39 @@ def _log_probs(where, model, x, weights=None):
     event_ndim = getattr(model, "event_ndim", 0)
     shape = "(n, d)" if event_ndim else "(n,)"
     x, weights = checks.sample(where, x, weights, event_ndim, f"Pass observations as an array of shape {shape}.")
+    if weights is not None:
+        x, weights = x[weights > 0], weights[weights > 0]  # 0 · log 0 = 0
     if isinstance(model, Distribution):
-        terms = model.log_prob(x.reshape(len(x), *(1,) * len(model.batch_shape), *x.shape[1:]))
-    else:
-        terms = _frozen_log_probs(where, model, x)
-    if weights is None:
-        return terms, None
-    return terms[weights > 0], weights[weights > 0]  # 0 · log 0 = 0
+        return model.log_prob(x.reshape(len(x), *(1,) * len(model.batch_shape), *x.shape[1:])), weights
+    return _frozen_log_probs(where, model, x), weights
+
+
+def _from_scipy(where, frozen):
+    """A frozen scipy distribution as a member of our families, or itself if it is of none; its parameters are valid."""
+    try:
+        model = from_scipy(frozen) or frozen
+    except ValueError as error:
+        checks.fail(where, "model", frozen, "parameters in its domain", str(error))
+    if isinstance(model, FROZEN[1:]):
+        fix = "Pass a MultivariateNormal or Dirichlet of companion.families, with a density on all of its support."
+        checks.fail(where, "model", frozen, "a distribution of numbers, or one with a family of ours", fix, TypeError)
+    if isinstance(model, FROZEN) and np.any(np.isnan(model.support())):
+        fix = "scipy gives no support for them: check its documentation."
+        checks.fail(where, "model", frozen, "parameters in its domain", fix)
+    return model
 
 
 def _frozen_log_probs(where, model, x):
     """log p(x_i) under a frozen scipy distribution that is in none of our families."""
     log_prob = model.logpmf if hasattr(model.dist, "pmf") else model.logpdf
-    batch = np.broadcast_shapes(*(np.shape(a) for a in (*model.args, *model.kwds.values())))
-    terms = log_prob(x.reshape(len(x), *(1,) * len(batch)))
-    checks.require(
-        where,
-        "x",
-        x.reshape(len(x), *(1,) * len(batch)),
-        terms > -np.inf,
-        "a value in the support of the model",
-        "Data outside the support have likelihood zero; check units and coding.",
-    )
+    x = x.reshape(len(x), *(1,) * np.ndim(model.support()[0]))
+    terms, fix = log_prob(x), "Data outside the support have likelihood zero; check units and coding."
+    checks.require(where, "x", x, ~(terms == -np.inf), "a value in the support of the model", fix)
+    checks.require(where, "log p(x)", terms, ~np.isnan(terms), "a number", "scipy cannot evaluate this density there.")
     return terms
 
 
-def log_likelihood(model, x, weights=None):
+def log_likelihood(model: Distribution, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray | np.float64:
     r"""Log-likelihood :math:`\ell = \sum_i w_i \log p(x_i)` of independent observations, in nats.
 
     Parameters
@@ -78,8 +86,11 @@ def log_likelihood(model, x, weights=None):
 
     Raises
     ------
+    TypeError
+        If the model is not a distribution.
     ValueError
-        If x is empty, has NaN or values outside the support, or the weights do not fit.
+        If x is empty, has NaN or values outside the support, the weights do not fit, or the model's parameters are not
+        in their domain.
 
     References
     ----------
@@ -95,8 +106,9 @@ def log_likelihood(model, x, weights=None):
     return (terms.sum(axis=0) if weights is None else np.tensordot(weights, terms, axes=(0, 0)))[()]
 
 
-def likelihood(model, x):
-    r"""Likelihood :math:`\prod_i p(x_i)`, multiplied out in double precision: 0.0 once the product underflows.
+def likelihood(model: Distribution, x: ArrayLike) -> np.ndarray | np.float64:
+    r"""Likelihood :math:`\prod_i p(x_i)`, multiplied out in double precision: 0.0 once the product underflows, and
+    `inf` once it overflows.
 
     The chapter uses it to show why one maximises the logarithm. Arguments as for `log_likelihood`.
 
@@ -109,12 +121,15 @@ def likelihood(model, x):
     0.0
     """
     terms, _ = _log_probs("likelihood", model, x)
-    with np.errstate(under="ignore"):
-        return np.prod(np.exp(terms), axis=0)[()]
+    with np.errstate(under="ignore", over="ignore", invalid="ignore"):
+        product = np.prod(np.exp(terms), axis=0)
+    expected, fix = "a product that does not meet both 0 and infinity on the way", "Use log_likelihood."
+    checks.require("likelihood", "product", product, ~np.isnan(product), expected, fix)
+    return product[()]
 
 
-def perplexity(model, x, weights=None):
-    r"""Perplexity :math:`\exp(-\ell / \sum_i w_i)`: the number of equally likely outcomes with the same average surprise.
+def perplexity(model: Distribution, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray | np.float64:
+    r"""Perplexity :math:`\exp(-\ell / \sum_i w_i)`: how many equally likely outcomes have the same average surprise.
 
     Examples
     --------
@@ -123,7 +138,8 @@ def perplexity(model, x, weights=None):
     4.0
     """
     terms, weights = _log_probs("perplexity", model, x, weights)
-    return np.exp(-np.average(terms, axis=0, weights=weights))[()]
+    with np.errstate(over="ignore"):  # inf beyond the largest double
+        return np.exp(-np.average(terms, axis=0, weights=weights))[()]
 
 
 # --- the derivations, line by line --------------------------------------------------------------------------------
@@ -140,7 +156,7 @@ class Line(NamedTuple):
         return int(np.argmin(self.values) if self.goal == "min" else np.argmax(self.values))
 
 
-def kl_lines(p, models, outcomes):
+def kl_lines(p: ArrayLike, models: Distribution, outcomes: ArrayLike) -> list[Line]:
     r"""The six lines from :math:`\arg\min_\theta \mathrm{KL}(p\|p_\theta)` to
     :math:`\arg\max_\theta \mathrm{E}_p[\log p_\theta]`, each evaluated as it is written.
 
@@ -186,10 +202,12 @@ def kl_lines(p, models, outcomes):
         )
     if len(np.unique(outcomes)) < len(outcomes):
         checks.fail("kl_lines", "outcomes", outcomes, "different values", "Add up the probabilities of equal outcomes.")
+    fix = "KL is taken on 0, 1, …, the largest outcome: recode rare large ones."
+    checks.require("kl_lines", "outcomes", outcomes, outcomes < 1e7, "an outcome below ten million", fix)
     log_q = models.log_prob(outcomes[:, None])
     log_p = np.log(p)[:, None]
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
-        ratio = np.exp(log_p) / np.exp(log_q)
+        ratio = np.exp(log_p) / np.exp(log_q)  # infinite once exp(log_q) underflows
     return [
         Line("KL(p ‖ q)", kl_divergence(_on_integers(p, outcomes), models), "min"),
         Line("E[log(p / q)]", p @ np.log(ratio), "min"),
@@ -228,7 +246,7 @@ def _on_integers(p, outcomes):
     return vector
 
 
-def sample_lines(x, models):
+def sample_lines(x: ArrayLike, models: Distribution) -> list[Line]:
     r"""The same chain on a sample: each expectation under p_data replaced by the average over the n observations.
 
     Line by line as in `kl_lines`, with :math:`p_{\mathrm{emp}}(x)`, the fraction of observations equal to x, in place
@@ -250,7 +268,7 @@ def sample_lines(x, models):
     return kl_lines(counts / len(x), models, outcomes)
 
 
-def likelihood_lines(x, models):
+def likelihood_lines(x: ArrayLike, models: Distribution) -> list[Line]:
     r"""The four lines of maximum likelihood: joint probability, product, its logarithm, sum of logarithms.
 
     Line 1 multiplies conditional probabilities :math:`p(x_i \mid x_1, \dots, x_{i-1})`, which under independence are
@@ -264,10 +282,10 @@ def likelihood_lines(x, models):
     [5, 5, 5, 5]
     """
     terms, _ = _log_probs("likelihood_lines", models, x)
-    joint = np.ones(terms.shape[1:])
-    for term in terms:  # one observation after another
-        joint = joint * np.exp(term)
-    product = likelihood(models, x)
+    product, joint = likelihood(models, x), np.ones(terms.shape[1:])
+    with np.errstate(over="ignore", under="ignore"):
+        for term in terms:  # one observation after another
+            joint = joint * np.exp(term)
     with np.errstate(divide="ignore"):
         log_product = np.log(product)
     return [
@@ -279,7 +297,7 @@ def likelihood_lines(x, models):
 
 
 # --- exact, limit, meaningless ------------------------------------------------------------------------------------
-def empirical_probabilities(x):
+def empirical_probabilities(x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Values of a discrete sample in increasing order and the fraction of observations equal to each.
 
     Examples
@@ -289,5 +307,6 @@ def empirical_probabilities(x):
     ([0.0, 1.0, 2.0], [0.5, 0.25, 0.25])
     """
     x, _ = checks.sample("empirical_probabilities", x, None, 0, "Pass observations as an array of shape (n,).")
+    checks.finite("empirical_probabilities", "x", x, "Drop infinite values before.")
     values, counts = np.unique(x, return_counts=True)
     return values, counts / len(x)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from decimal import Decimal, getcontext, localcontext
+from decimal import MAX_EMAX, MIN_EMIN, Decimal, Overflow, getcontext, localcontext
 from fractions import Fraction
 from functools import lru_cache
 from types import SimpleNamespace
@@ -68,7 +68,7 @@ def _beta(f, a, b, c, d):
 def _dirichlet(f, a, b):
     total, other = (v.sum(axis=-1, keepdims=True) for v in (a, b))
     normalisers = f.gammaln(total) - f.gammaln(other) + (f.gammaln(b) - f.gammaln(a)).sum(axis=-1, keepdims=True)
-    return (normalisers + ((a - b) * (f.psi(a) - f.psi(total))).sum(axis=-1, keepdims=True))[..., 0]
+    return (normalisers + ((a - b) * (f.psi(a) - f.psi(total))).sum(axis=-1, keepdims=True))[..., 0][()]
 
 
 #: The functions in which a formula is evaluated in doubles; `exact_kl` has its own. `cell` is p log(p/q), as it stands.
@@ -138,7 +138,13 @@ def textbook_kl(p: ExponentialFamily, q: ExponentialFamily, dtype: Any = float) 
     2.22e-16, exactly 6.50e-17
     """
     _check_pair("textbook_kl", p, q)
-    if dtype not in (float, "float64", np.float64, "float32", np.float32):
+    if not isinstance(dtype, (type, str, np.dtype)) or dtype not in (
+        float,
+        "float64",
+        np.float64,
+        "float32",
+        np.float32,
+    ):
         checks.fail("textbook_kl", "dtype", dtype, "float or numpy.float32", "Leave it out for double precision.")
     with np.errstate(all="ignore"):
         return _evaluate(DOUBLES, p, q, lambda v: np.asarray(v, dtype=dtype)[()])
@@ -206,8 +212,12 @@ def exact_kl(p: ExponentialFamily, q: ExponentialFamily) -> Decimal:
         checks.fail("exact_kl", "shape of the batch", shape, "()", "Call it for one pair at a time.")
     values = np.concatenate([np.ravel(d._parameter(n)) for d in (p, q) for n in d.parameter_names])
     powers = np.abs(np.log10(np.abs(values[values != 0]), dtype=float))
-    with localcontext(prec=80 + int(powers.max(initial=0.0))):
-        return _evaluate(_DECIMALS, p, q, np.frompyfunc(lambda v: Decimal(float(v)), 1, 1))
+    with localcontext(prec=80 + int(powers.max(initial=0.0)), Emin=MIN_EMIN, Emax=MAX_EMAX):
+        try:
+            return _evaluate(_DECIMALS, p, q, np.frompyfunc(lambda v: Decimal(float(v)), 1, 1))
+        except Overflow:
+            expected, fix = "a pair whose divergence has fewer than 10^18 digits", "Bring the two closer together."
+            checks.fail("exact_kl", "q", q, expected, fix)
 
 
 _FAR = 150  # from here on Stirling's series has more than eighty digits; below, one goes there step by step
@@ -306,7 +316,10 @@ def nearby(p: ExponentialFamily, d: float) -> ExponentialFamily:
     """
     _check_member("nearby", p)
     d = checks.scalar("nearby", "d", d, "Pass a relative distance, e.g. 1e-6.")
-    values = {n: p._parameter(n) * (1 if n in p.fixed_names else 1 + d) for n in p.parameter_names}
+    if d <= -1:
+        checks.fail("nearby", "d", d, "a number above -1", "Pass a relative distance, e.g. 1e-6.")
+    with np.errstate(over="ignore"):  # the constructor refuses infinite parameters
+        values = {n: p._parameter(n) * (1 if n in p.fixed_names else 1 + d) for n in p.parameter_names}
     return type(p)(**values)
 
 
@@ -351,7 +364,12 @@ def fisher_integral(p: ExponentialFamily, q: ExponentialFamily, nodes: int = 16)
     nodes = checks.positive_integer(where, "nodes", nodes, "Pass the number of nodes, e.g. 16.")
     t, w = np.polynomial.legendre.leggauss(nodes)
     t, w = (t + 1) / 2, w / 2
-    return float(np.sum(w * (1 - t) * fisher_along(p, q, t)))
+    with np.errstate(all="ignore"):
+        value = float(np.sum(w * (1 - t) * fisher_along(p, q, t)))
+    if not math.isfinite(value):
+        expected = f"a pair with Fisher information in the range of doubles all the way from {checks.describe(p)}"
+        checks.fail(where, "q", q, expected, fix)
+    return value
 
 
 # --- averages that lose everything --------------------------------------------------------------------------------
@@ -394,7 +412,7 @@ def exact_moments(x: ArrayLike, ddof: int = 0) -> tuple[Fraction, Decimal]:
     (Fraction(3, 1), Decimal('1.870828693387'))
     """
     x = [Fraction(float(v)) for v in _sample("exact_moments", x)]
-    if isinstance(ddof, bool) or ddof not in range(len(x)):
+    if not isinstance(ddof, (int, np.integer)) or isinstance(ddof, bool) or ddof not in range(len(x)):
         expected = f"a whole number from 0 to {len(x) - 1}, less than the number of observations"
         checks.fail("exact_moments", "ddof", ddof, expected, "Pass 0, or 1 for a standard deviation over n − 1.")
     mean = sum(x) / len(x)

@@ -6,8 +6,13 @@ that a page printed in grey still works. Nothing happens at import.
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from companion import checks
 
 #: The distribution that is true or observed, p.
 DATA = "#0072B2"
@@ -52,12 +57,23 @@ def use_style() -> None:
     mpl.rcParams.update(_STYLE)
 
 
-def panels(count=1, height=3.2, width=7.2, **kwargs):
-    """A figure with `count` panels side by side, sized for the text column; returns the figure and its axes.
+def panels(count: int = 1, height: float = 3.2, width: float = 7.2, **kwargs: Any) -> tuple[Figure, Any]:
+    """A figure with `count` panels side by side, `width` × `height` inches, sized for the text column; returns the
+    figure and its axes, one or an array of them. Further arguments are those of ``plt.subplots``.
 
     >>> figure, axes = panels(2)
     >>> len(axes)
     2
     >>> plt.close(figure)
     """
-    return plt.subplots(1, count, figsize=(width, height), **kwargs)
+    fix = "A figure as wide as the text is 7.2 inches wide."
+    count = checks.positive_integer("panels", "count", count, "Pass how many panels stand side by side, e.g. 2.")
+    if count > 12:
+        checks.fail("panels", "count", count, "at most 12 panels in a row", "Draw several figures.")
+    size = []
+    for name, inches in (("width", width), ("height", height)):
+        inches = checks.scalar("panels", name, inches, fix)
+        if not 0.5 <= inches <= 50:
+            checks.fail("panels", name, inches, "from 0.5 to 50 inches", fix)
+        size.append(inches)
+    return plt.subplots(1, count, figsize=size, **kwargs)

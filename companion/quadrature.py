@@ -17,6 +17,7 @@ evaluations, or misses its tolerance, raises `QuadratureError`. All logarithms a
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ _FAR = 700.0  # log of the largest distance
 _DIRECT = 4096  # terms summed one by one on either side of an anchor
 _WORK = 2**25  # evaluations of an elementary log-density that one integral may take: about two seconds
 _OVERHEAD = 10  # work at a node beside them, in the same unit
+_CROWD = 200  # panels beside one anchor that wait to be halved: fewer may have kinks, more have rounding errors
 _LATTICE = 2.0**53  # beyond, whole numbers are not doubles
 
 
@@ -121,7 +123,13 @@ def kl_divergence(p, q, rtol=1e-8, atol=1e-14) -> Estimate:
             (estimates[0][0] + both, direct),
             (error[3] + outside_error + both * (value + outside + both), value),
         ]
-    error, value = min(e for e in estimates if e[1] >= 0) if max(direct, near) >= 0 else estimates[0]
+    possible = [estimate for estimate in estimates if estimate[1] >= 0]
+    if not possible:
+        raise QuadratureError(
+            f"kl_divergence of p = {p.name} and q = {q.name}: reached {direct:.3g} with error bound {estimates[0][0]:.2g}; "
+            "expected a number that is not negative. The two are too close for the integral of log p - log q."
+        )
+    error, value = min(possible)
     return _certified("kl_divergence", (p, q), value, error, method, rtol, atol)
 
 
@@ -136,18 +144,21 @@ def cross_entropy(p, q, rtol=1e-8, atol=1e-14) -> Estimate:
     >>> round(cross_entropy(stats.gamma(2), stats.expon()).value, 9)
     2.0
     """
-    p, q = _pair("cross_entropy", p, q)
+    return _surprise("cross_entropy", *_pair("cross_entropy", p, q), rtol, atol)
+
+
+def _surprise(where, p, q, rtol, atol):
     try:
         (mass, value), error, method = _integrate((p,) if q is p else (p, q), _cross_rows, p.low, p.high)
     except _Zero:
         return Estimate(math.inf, 0.0, "support")
-    _check_mass("cross_entropy", p, mass, error[0])
+    _check_mass(where, p, mass, error[0])
     bias = abs(mass - 1)
     if np.isfinite(value) and q is not p:
         (mass_q,), (mass_q_error,), _ = _integrate((q,), _mass_rows, q.low, q.high)
-        _check_mass("cross_entropy", q, mass_q, mass_q_error)
+        _check_mass(where, q, mass_q, mass_q_error)
         bias += abs(mass_q - 1)
-    return _certified("cross_entropy", (p, q), value, error[1], method, rtol, atol, bias)
+    return _certified(where, (p, q), value, error[1], method, rtol, atol, bias)
 
 
 def entropy(p, rtol=1e-8, atol=1e-14) -> Estimate:
@@ -160,7 +171,7 @@ def entropy(p, rtol=1e-8, atol=1e-14) -> Estimate:
     -0.693147
     """
     p = as_distribution(p, "entropy: p")
-    return cross_entropy(p, p, rtol, atol)
+    return _surprise("entropy", p, p, rtol, atol)
 
 
 def expectation(p, g, rtol=1e-8, atol=1e-14) -> Estimate:
@@ -231,16 +242,15 @@ def _kl_rows(x, place, logs, rounding):
     lp, lq = logs
     w, v = np.exp(lp + place), np.exp(lq + place)
     ratio = np.where(w > 0, lq - lp, 0.0)
-    rp, rq = rounding
-    rl = np.where(w > 0, rp + rq, 0.0)
+    rp, rq = np.where(w > 0, rounding[0], 0.0), rounding[1]
     remainder = np.where(ratio > 1, v - w - w * ratio, w * expm1_remainder(np.minimum(ratio, 1.0)))
     remainder = np.where(w > 0, remainder, v)
     location = _EPS * np.abs(place)
     noise = [
         w * (rp + location),
         v * (rq + location),
-        w * (rl + (location + rp) * np.abs(ratio)),
-        np.abs(v - w) * rl + v * rl * rl / 2 + remainder * (rp + location + 4 * _EPS),
+        w * (rp + rq + (location + rp) * np.abs(ratio)),
+        w * np.abs(ratio) * rp + np.abs(v - w) * rq + (w * rp * rp + v * rq * rq) + remainder * (location + 4 * _EPS),
     ]
     return np.stack([w, v, -w * ratio, remainder]), np.stack(noise)
 
@@ -260,7 +270,7 @@ def _pair(where, p, q):
 
 
 def _check_mass(where, d, mass, error):
-    if not math.isfinite(error):
+    if not error < 1e-3:
         raise QuadratureError(
             f"{where}: the density of {d.name} has mass beyond the range of doubles, or a log-density that is not smooth "
             "there; expected a tail that is a power of x, or decays faster. Take logarithms of the variable first."
@@ -279,6 +289,11 @@ def _certified(where, dists, value, error, method, rtol, atol, bias=0.0):
         return Estimate(float(value), 0.0, method)
     names = " and ".join(f"{letter} = {d.name}" for letter, d in zip("pq", dict.fromkeys(dists)))
     error = error + bias * (1 + abs(value))
+    if math.isnan(value):
+        raise QuadratureError(
+            f"{where} of {names}: infinity in one tail and minus infinity in the other; expected at most one of them. "
+            "It does not exist. Take the expectation of the positive part, or of the absolute value."
+        )
     if not math.isfinite(error):
         raise QuadratureError(
             f"{where} of {names}: no value; expected an integrand whose tail is a power of x, or decays faster, before the "
@@ -422,7 +437,9 @@ class _Integral:
                 gap = np.where(np.isfinite(both[0]), np.abs(both - parent)[0], 0.0)
                 relative = gap / both[3]
                 stuck = relative > before / 4  # halving no longer helps: rounding, or a mild kink
-                noisy = stuck & ((relative < 1e-7) | (gap <= np.minimum(2 * both[2], 1e-3 * both[3, :1])))
+                noisy = stuck & (relative < 1e-7)
+                if n > _CROWD:  # so many panels at once are no kink
+                    noisy |= stuck & (gap <= np.minimum(2 * both[2], 1e-3 * both[3, :1]))
                 accept = ((gap <= 1e-15 * scale) | (gap <= 2 * both[1]) | noisy).all(axis=0) | (right - left < 1e-10)
                 done = done + both[..., accept].sum(axis=-1)
                 errors = errors + gap[:, accept].sum(axis=1)
@@ -473,7 +490,7 @@ class _Integral:
                 resolution = max(d.resolution(c) for d in self.dists) if c in deep else 0.0
                 first = max(shortest, math.log(resolution) if resolution else -math.inf)
                 if c not in deep:
-                    first = max(first, math.log(spread) - 50)
+                    first = max(first, math.log(min(spread, *scales)) - 50)
                 if first >= last - 1:
                     first = last - 50
                 distance = (features - c) * sign
@@ -616,7 +633,7 @@ class _Sum(_Integral):
         terms = [self.terms(np.arange(first, last + 1)) for first, last in blocks]
         value, error, _ = self.finish(np.concatenate(terms, axis=-1), "")
         scale, quadrature = sum(part[2].sum(axis=1) for part in terms), False
-        gaps = [(b[1], c[0]) for b, c in zip(blocks, blocks[1:])]
+        gaps = [(b[1], c[0]) for b, c in itertools.pairwise(blocks)]
         gaps += [(None, blocks[0][0])] if blocks[0][0] > low else []
         gaps += [(blocks[-1][1], None)] if blocks[-1][1] < high else []
         index = {b[0]: i for i, b in enumerate(blocks)} | {b[1]: i for i, b in enumerate(blocks)}

@@ -139,7 +139,8 @@ def distance(x):
 
 def textbook(p, q):
     """The textbook formula in doubles, with logarithms rounded correctly."""
-    functions = SimpleNamespace(log=lambda v: float(Decimal(v).ln()), one=1)
+    log = lambda v: float(Decimal(v).ln())
+    functions = SimpleNamespace(log=log, one=1, cell=lambda p, q: p * log(p / q))
     return TEXTBOOK[type(p).__name__](functions, *([float(m._parameter(n)) for n in m.parameter_names] for m in (p, q)))
 
 

@@ -101,7 +101,10 @@ def test_no_claim_without_words_and_no_truth_in_an_empty_list():
             check("", *sides)
 
 
-@pytest.mark.parametrize("option", [{"rtol": np.nan}, {"atol": -1.0}, {"rtol": np.inf}, {"digits": 0}, {"digits": 2.5}])
+@pytest.mark.parametrize(
+    "option",
+    [{"rtol": np.nan}, {"atol": -1.0}, {"rtol": 1.0}, {"atol": np.inf}, {"digits": 0}, {"digits": 18}, {"digits": 2.5}],
+)
 def test_a_tolerance_that_allows_everything_is_an_error(option):
     with pytest.raises((TypeError, ValueError), match=f"claims.equal: {next(iter(option))} = "):
         claims.equal("a", 1.0, 2.0, **option)

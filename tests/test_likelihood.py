@@ -39,7 +39,7 @@ def case(request):
     return ours, theirs, x, theirs.logpmf(x) if ours.discrete else theirs.logpdf(x)
 
 
-# --- one number -----------------------------------------------------------------------------------------------------------
+# --- one number ---------------------------------------------------------------------------------------------------
 def test_log_likelihood_is_the_sum(case):
     ours, theirs, x, terms = case
     assert log_likelihood(ours, x) == pytest.approx(terms.sum(), rel=1e-12, abs=0)
@@ -111,7 +111,7 @@ def test_mixtures_and_impossible_observations():
     assert log_likelihood(Bernoulli(0.0), [0, 1], weights=[3, 0]) == 0.0
 
 
-# --- from KL to the expected log-likelihood, line by line ---------------------------------------------------------------------
+# --- from KL to the expected log-likelihood, line by line ---------------------------------------------------------
 def check_the_six_lines(lines, p, outcomes, log_q):
     """Each line against its own formula, then the relations between them."""
     log_p = np.log(p)[:, None]
@@ -195,7 +195,7 @@ def test_average_surprise_is_entropy_plus_kl_exactly_at_finite_n():
     assert Poisson.fit(x).rate == pytest.approx(p @ np.arange(len(p)), rel=1e-14, abs=0)
 
 
-# --- from the joint probability to the log-likelihood -----------------------------------------------------------------------
+# --- from the joint probability to the log-likelihood -------------------------------------------------------------
 def test_likelihood_lines():
     x = Bernoulli(0.3).sample(40, rng=6)
     models = Bernoulli(np.linspace(0.05, 0.95, 19))
@@ -218,7 +218,7 @@ def test_only_the_last_line_survives_a_long_sample():
     assert lines[3].best == np.argmin(np.abs(p - x.mean()))
 
 
-# --- the empirical distribution ---------------------------------------------------------------------------------------------
+# --- the empirical distribution -----------------------------------------------------------------------------------
 def test_empirical_probabilities():
     values, fractions = empirical_probabilities([3, 1, 1, 7, 3, 1, 0.5, 0.5])
     assert values.tolist() == [0.5, 1.0, 3.0, 7.0] and fractions.tolist() == [0.25, 0.375, 0.25, 0.125]
@@ -243,3 +243,52 @@ def test_frozen_distributions_without_a_family(frozen, x):
     np.testing.assert_allclose(log_likelihood(frozen, x), expected, rtol=1e-13)
     with pytest.raises(ValueError, match=r"x.*= .*expected.*support"):
         log_likelihood(stats.zipf(2.5), [1.0, 0.0])
+
+
+# --- errors that say what is wrong --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (
+            lambda: log_likelihood(stats.t(-1), [1.0]),
+            r"model = scipy\.stats\.t\(-1\); expected parameters in its domain",
+        ),
+        (lambda: log_likelihood(stats.t([4, -1]), [1.0]), "expected parameters in its domain"),
+        (lambda: log_likelihood(stats.norm(0, -1), [1.0]), r"model = .*expected parameters in its domain.*sd = -1\.0"),
+        (
+            lambda: log_likelihood(stats.multivariate_normal([0, 0], np.ones((2, 2)), allow_singular=True), [[1, 1]]),
+            "model = .*expected a distribution of numbers",
+        ),
+        (lambda: log_likelihood(stats.t(4), [1.0, np.nan]), r"x\[1\] = nan"),
+        (lambda: log_likelihood(stats.pareto(3), [2.0, 0.5]), r"x\[1\] = 0\.5; expected a value in the support"),
+        (
+            lambda: likelihood(Normal(0, 1e-2), [0.0] * 200 + [0.5] * 200),
+            "product = nan; expected .* Use log_likelihood",
+        ),
+        (lambda: empirical_probabilities([0, np.inf]), r"x\[1\] = inf; expected a finite number"),
+        (lambda: kl_lines([0.5, 0.5], Poisson([1.0, 2.0]), [0, 10**9]), "expected an outcome below ten million"),
+        (lambda: sample_lines([0, 10**12], Poisson([1.0, 2.0])), "expected an outcome below ten million"),
+    ],
+)
+def test_the_error_names_what_is_wrong(call, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        call()
+
+
+def test_a_product_that_overflows_is_infinite_without_a_warning():
+    sharp = Normal([0.0, 0.0], [1e-5, 1.0])
+    x = np.zeros(2000)
+    assert likelihood(sharp, x).tolist() == [np.inf, 0.0]
+    assert [line.values[0] for line in likelihood_lines(x, sharp)[:3]] == [np.inf] * 3
+    assert perplexity(Normal(0.0, 1e-3), [2.0, 3.0]) == np.inf
+
+
+def test_an_observation_of_weight_zero_does_not_enter():
+    assert log_likelihood(Poisson(1.0), [0, 1, -3], weights=[1, 1, 0]) == log_likelihood(Poisson(1.0), [0, 1])
+    assert perplexity(stats.pareto(3), [2.0, 0.5], weights=[1, 0]) == perplexity(stats.pareto(3), [2.0])
+
+
+def test_a_batch_of_a_scipy_distribution_without_a_family_of_ours():
+    batch = log_likelihood(stats.t([[4], [9]], loc=[0.0, 1.0, 2.0]), [1.0, 2.0])
+    each = [[stats.t(df, loc=loc).logpdf([1.0, 2.0]).sum() for loc in (0.0, 1.0, 2.0)] for df in (4, 9)]
+    assert_allclose(batch, each, rtol=1e-13)

@@ -17,7 +17,9 @@ from companion import quadrature
 from companion.families import (
     FAMILIES,
     Bernoulli,
+    Beta,
     Categorical,
+    Dirichlet,
     Exponential,
     Gamma,
     Laplace,
@@ -201,6 +203,8 @@ def test_exact_values_of_known_pairs():
     )
     assert_allclose(float(exact_kl(Gamma(2.0, 1.0), Gamma(3.0, 1.0))), np.log(2) - (1 - np.euler_gamma), rtol=1e-15)
     assert exact_kl(Normal(0.3, 2.0), Normal(0.3, 2.0)) == 0
+    pair = exact_kl(Dirichlet([1.0, 2.0]), Dirichlet([2.0, 2.0]))
+    assert isinstance(pair, Decimal) and relative_error(float(pair), exact_kl(Beta(1.0, 2.0), Beta(2.0, 2.0))) < UNIT
 
 
 @each_formula
@@ -315,6 +319,7 @@ ODD = {
             ((Poisson([1.0, 2.0]), Poisson([1.0, 2.0, 3.0])), V, "shapes"),
             ((Poisson(1.0), Poisson(2.0), int), V, "dtype = .*float32"),
             ((Poisson(1.0), Poisson(2.0), "half"), V, "dtype = 'half'"),
+            ((Poisson(1.0), Poisson(2.0), np.zeros(2)), V, r"dtype = \[0.0, 0.0\]"),
         ],
     ),
     "exact_kl": (
@@ -324,6 +329,7 @@ ODD = {
             ((None, Poisson(1.0)), T, "p = None"),
             ((Poisson([1.0, 2.0]), Poisson(1.0)), V, r"shape of the batch = \(2,\).*one pair"),
             ((Categorical([0.5, 0.5]), Categorical([0.5, 0.5])), T, "p = Categorical"),
+            ((Weibull(1e300, 2.0), Weibull(1e300, 1.0)), V, "q = Weibull.*digits"),
         ],
     ),
     "nearby": (
@@ -332,6 +338,7 @@ ODD = {
             ((LOGITS, 0.1), T, "p = Bernoulli.*ordinary parameters"),
             ((3.0, 0.1), T, "p = 3.0"),
             ((GAMMA, np.nan), V, "d = nan"),
+            ((GAMMA, -1.0), V, "d = -1.0.*above -1"),
             ((GAMMA, [0.1, 0.2]), T, "d = .*one number"),
             ((GAMMA, "0.1"), T, "d = '0.1'"),
         ],
@@ -358,6 +365,7 @@ ODD = {
             ((Gamma([1.0, 2.0], 1.0), OTHER), V, r"batch of p = \(2,\)"),
             ((Pareto(1.0, 2.0), Pareto(1.0, 1.0)), V, "xm of q = 1.0.*2.0, as in p"),
             ((Laplace(0.0, 1.0), Laplace(2.0, 1.0)), V, "loc of q"),
+            ((GAMMA, Gamma(1e308, 1e-308)), V, "q = Gamma.*in the range of doubles"),
             ((Bernoulli(0.0), Bernoulli(0.5)), V, "p = 0.0.*boundary"),
         ],
     ),
@@ -379,6 +387,7 @@ ODD = {
             (([1.0], 1), V, "ddof = 1.*from 0 to 0"),
             (([1.0, 2.0], -1), V, "ddof = -1"),
             (([1.0, 2.0], 0.5), V, "ddof = 0.5"),
+            (([1.0, 2.0], np.zeros(0)), V, "ddof = "),
         ],
     ),
     "num_acc": (num_acc, [((n,), V, "number = .*NumAcc4") for n in (0, 5, True, "4", [4], None, 1.5)]),

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 import yaml
+
 from conftest import ROOT, plain_environment
 
 MAX_WEIGHT = 400_000  # bytes of a page with all it loads, gzipped
@@ -191,6 +192,24 @@ def test_loaded_style_sheets_find_their_files(site, pages):
 
     assert sheets
     problems(missing())
+
+
+def test_vendored_katex_is_whole_and_of_one_version():
+    folder = ROOT / "book" / "_vendor" / "katex"
+    script, css, title = (
+        (folder / name).read_text(encoding="utf-8") for name in ("katex.min.js", "katex.min.css", "README.md")
+    )
+    version = re.match(r"# KaTeX ([\d.]+)\n", title)[1]
+    assert f'version:"{version}"' in script and f'katex-version:after{{content:"{version}"}}' in css
+    assert "MIT" in (folder / "LICENSE").read_text(encoding="utf-8")
+    fonts = {path.name for path in (folder / "fonts").iterdir()}
+    assert {Path(address).name for address in addresses_in_css(css)} == fonts
+    assert not list((ROOT / "book" / "_ext").rglob("katex*.js")), "one copy is enough"
+
+
+def test_script_of_katex_is_not_published(site):
+    assert (site / "_static" / "katex" / "katex.min.css").exists()
+    assert not (site / "_static" / "katex" / "katex.min.js").exists()
 
 
 def test_ids_are_unique(pages):
@@ -426,9 +445,12 @@ class Visit:
         return self.page.evaluate("""() => {
             const room = document.documentElement.clientWidth;
             if (document.documentElement.scrollWidth <= room) return [];
-            const free = (e) => !e.closest(".math-scroll, pre, .pst-scrollable-table-container, .text_html, .bd-sidebar-secondary, .katex-mathml");
-            const out = [...document.querySelectorAll("main *")].filter((e) => free(e) && e.getBoundingClientRect().right > room + 1);
-            return [`page ${document.documentElement.scrollWidth} wide`, ...out.slice(0, 5).map((e) => e.outerHTML.slice(0, 160))];
+            const boxes = ".math-scroll, pre, .pst-scrollable-table-container, .text_html, .bd-sidebar-secondary";
+            const free = (e) => !e.closest(`${boxes}, .katex-mathml`);
+            const out = [...document.querySelectorAll("main *")].filter(
+                (e) => free(e) && e.getBoundingClientRect().right > room + 1);
+            return [`page ${document.documentElement.scrollWidth} wide`,
+                ...out.slice(0, 5).map((e) => e.outerHTML.slice(0, 160))];
         }""")
 
     def violations(self, axe, options="{resultTypes: ['violations']}", context="{exclude: [['.katex']]}"):
@@ -440,8 +462,10 @@ class Visit:
     def unlike_the_text(self):
         """Parts of formulas in another colour than the text they stand in, and formulas that speak twice."""
         return self.page.evaluate("""() => [...document.querySelectorAll(".katex")].flatMap((formula) => {
-            const colour = getComputedStyle(formula.parentElement).color, drawn = [...formula.querySelectorAll(".katex-html *")];
-            const other = drawn.filter((e) => getComputedStyle(e).color !== colour || getComputedStyle(e).opacity !== "1");
+            const colour = getComputedStyle(formula.parentElement).color;
+            const drawn = [...formula.querySelectorAll(".katex-html *")];
+            const other = drawn.filter(
+                (e) => getComputedStyle(e).color !== colour || getComputedStyle(e).opacity !== "1");
             const spoken = drawn.length && !formula.querySelector(".katex-html[aria-hidden=true]") ? [formula] : [];
             const silent = formula.querySelectorAll(".katex-mathml math").length === 1 ? [] : [formula];
             return [...other, ...spoken, ...silent].slice(0, 2).map((e) => e.outerHTML.slice(0, 160));

@@ -47,7 +47,7 @@ def rows(folder):
             "batch": (1, "size"),
         }
         | {"draws": (2, "size"), "learning_rate": (0.01, "positive"), "progress": (False, "flag")}
-        | {"file": (folder / "model.npz", "a path"), "made": (None, "facts"), "compact": (False, "flag")},
+        | {"file": (folder / "model.npz", "a path"), "made": (None, "record"), "compact": (False, "flag")},
     )
     yield attack.Row("Parameters", network.Parameters, {"shapes": ({"W": (2, 3)}, NO), "dtype": (float, NO)})
     yield attack.Row(
@@ -83,6 +83,6 @@ def test_attack(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcomes = [outcome for row in rows(tmp_path) for outcome in attack.attack(row)]
     missing = lambda outcome: outcome.text.startswith("FileNotFoundError")  # Python's own words are clear
-    faults = [o for o in outcomes if o.verdict not in ("right", "refused") and not missing(o)]
+    faults = [o for o in outcomes if o.verdict not in ("right", "refused", "accepted") and not missing(o)]
     assert len(outcomes) > 2_500
     assert not faults, "\n".join(f"{o.row}({o.argument} = {o.odd}): {o.verdict}, {o.text}" for o in faults)

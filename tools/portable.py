@@ -21,7 +21,9 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,6 +62,7 @@ class Setting:
     reason: str = ""  # why it is skipped
 
 
+@cache
 def features(python: str) -> tuple[list[str], dict[str, bool]]:
     """Kernels that this numpy chooses between at run time, and the instruction sets of this processor."""
     ask = (
@@ -69,8 +72,9 @@ def features(python: str) -> tuple[list[str], dict[str, bool]]:
     return json.loads(subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout)
 
 
-def processor(name: str, dispatched: list[str], found: dict[str, bool]) -> Setting:
+def processor(name: str) -> Setting:
     core, generations, needed = PROCESSORS[name]
+    dispatched, found = features(sys.executable)
     # numpy has called AVX512_SKX X86_V4 since 2.4, and so on; the names of instruction sets stayed
     if not (found.get(needed) or found.get({"AVX2": "X86_V3", "AVX512_SKX": "X86_V4"}.get(needed, needed))):
         return Setting(core, reason=f"this processor has no {needed}")
@@ -84,7 +88,7 @@ def threads(count: int) -> Setting:
     return Setting(f"{count} threads in linear algebra", {name: str(count) for name in names})
 
 
-def somewhere_else() -> Setting:
+def decimal_comma() -> Setting:
     """A locale with a decimal comma where one is installed."""
     answer = subprocess.run(["locale", "-a"], capture_output=True, text=True).stdout.split() if has("locale") else []
     comma = [name for name in answer if re.match(r"(de|fr|es|it|nl|pt|da|sv|ru)_\w+\.utf-?8", name, re.IGNORECASE)]
@@ -129,8 +133,10 @@ def requirements() -> list[str]:
 
 def oldest(requirement: str) -> str:
     """The requirement at its lower bound: ``numpy>=2.0`` becomes ``numpy==2.0``."""
-    name, bound = re.match(r"([\w.-]+)\s*>=\s*([\w.]+)", requirement).groups()
-    return f"{name}=={bound}"
+    match = re.match(r"([\w.-]+(?:\[[\w,-]+\])?)\s*>=\s*([\w.]+)", requirement)
+    if match is None:
+        raise ValueError(f"requirement {requirement!r} has no lower bound: write name>=version")
+    return "==".join(match.groups())
 
 
 def environment(name: str, python: str, packages: list[str]) -> str:
@@ -150,31 +156,20 @@ def environment(name: str, python: str, packages: list[str]) -> str:
     return str(inside)
 
 
-def settings() -> dict:
+def settings() -> dict[str, Callable[[], Setting]]:
     """All settings by name; each is a function, since some make an environment first."""
-    table, have = {}, pythons()
-    current = {}
-
-    def ask():
-        if not current:
-            current["features"] = features(sys.executable)
-        return current["features"]
-
-    for name in PROCESSORS:
-        table[name] = lambda name=name: processor(name, *ask())
-    for count in THREADS:
-        table[f"threads{count}"] = lambda count=count: threads(count)
-    table["locale"] = somewhere_else
-    table["zone"] = lambda: Setting(f"TZ={ZONE}", {"TZ": ZONE})
+    have = pythons()
+    first, last = next(iter(have), None), next(reversed(have), None)
+    table: dict[str, Callable[[], Setting]] = {name: partial(processor, name) for name in PROCESSORS}
+    table |= {f"threads{count}": partial(threads, count) for count in THREADS}
+    table |= {"locale": decimal_comma, "zone": partial(Setting, f"TZ={ZONE}", {"TZ": ZONE})}
     for version in dict.fromkeys([*REQUIRED, *have]):
-        table[f"python{version}"] = lambda version=version: with_packages(
-            f"python{version}", have.get(version), f"Python {version}, packages as pip chooses", requirements()
-        )
-    first, last = (next(iter(have), None), next(reversed(have), None))
+        what = f"Python {version}, packages as pip chooses"
+        table[f"python{version}"] = partial(with_packages, f"python{version}", have.get(version), what, requirements())
     pinned = [oldest(requirement) for requirement in requirements()]
-    table["oldest"] = lambda: with_packages("oldest", first, f"Python {first}, each lower bound", pinned)
+    table["oldest"] = partial(with_packages, "oldest", first, f"Python {first}, each lower bound", pinned)
     newest = ["--upgrade", "--upgrade-strategy", "eager", *requirements()]
-    table["newest"] = lambda: with_packages("newest", last, f"Python {last}, newest packages", newest)
+    table["newest"] = partial(with_packages, "newest", last, f"Python {last}, newest packages", newest)
     return table
 
 

@@ -1,4 +1,4 @@
-"""Compare two builds of the book byte by byte: ``python tools/same_bytes.py _build/html other/html``, or ``make same-bytes``.
+"""Compare two builds of the book byte by byte: ``python tools/same_bytes.py one two``, or ``make same-bytes``.
 
 Exit status 1 and the names if a file differs or is missing in one of them, with the first line that differs.
 """

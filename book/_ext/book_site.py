@@ -20,10 +20,7 @@ from PIL import Image, ImageChops, ImageStat
 from sphinx.builders.html._assets import _CascadingStyleSheet
 
 BUNDLE = "_static/book.css"
-THEME_CSS = [
-    "_static/basic.css",
-    "_static/styles/pydata-sphinx-theme.css",
-]  # the theme's template links these itself
+THEME_CSS = ["_static/basic.css", "_static/styles/pydata-sphinx-theme.css"]  # the theme's template links these itself
 # Thebe needs a server; folded boxes are native here, so the toggle button's files are not used.
 UNUSED_CSS = ("sphinx-thebe", "togglebutton")
 UNUSED_JS = ("thebe", "togglebutton", "toggleHint", "toggleOpenOnPrint")
@@ -36,6 +33,8 @@ UNUSED_FILES = (
     "sphinx-thebe*",
     "togglebutton*",
     "locales",
+    "katex/katex.min.js",  # it ran here
+    "katex/README.md",
     "images/logo_*",
 )
 
@@ -47,9 +46,7 @@ def common_css(app):
     """Style sheets that every page loads, in their order."""
     sheets = sorted(app.builder._orig_css_files, key=lambda css: css.priority)
     names = dict.fromkeys(str(css.filename).split("?")[0] for css in sheets)
-    return [
-        name for name in names if not any(word in name for word in UNUSED_CSS)
-    ]
+    return [name for name in names if not any(word in name for word in UNUSED_CSS)]
 
 
 def join_css(app, outdir):
@@ -61,32 +58,13 @@ def join_css(app, outdir):
     for name in THEME_CSS + common_css(app):
         css = (outdir / name).read_text(encoding="utf-8")
         css = re.sub(r"/\*(?!!).*?\*/", "", css, flags=re.S)
-        css = re.sub(
-            r"(?:\.fa-[\w-]+:before,?)+\{[^}]*\}|@font-face\{[^}]*Awesome[^}]*\}",
-            "",
-            css,
-        )
+        css = re.sub(r"(?:\.fa-[\w-]+:before,?)+\{[^}]*\}|@font-face\{[^}]*Awesome[^}]*\}", "", css)
         css = re.sub(r"\s*\n\s*", "\n", css)
-        folder = posixpath.relpath(
-            posixpath.dirname(name), posixpath.dirname(BUNDLE)
-        )
-        parts.append(
-            re.sub(
-                r"url\((['\"]?)(?!data:|#|['\"])", rf"url(\1{folder}/", css
-            ).replace("url(./", "url(")
-        )
-    pages = {
-        page: page.read_text(encoding="utf-8")
-        for page in outdir.rglob("*.html")
-    }
-    scripts = [
-        script.read_text(encoding="utf-8")
-        for script in outdir.rglob("*.js")
-        if script.name != "searchindex.js"
-    ]
-    text = css_prune.prune(
-        "\n".join(parts), css_prune.used_classes(pages.values(), scripts)
-    )
+        folder = posixpath.relpath(posixpath.dirname(name), posixpath.dirname(BUNDLE))
+        parts.append(re.sub(r"url\((['\"]?)(?!data:|#|['\"])", rf"url(\1{folder}/", css).replace("url(./", "url("))
+    pages = {page: page.read_text(encoding="utf-8") for page in outdir.rglob("*.html")}
+    scripts = [script.read_text(encoding="utf-8") for script in outdir.rglob("*.js") if script.name != "searchindex.js"]
+    text = css_prune.prune("\n".join(parts), css_prune.used_classes(pages.values(), scripts))
     (outdir / BUNDLE).write_text(text, encoding="utf-8")
     # a new address whenever the content is new, so that no browser shows an old style from its cache
     link = f'{BUNDLE}?v={hashlib.sha256(text.encode()).hexdigest()[:8]}"'
@@ -99,9 +77,7 @@ def join_css(app, outdir):
 def choose_assets(app, pagename, templatename, context, doctree):
     """Runs last, so that the lists are complete."""
     joined = {str(css.filename) for css in app.builder._orig_css_files}
-    own = [
-        css for css in context["css_files"] if str(css.filename) not in joined
-    ]
+    own = [css for css in context["css_files"] if str(css.filename) not in joined]
     context["css_files"] = [_CascadingStyleSheet(BUNDLE), *own]
 
     body = context.get("body", "")
@@ -126,18 +102,11 @@ def mend_body(app, pagename, templatename, context, doctree):
         return
     aside = []
 
-    def set_aside(
-        match,
-    ):  # formulas and code are most of a page and need no mending
+    def set_aside(match):  # formulas and code are most of a page and need no mending
         aside.append(match.group())
         return f"<!--aside {len(aside) - 1}-->"
 
-    body = re.sub(
-        r"<!--tex-->.*?<!--/tex-->|<pre\b.*?</pre>",
-        set_aside,
-        context["body"],
-        flags=re.S,
-    )
+    body = re.sub(r"<!--tex-->.*?<!--/tex-->|<pre\b.*?</pre>", set_aside, context["body"], flags=re.S)
     soup = BeautifulSoup(body, "html.parser")
     mend_boxes(soup)
     mend_figures(soup, app.builder)
@@ -156,22 +125,14 @@ def mend_boxes(soup):
         section.name = "div"
         if section.get("id", "").endswith("-content"):
             del section["id"]
-    for tag in soup.find_all(
-        id=re.compile("/")
-    ):  # sphinx-exercise: "folder/page-solution-1"
+    for tag in soup.find_all(id=re.compile("/")):  # sphinx-exercise: "folder/page-solution-1"
         if not soup.find("a", href="#" + tag["id"]):
             tag["id"] = tag["id"].replace("/", "-")
-    for proof in soup.find_all(
-        id="proof"
-    ):  # sphinx-proof: the same for every proof without a label
+    for proof in soup.find_all(id="proof"):  # sphinx-proof: the same for every proof without a label
         del proof["id"]
     for summary in soup.select("summary[aria-label]"):
-        del summary[
-            "aria-label"
-        ]  # it hides the visible words, "Show a solution"
-    for script in soup.find_all(
-        "script", string=re.compile("kernelName|requestKernel")
-    ):
+        del summary["aria-label"]  # it hides the visible words, "Show a solution"
+    for script in soup.find_all("script", string=re.compile("kernelName|requestKernel")):
         script.decompose()
 
 
@@ -180,20 +141,11 @@ def mend_figures(soup, builder):
     for image in soup.find_all("img"):
         image["loading"] = "lazy"
         source = sources.get(posixpath.basename(image.get("src", "")))
-        if (
-            source
-            and not source.endswith(".svg")
-            and not image.get("width")
-            and "style" not in image.attrs
-        ):
+        if source and not source.endswith(".svg") and not image.get("width") and "style" not in image.attrs:
             with Image.open(Path(builder.srcdir, source)) as picture:
                 image["width"], image["height"] = map(str, picture.size)
-                if (
-                    picture.width > 700
-                ):  # several panels: on a phone they scroll in a box of their own
-                    image.wrap(
-                        soup.new_tag("div", attrs={"class": "picture-scroll"})
-                    )
+                if picture.width > 700:  # several panels: on a phone they scroll in a box of their own
+                    image.wrap(soup.new_tag("div", attrs={"class": "picture-scroll"}))
 
 
 def mend_tables(soup):
@@ -209,16 +161,8 @@ def mend_tables(soup):
 
 def fold(table):
     """On a phone each row becomes a block: cells say their column, and roles keep it a table for screen readers."""
-    heads = [
-        " ".join(head.get_text().split()) for head in table.select("thead th")
-    ]
-    roles = {
-        "thead": "rowgroup",
-        "tbody": "rowgroup",
-        "tr": "row",
-        "th": "columnheader",
-        "td": "cell",
-    }
+    heads = [" ".join(head.get_text().split()) for head in table.select("thead th")]
+    roles = {"thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "th": "columnheader", "td": "cell"}
     table["role"] = "table"
     for tag in table.find_all(list(roles)):
         tag["role"] = roles[tag.name]
@@ -250,27 +194,18 @@ def describe(app, pagename, templatename, context, doctree):
         'property="og:site_name"': app.config.html_title,
     }
     # docutils repeats the viewport that the layout states already
-    metatags = re.sub(
-        r'<meta name="viewport"[^>]*>', "", context.get("metatags", "")
-    )
+    metatags = re.sub(r'<meta name="viewport"[^>]*>', "", context.get("metatags", ""))
     context["metatags"] = metatags + "".join(
-        f'\n    <meta {key} content="{escape(value, quote=True)}" />'
-        for key, value in tags.items()
+        f'\n    <meta {key} content="{escape(value, quote=True)}" />' for key, value in tags.items()
     )
 
 
 def description_of(doctree):
     """The first paragraph without a formula: in a chapter, the question it opens with."""
     for paragraph in doctree.findall(nodes.paragraph):
-        if isinstance(paragraph.parent, nodes.section) and not list(
-            paragraph.findall(nodes.math)
-        ):
+        if isinstance(paragraph.parent, nodes.section) and not list(paragraph.findall(nodes.math)):
             text = " ".join(paragraph.astext().split())
-            return (
-                text
-                if len(text) <= 160
-                else text[:157].rsplit(" ", 1)[0] + " …"
-            )
+            return text if len(text) <= 160 else text[:157].rsplit(" ", 1)[0] + " …"
     return ""
 
 
@@ -282,16 +217,9 @@ def shrink_picture(path):
     with Image.open(path) as picture:
         if picture.mode not in ("RGB", "RGBA"):
             return
-        if (
-            picture.mode == "RGBA"
-            and picture.getchannel("A").getextrema()[0] == 255
-        ):
+        if picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] == 255:
             picture = picture.convert("RGB")
-        method = (
-            Image.Quantize.MEDIANCUT
-            if picture.mode == "RGB"
-            else Image.Quantize.FASTOCTREE
-        )
+        method = Image.Quantize.MEDIANCUT if picture.mode == "RGB" else Image.Quantize.FASTOCTREE
         small = picture.quantize(256, method=method, dither=Image.Dither.NONE)
         difference = ImageChops.difference(picture, small.convert(picture.mode))
         if max(ImageStat.Stat(difference).rms) > 1.5:
@@ -320,9 +248,7 @@ def write_root_page(app, outdir):
     html = (outdir / page).read_text(encoding="utf-8")
     html = html.replace('data-content_root="../"', 'data-content_root="./"')
     html = re.sub(r'\b(href|src|action|poster)="([^"]+)"', rebase, html)
-    html = html.replace(
-        "</head>", f'    <link rel="canonical" href="{page}" />\n  </head>', 1
-    )
+    html = html.replace("</head>", f'    <link rel="canonical" href="{page}" />\n  </head>', 1)
     (outdir / "index.html").write_text(html, encoding="utf-8")
 
 
@@ -348,8 +274,6 @@ def setup(app):
     app.connect("html-page-context", mend_body, priority=800)
     app.connect("html-page-context", describe, priority=800)
     app.connect("html-page-context", choose_assets, priority=900)
-    app.connect(
-        "build-finished", first_page_to_root, priority=400
-    )  # before the table of contents writes a redirect
+    app.connect("build-finished", first_page_to_root, priority=400)  # before the table of contents writes a redirect
     app.connect("build-finished", finish, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,9 +7,7 @@ anywhere in any script, so that classes set by scripts stay.
 
 import re
 
-TOKEN = re.compile(
-    r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\*/|[{};]', re.S
-)
+TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\*/|[{};]', re.S)
 GROUPS = ("@media", "@supports", "@layer", "@container")
 
 
@@ -18,10 +16,7 @@ def used_classes(pages, scripts):
     for html in pages:
         for value in re.findall(r'\bclass="([^"]*)"', html):
             words.update(value.split())
-        scripts = [
-            *scripts,
-            *re.findall(r"<script\b[^>]*>(.*?)</script>", html, re.S),
-        ]
+        scripts = [*scripts, *re.findall(r"<script\b[^>]*>(.*?)</script>", html, re.S)]
     for script in scripts:
         words.update(re.findall(r"[\w-]+", script))
     return words
@@ -51,13 +46,7 @@ def is_used(selector, used):
         selector, count = re.subn(r"\([^()]*\)", "", selector)
         if not count:
             return True
-    return (
-        all(
-            name in used
-            for name in re.findall(r"\.(-?[A-Za-z_][\w-]*)", selector)
-        )
-        and "\\" not in selector
-    )
+    return all(name in used for name in re.findall(r"\.(-?[A-Za-z_][\w-]*)", selector)) and "\\" not in selector
 
 
 def prune(css, used):
@@ -73,14 +62,8 @@ def prune(css, used):
         elif head.startswith("@"):
             kept.append(f"{prelude}{{{block}}}")
         else:
-            comments = "".join(
-                re.findall(r"/\*!.*?\*/", prelude, flags=re.S)
-            )  # licences stay
-            selectors = [
-                part
-                for part in re.split(r",(?![^(\[]*[)\]])", head)
-                if is_used(part, used)
-            ]
+            comments = "".join(re.findall(r"/\*!.*?\*/", prelude, flags=re.S))  # licences stay
+            selectors = [part for part in re.split(r",(?![^(\[]*[)\]])", head) if is_used(part, used)]
             if selectors:
                 kept.append(f"{comments}{','.join(selectors)}{{{block}}}")
             elif comments:

@@ -30,9 +30,7 @@ SHARED = "explorer"
 
 def names():
     """All explorers: every script of the folder but the shared one."""
-    return sorted(
-        path.stem for path in FOLDER.glob("*.js") if path.stem != SHARED
-    )
+    return sorted(path.stem for path in FOLDER.glob("*.js") if path.stem != SHARED)
 
 
 @lru_cache(maxsize=1)
@@ -51,9 +49,7 @@ def run(code):
 
 def render(name, state=None):
     """The custom element `explorer-NAME` with the figure of `state` (the start, if not given) inside."""
-    inner = run(
-        f"Explorer.markup({json.dumps(name)}, {json.dumps(state or {})})"
-    )
+    inner = run(f"Explorer.markup({json.dumps(name)}, {json.dumps(state or {})})")
     data = f' data-state="{escape(json.dumps(state))}"' if state else ""
     return f'<explorer-{name} class="explorer"{data}>{inner}</explorer-{name}>'
 
@@ -70,25 +66,17 @@ class ExplorerDirective(SphinxDirective):
     def run(self):
         name = self.arguments[0]
         if name not in names():
-            raise self.error(
-                f'no explorer is called "{name}"; there are: {", ".join(names())}'
-            )
+            raise self.error(f'no explorer is called "{name}"; there are: {", ".join(names())}')
         try:
             state = json.loads(self.options.get("state", "{}"))
             html = render(name, state)
-            words = run(
-                f"Explorer.words({json.dumps(name)}, {json.dumps(state)})"
-            )
+            words = run(f"Explorer.words({json.dumps(name)}, {json.dumps(state)})")
         except (ValueError, quickjs.JSException) as error:
-            raise self.error(
-                f'explorer "{name}": the state does not work: {error}'
-            ) from None
+            raise self.error(f'explorer "{name}": the state does not work: {error}') from None
         for file in (SHARED, name):
             self.env.note_dependency(str(FOLDER / f"{file}.js"))
 
-        stand_in = explorer_node(
-            "", nodes.paragraph("", words), explorer=name, html=html
-        )
+        stand_in = explorer_node("", nodes.paragraph("", words), explorer=name, html=html)
         figure = nodes.figure("", stand_in, classes=["explorer-frame"])
         self.set_source_info(figure)
         self.add_name(figure)
@@ -97,9 +85,7 @@ class ExplorerDirective(SphinxDirective):
             self.state.nested_parse(self.content, self.content_offset, body)
             first, *rest = body.children
             if not isinstance(first, nodes.paragraph):
-                raise self.error(
-                    f'explorer "{name}": the caption must begin with a paragraph'
-                )
+                raise self.error(f'explorer "{name}": the caption must begin with a paragraph')
             figure += nodes.caption(first.rawsource, "", *first.children)
             if rest:
                 figure += nodes.legend("", *rest)
@@ -116,11 +102,7 @@ def visit_other(self, node):
 
 
 def add_files(app, pagename, templatename, context, doctree):
-    used = (
-        {node["explorer"] for node in doctree.findall(explorer_node)}
-        if doctree
-        else ()
-    )
+    used = {node["explorer"] for node in doctree.findall(explorer_node)} if doctree else ()
     if used:
         app.add_css_file("explorers/explorer.css")
         for name in [SHARED, *sorted(used)]:
@@ -129,18 +111,7 @@ def add_files(app, pagename, templatename, context, doctree):
 
 def setup(app):
     other = (visit_other, visit_other)
-    app.add_node(
-        explorer_node,
-        html=(visit_html, None),
-        latex=other,
-        text=other,
-        man=other,
-        texinfo=other,
-    )
+    app.add_node(explorer_node, html=(visit_html, None), latex=other, text=other, man=other, texinfo=other)
     app.add_directive("explorer", ExplorerDirective)
     app.connect("html-page-context", add_files)
-    return {
-        "version": "1",
-        "parallel_read_safe": True,
-        "parallel_write_safe": True,
-    }
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

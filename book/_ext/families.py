@@ -14,9 +14,7 @@ from companion.families import FAMILIES, Distribution, ExponentialFamily
 
 def own_members(cls):
     """Public names that this family has and others do not, such as ``from_logits``."""
-    shared = {
-        name for base in (Distribution, ExponentialFamily) for name in dir(base)
-    }
+    shared = {name for base in (Distribution, ExponentialFamily) for name in dir(base)}
     return sorted(
         name
         for name, value in vars(cls).items()
@@ -31,10 +29,7 @@ def table():
     yield "| family | parameters | held fixed | SciPy |"
     yield "|---|---|---|---|"
     for name, row in FAMILIES.items():
-        fixed = (
-            ", ".join(f"`{parameter}`" for parameter in row.cls.fixed_names)
-            or "–"
-        )
+        fixed = ", ".join(f"`{parameter}`" for parameter in row.cls.fixed_names) or "–"
         scipy_name = f"`{row.scipy_name}`" if row.scipy_name else "–"
         yield f"| {{py:obj}}`{name} <companion.families.{name}>` | {', '.join(f'`{p}`' for p in row.cls.parameter_names)} | {fixed} | {scipy_name} |"
 
@@ -45,11 +40,7 @@ class Families(SphinxDirective):
         for name, row in FAMILIES.items():
             text += [
                 f".. autoclass:: companion.families.{name}",
-                *(
-                    [f"   :members: {', '.join(own_members(row.cls))}"]
-                    if own_members(row.cls)
-                    else []
-                ),
+                *([f"   :members: {', '.join(own_members(row.cls))}"] if own_members(row.cls) else []),
                 "",
             ]
         text.append("```")
@@ -60,10 +51,7 @@ class Families(SphinxDirective):
 
 def one_formula_a_line(app, what, name, obj, options, lines):
     """Break the display formulas of a family at ``, \\qquad`` and align their beginnings."""
-    if what != "class" or getattr(obj, "__module__", "").split(".")[:2] != [
-        "companion",
-        "families",
-    ]:
+    if what != "class" or getattr(obj, "__module__", "").split(".")[:2] != ["companion", "families"]:
         return
     inside, result = False, []
     for line in lines:
@@ -75,9 +63,7 @@ def one_formula_a_line(app, what, name, obj, options, lines):
             new = not result[-1].strip()
             parts = re.split(r"\s*\\qquad\s*", line.strip())
             for i, part in enumerate(parts):
-                result += ([""] if i and part else []) + (
-                    [("   & " if new or i else "   ") + part] if part else [""]
-                )
+                result += ([""] if i and part else []) + ([("   & " if new or i else "   ") + part] if part else [""])
             if not parts[-1]:
                 continue
         else:

@@ -18,7 +18,7 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
 logger = logging.getLogger(__name__)
-KATEX_JS = Path(__file__).parent / "vendor" / "katex.min.js"
+KATEX_JS = Path(__file__).parent.parent / "_vendor" / "katex" / "katex.min.js"
 
 # The result crosses into Python as JSON: the wheel cannot hand over a string
 # that the engine still holds as a rope of pieces.
@@ -41,9 +41,7 @@ def engine():
     """One JavaScript context for the whole build, started on the first formula."""
     context = quickjs.Context()
     context.eval(KATEX_JS.read_text(encoding="utf-8"))
-    return context, context.eval(
-        RENDER
-    )  # keep the context: the function needs it alive
+    return context, context.eval(RENDER)  # keep the context: the function needs it alive
 
 
 @cache
@@ -52,33 +50,18 @@ def render(tex, display, macros):
     answer = json.loads(engine()[1](tex, display, macros))
     if "error" in answer:
         words = answer["error"].removeprefix("KaTeX parse error: ")
-        raise ValueError(
-            words.replace("\u0332", "")
-        )  # KaTeX underlines the place, which terminals garble
+        raise ValueError(words.replace("\u0332", ""))  # KaTeX underlines the place, which terminals garble
     # display style comes from our own box, so KaTeX's block wrapper is not needed
-    html = re.sub(
-        r'^<span class="katex-display">(.*)</span>$',
-        r"\1",
-        answer["html"],
-        flags=re.S,
-    )
+    html = re.sub(r'^<span class="katex-display">(.*)</span>$', r"\1", answer["html"], flags=re.S)
     # the comments let other extensions skip a formula without parsing it
-    return (
-        "<!--tex-->"
-        + html.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
-        + "<!--/tex-->"
-    )
+    return "<!--tex-->" + html.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "") + "<!--/tex-->"
 
 
 def macros_of(config):
     """MathJax's macro table (`name: body` or `name: [body, count]`) in KaTeX's form."""
     table = (config.mathjax3_config or {}).get("tex", {}).get("macros", {})
     return json.dumps(
-        {
-            f"\\{name}": body if isinstance(body, str) else body[0]
-            for name, body in table.items()
-        },
-        sort_keys=True,
+        {f"\\{name}": body if isinstance(body, str) else body[0] for name, body in table.items()}, sort_keys=True
     )
 
 
@@ -93,9 +76,7 @@ def with_line_breaks(tex):
     for piece in re.split(r"(\\begin\{[^}]*\}|\\end\{[^}]*\})", tex):
         depth += piece.startswith(r"\begin{") - piece.startswith(r"\end{")
         outside += "" if depth else piece
-    return (
-        rf"\begin{{aligned}}{tex}\end{{aligned}}" if r"\\" in outside else tex
-    )
+    return rf"\begin{{aligned}}{tex}\end{{aligned}}" if r"\\" in outside else tex
 
 
 def place_in_cell(node):
@@ -110,45 +91,25 @@ def place_in_cell(node):
 def html_of(translator, node, display):
     tex = node.astext()
     try:
-        return render(
-            with_line_breaks(tex) if display else tex,
-            display,
-            macros_of(translator.config),
-        )
+        return render(with_line_breaks(tex) if display else tex, display, macros_of(translator.config))
     except ValueError as error:
-        logger.warning(
-            "malformed TeX%s: %s",
-            place_in_cell(node),
-            error,
-            location=node,
-            type="katex",
-        )
+        logger.warning("malformed TeX%s: %s", place_in_cell(node), error, location=node, type="katex")
         return f'<code class="tex-error">{translator.encode(tex)}</code>'
 
 
 def visit_inline(self, node):
     html = html_of(self, node, display=False)
     before, after = node.get("before", ""), node.get("after", "")
-    self.body.append(
-        self.starttag(node, "span", "", CLASS="math notranslate nohighlight")
-    )
-    self.body.append(
-        self.encode(before) + html + self.encode(after) + "</span>"
-    )
+    self.body.append(self.starttag(node, "span", "", CLASS="math notranslate nohighlight"))
+    self.body.append(self.encode(before) + html + self.encode(after) + "</span>")
     raise nodes.SkipNode
 
 
 def visit_display(self, node):
-    self.body.append(
-        self.starttag(node, "div", CLASS="math notranslate nohighlight")
-    )
-    self.body.append(
-        f'<div class="math-scroll">{html_of(self, node, display=True)}</div>'
-    )
+    self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight"))
+    self.body.append(f'<div class="math-scroll">{html_of(self, node, display=True)}</div>')
     if node["number"]:
-        self.body.append(
-            f'<span class="eqno">({get_node_equation_number(self, node)})'
-        )
+        self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "Link to this equation")
         self.body.append("</span>")
     self.body.append("</div>\n")
@@ -174,18 +135,14 @@ class KeepPunctuation(SphinxPostTransform):
             index = math.parent.index(math)
             siblings = math.parent.children
             # assign by position: `replace` looks texts up by content and may find another one
-            if index + 1 < len(siblings) and isinstance(
-                siblings[index + 1], nodes.Text
-            ):
+            if index + 1 < len(siblings) and isinstance(siblings[index + 1], nodes.Text):
                 text = str(siblings[index + 1])
                 math["after"] = re.match(r"[^\w\s]{0,3}", text).group()
                 math.parent[index + 1] = nodes.Text(text[len(math["after"]) :])
             if index > 0 and isinstance(siblings[index - 1], nodes.Text):
                 text = str(siblings[index - 1])
                 math["before"] = re.search(r"[(\[“‘]{0,2}$", text).group()
-                math.parent[index - 1] = nodes.Text(
-                    text[: len(text) - len(math["before"])]
-                )
+                math.parent[index - 1] = nodes.Text(text[: len(text) - len(math["before"])])
             if math.get("before") or math.get("after"):
                 math["classes"].append("nobr")
 
@@ -195,15 +152,11 @@ class KeepPunctuation(SphinxPostTransform):
         except ValueError:
             return False  # reported where it is written
         shown = html.rpartition('aria-hidden="true">')[2]
-        return (
-            len(re.sub(r"<[^>]*>|[\s\u200b]", "", shown)) <= 28
-        )  # characters: about half a phone's line
+        return len(re.sub(r"<[^>]*>|[\s\u200b]", "", shown)) <= 28  # characters: about half a phone's line
 
 
 def setup(app):
-    app.add_html_math_renderer(
-        "katex", (visit_inline, None), (visit_display, None)
-    )
+    app.add_html_math_renderer("katex", (visit_inline, None), (visit_display, None))
     app.add_post_transform(KeepPunctuation)
     app.add_css_file("katex/katex.min.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

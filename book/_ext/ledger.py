@@ -48,18 +48,12 @@ def checks(entries):
             chapter, cell = entry.split("#")
             chapters.setdefault(chapter, []).append(f"`{cell}`")
     tests = [f"`{entry.split('::')[-1]}`" for entry in entries if "::" in entry]
-    cells = "; ".join(
-        f"the cells {', '.join(names)} of {{doc}}`{chapter}`"
-        for chapter, names in chapters.items()
-    )
+    cells = "; ".join(f"the cells {', '.join(names)} of {{doc}}`{chapter}`" for chapter, names in chapters.items())
     return f"{cells}{', and ' * bool(cells)}the tests {', '.join(tests)}"
 
 
 def lines_of(row):
-    many = lambda key, show: ", ".join(
-        show(item)
-        for item in ([row[key]] if isinstance(row[key], str) else row[key])
-    )
+    many = lambda key, show: ", ".join(show(item) for item in ([row[key]] if isinstance(row[key], str) else row[key]))
     yield f"**{row['id']}** · {row['claim']}"
     if row["status"] == "open":
         yield ": *Open.*"

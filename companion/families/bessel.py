@@ -102,7 +102,8 @@ def _large(k, l):
         g = (g + (j + 1) * power) / l
         power = power / k
         total = total + c * g
-    return 0.5 * phi_of(l, k) + ((l - k) / k) ** 2 * total
+    with np.errstate(over="ignore"):
+        return 0.5 * phi_of(l, k) + ((l - k) / k) * ((l - k) / k * total)
 
 
 def _apart(k, l):

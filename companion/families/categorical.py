@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.remainders import choose, expm1_remainder, kl_term
+
+#: A fit holds one probability for every class up to the largest.
+MOST_CLASSES = 10_000_000
 
 
 class Categorical(ExponentialFamily):
@@ -51,12 +57,12 @@ class Categorical(ExponentialFamily):
     discrete = True
 
     # --- parameters
-    def __init__(self, probs):
+    def __init__(self, probs: ArrayLike) -> None:
         probs = checks.probability_vector("Categorical", "probs", probs)
         self._store(probs.shape[:-1], probs=probs, _logits=None)
 
     @classmethod
-    def from_logits(cls, logits):
+    def from_logits(cls, logits: ArrayLike) -> Self:
         """The categorical with probabilities softmax(`logits`), shape (..., K); adding a constant changes nothing.
 
         >>> Categorical.from_logits([0.0, 0.0]).probs.tolist()
@@ -82,7 +88,7 @@ class Categorical(ExponentialFamily):
         return new
 
     @property
-    def classes(self):
+    def classes(self) -> int:
         """Number of classes K."""
         return self.probs.shape[-1]
 
@@ -111,12 +117,12 @@ class Categorical(ExponentialFamily):
         return np.log(self.probs[..., 1:] / self.probs[..., :1])
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "K − 1")
         return cls.from_logits(np.concatenate([np.zeros(eta.shape[:-1] + (1,)), eta], axis=-1))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = (
             "Categorical.from_mean_parameters",
             "They are the probabilities of the classes 1, …, K − 1; class 0 gets what is left.",
@@ -174,6 +180,11 @@ class Categorical(ExponentialFamily):
         log_q = None if other._logits is None else other._log_probs()
         return np.sum(kl_term(self.probs, other.probs, log_q=log_q), axis=-1)[()]
 
+    def _kl_error(self, other, value):
+        """Scores far apart are exponents, whose rounding is relative to their size."""
+        spread = sum(np.ptp(d._logits, axis=-1) for d in (self, other) if d._logits is not None)
+        return (1 + spread) * super()._kl_error(other, value)
+
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
         if self.classes != other.classes:
@@ -220,17 +231,13 @@ class Categorical(ExponentialFamily):
         where = f"Categorical.{method}"
         if classes is None:
             cls._check_classes(where, x)
-            checks.require(
-                where,
-                "x",
-                x,
-                x < 1e8,
-                "a class number below a hundred million",
-                "Recode the classes as 0, 1, …, K−1: every number up to the largest is one.",
-            )
+            fix = "Recode the classes as 0, 1, …, K−1, e.g. by np.unique(x, return_inverse=True)[1]."
+            checks.require(where, "x", x, x < MOST_CLASSES, f"a class number below {MOST_CLASSES:.0e}", fix)
             return {"classes": int(x.max()) + 1}
-        whole = checks.whole(where, "classes", classes, 1, "Pass the number K of classes.")
-        return {"classes": int(checks.scalar(where, "classes", whole, "Pass one number."))}
+        fix = "Pass the number K of classes."
+        whole = checks.scalar(where, "classes", checks.whole(where, "classes", classes, 1, fix), "Pass one number.")
+        checks.require(where, "classes", whole, whole <= MOST_CLASSES, f"at most {MOST_CLASSES:.0e} classes", fix)
+        return {"classes": int(whole)}
 
     @staticmethod
     def _check_classes(where, x):

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import html
 import inspect
+import itertools
 from collections.abc import Iterator
 from functools import wraps
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from companion import checks, quadrature
-from companion.families import statistics
 from companion.families.newton import first_at_least
+from companion.families.statistics import Statistics, of_sample, weighted_sum
 
 #: Rows of the table that a notebook shows.
 _ROWS = 10
@@ -53,6 +54,13 @@ def _restored(cls, state):
     return new
 
 
+def _scatter(function, point):
+    """Rounding error of `function` near `point`, seen in fourth differences, which a smooth function does not have."""
+    with np.errstate(all="ignore"):
+        values = np.stack([function(point * (1 + 1e-4 * k)) for k in (-2, -1, 0, 1, 2)])
+        return np.abs(np.tensordot([1, -4, 6, -4, 1], values, axes=1)) / np.sqrt(70)
+
+
 class Distribution:
     """An immutable distribution with parameters that broadcast; ``batch_shape`` is the shape of the batch.
 
@@ -69,6 +77,8 @@ class Distribution:
     #: Those of them in which the two distributions of a closed-form KL divergence may differ.
     kl_across: ClassVar[tuple[str, ...]] = ()
     discrete: bool = False
+    #: Whether x and x + 2π are one point: any number is an angle, and the support is written as one turn.
+    circular: ClassVar[bool] = False
     #: Optional keyword arguments of `fit`.
     fit_options: ClassVar[tuple[str, ...]] = ()
     #: 0 for numbers, 1 for vectors.
@@ -77,6 +87,10 @@ class Distribution:
     batch_shape: tuple[int, ...]
     #: The classmethod that takes `parameter_names`; empty for the class itself. `from_logits` sets both on its members.
     _constructor: str = ""
+
+    if TYPE_CHECKING:  # the parameters, which `_store` sets
+
+        def __getattr__(self, name: str) -> Any: ...
 
     # --- an immutable value -------------------------------------------------------------------------------------------
     def _store(self, batch_shape: tuple[int, ...] = (), **values: Any) -> None:
@@ -119,12 +133,12 @@ class Distribution:
     def _repr_html_(self) -> str:
         """A small table for notebooks: a row for each of the first members, a column for each parameter."""
         title, names, rows, count = self._table()
-        body = [[str(i), *(_cell(v) for v in row)] for i, row in enumerate(rows)]
+        cells = [[str(i), *(_cell(v) for v in row)] for i, row in enumerate(rows)]
         if count > len(rows):
-            body.append(["…"] * (len(names) + 1))
+            cells.append(["…"] * (len(names) + 1))
         head, *body = (
             "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
-            for tag, row in [("th", ["", *names]), *(("td", row) for row in body)]
+            for tag, row in [("th", ["", *names]), *(("td", row) for row in cells)]
         )
         return (
             f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead>"
@@ -253,16 +267,16 @@ class Distribution:
         if not isinstance(outside, (int, float, np.integer, np.floating)) or isinstance(outside, bool):
             where = f"{type(self).__name__}.log_prob"
             checks.fail(where, "outside", outside, "a number", "Pass outside=-np.inf, or leave it out.", TypeError)
-        x = self._read(x, "log_prob")
-        inside = self._inside(x)
+        data = self._read(x, "log_prob")
+        inside = self._inside(data)
         if np.all(inside):
-            return self._log_prob(x)
+            return self._log_prob(data)
         low, high = self.support
         anchor = (
             self.mean() if self.event_ndim else np.where(np.isfinite(low), low, np.where(np.isfinite(high), high, 0.0))
         )
         with np.errstate(all="ignore"):
-            value = self._log_prob(np.where(inside[..., None] if self.event_ndim else inside, x, anchor))
+            value = self._log_prob(np.where(inside[..., None] if self.event_ndim else inside, data, anchor))
         return np.where(inside, value, outside)[()]
 
     def pdf(self, x: ArrayLike) -> Any:
@@ -309,7 +323,8 @@ class Distribution:
         return draws
 
     def _too_large(self, where, why):
-        checks.fail(where, "parameters", self, "draws that a number of the machine holds", f"{why}: change the unit.")
+        expected = "ones whose draws fit a double, and counts a 64-bit integer"
+        checks.fail(where, "parameters", self, expected, f"{why}; choose less extreme ones, or another unit.")
 
     def cdf(self, x: ArrayLike) -> Any:
         r"""Distribution function :math:`\mathrm{P}(X \le x)`, computed by SciPy; `x` broadcasts against the batch.
@@ -323,11 +338,11 @@ class Distribution:
         TypeError
             For vectors, which have no order.
         """
-        return self._tail("cdf", self._on_the_line("cdf", x))[()]
+        return self._probability("cdf", self._on_the_line("cdf", x))[()]
 
     def sf(self, x: ArrayLike) -> Any:
         r"""Survival function :math:`\mathrm{P}(X > x)` = 1 − `cdf`, with its digits where that is close to 1."""
-        return self._tail("sf", self._on_the_line("sf", x))[()]
+        return self._probability("sf", self._on_the_line("sf", x))[()]
 
     def quantile(self, q: ArrayLike) -> Any:
         r"""Smallest x of the support with :math:`\mathrm{P}(X \le x) \ge q`; `q` broadcasts against the batch.
@@ -356,6 +371,14 @@ class Distribution:
             checks.fail(where, "an outcome", "a vector", "a distribution of numbers", fix, TypeError)
         return self._read(x, method)
 
+    def _probability(self, name, x):
+        """cdf or sf, or an error where SciPy has no value."""
+        value = self._tail(name, x)
+        if np.any(np.isnan(value)):
+            fix = "They are too extreme for its algorithm: approximate, e.g. by a normal distribution."
+            checks.fail(f"{type(self).__name__}.{name}", "parameters", self, "ones that SciPy can work with", fix)
+        return value
+
     def _tail(self, name: str, x: np.ndarray) -> Any:
         """cdf or sf."""
         return np.asarray(self._by_scipy(name, x))
@@ -364,7 +387,7 @@ class Distribution:
         """The quantile of 0 < q < 1, of the broadcast shape."""
         if self.discrete:
             low, high = np.broadcast_arrays(*self.support, q)[:2]
-            return first_at_least(lambda x: self._tail("cdf", x), q, low, high, whole=True)
+            return first_at_least(lambda x: self._probability("cdf", x), q, low, high, whole=True)
         return self._by_scipy("ppf", q)
 
     def _by_scipy(self, name, x):
@@ -462,26 +485,26 @@ class ExponentialFamily(Distribution):
             mean[index] = quadrature.expectation(member, member._log_base_measure).value
         return mean[()]
 
-    def natural_parameters(self):
+    def natural_parameters(self) -> np.ndarray:
         r"""Natural parameters :math:`\eta`, shape ``batch_shape + (k,)``."""
         raise NotImplementedError
 
     @classmethod
-    def from_natural(cls, eta):
-        r"""The member with natural parameters `eta` of shape (..., k)."""
+    def from_natural(cls, eta: ArrayLike, *args: Any, **fixed: Any) -> Self:
+        r"""The member with natural parameters `eta` of shape (..., k), and the parameters that the family holds fixed."""
         raise NotImplementedError
 
     @classmethod
-    def from_mean_parameters(cls, mu):
-        r"""The member with mean parameters :math:`\mathrm{E}[u(x)]` = `mu` of shape (..., k)."""
+    def from_mean_parameters(cls, mu: ArrayLike, *args: Any, **fixed: Any) -> Self:
+        r"""The member with mean parameters :math:`\mathrm{E}[u(x)]` = `mu` of shape (..., k), and the fixed ones."""
         raise NotImplementedError
 
     # --- derived once for all ---------------------------------------------------------------------------------
-    def sufficient_statistics(self, x):
+    def sufficient_statistics(self, x: ArrayLike) -> np.ndarray:
         """u(x) for data of shape (n, ...): array of shape (n, ..., k)."""
         return self._statistic(self._check_data(x, "sufficient_statistics"))
 
-    def log_partition(self):
+    def log_partition(self) -> Any:
         r"""Log-partition function :math:`A(\eta)`, in nats, shape of the batch."""
         return self._log_partition_at(self.natural_parameters())[()]
 
@@ -489,7 +512,7 @@ class ExponentialFamily(Distribution):
         inner = np.sum(self.natural_parameters() * self._statistic(x), axis=-1)
         return (inner - self.log_partition() + self._log_base_measure(x))[()]
 
-    def mean_parameters(self):
+    def mean_parameters(self) -> np.ndarray:
         r"""Mean parameters :math:`\mathrm{E}[u(x)] = \nabla A(\eta)`, shape ``batch_shape + (k,)``, by complex step."""
         return self._gradient_of_log_partition(self.natural_parameters())
 
@@ -505,29 +528,46 @@ class ExponentialFamily(Distribution):
             [np.imag(self._log_partition_at(eta + 1j * step * np.eye(k)[i])) / step for i in range(k)], axis=-1
         )
 
-    def fisher_information(self):
+    def fisher_information(self) -> np.ndarray:
         r"""Fisher information :math:`\nabla^2 A(\eta) = \mathrm{Cov}[u(x)]` about the natural parameters,
-        shape ``batch_shape + (k, k)``, by extrapolated differences of the complex-step gradient (about ten digits)."""
+        shape ``batch_shape + (k, k)``, by extrapolated differences of the complex-step gradient (about ten digits),
+        with steps that stay inside the parameter space."""
         return self._fisher_at(self.natural_parameters())
 
     def _fisher_at(self, eta):
+        return self._fisher_and_error_at(eta)[0]
+
+    def _fisher_and_error_at(self, eta):
+        """The Fisher information at `eta` and an estimate of its error, both (..., k, k), from steps that stay well
+        inside the natural parameter space."""
         k = eta.shape[-1]
-        columns = []
-        for i in range(k):
-            direction = np.eye(k)[i]
-            scale = 2e-3 * np.maximum(np.abs(eta[..., i : i + 1]), 1e-2)
+        columns, errors = [], []
+        for direction in np.eye(k):
+            step = 2e-3 * np.maximum(np.abs(eta @ direction), 1e-2)[..., None]
+            for _ in range(100):
+                ends = (self._log_partition_inside(eta + 32 * side * step * direction) for side in (-1, 1))
+                leaves = ~np.logical_and(*map(np.isfinite, ends))
+                if not np.any(leaves):
+                    break
+                step = np.where(leaves[..., None], step / 2, step)
             difference = [
                 (
-                    self._gradient_of_log_partition(eta + h * scale * direction)
-                    - self._gradient_of_log_partition(eta - h * scale * direction)
+                    self._gradient_of_log_partition(eta + h * step * direction)
+                    - self._gradient_of_log_partition(eta - h * step * direction)
                 )
-                / (2 * h * scale)
+                / (2 * h * step)
                 for h in (1.0, 0.5, 0.25)
             ]
-            first = [(4 * b - a) / 3 for a, b in zip(difference, difference[1:])]
+            first = [(4 * b - a) / 3 for a, b in itertools.pairwise(difference)]
             columns.append((16 * first[1] - first[0]) / 15)
+            errors.append(np.abs(columns[-1] - first[1]))
         matrix = np.stack(columns, axis=-1)
-        return (matrix + np.swapaxes(matrix, -1, -2)) / 2
+        return (matrix + np.swapaxes(matrix, -1, -2)) / 2, np.stack(errors, axis=-1)
+
+    def _log_partition_inside(self, eta):
+        """A(eta), not finite outside the natural parameter space."""
+        with np.errstate(all="ignore"):
+            return self._log_partition_at(eta)
 
     def kl_divergence(self, other):
         r"""KL divergence to another member of the family, in nats, as accumulated Fisher information:
@@ -535,27 +575,74 @@ class ExponentialFamily(Distribution):
         .. math:: \mathrm{KL}(\eta_1\|\eta_2) = \int_0^1 (1-t)\,\delta^\top \nabla^2 A(\eta_1 + t\delta)\,\delta\,\mathrm{d}t,
                   \qquad \delta = \eta_2 - \eta_1,
 
-        by 16 Gauss–Legendre nodes. The integrand is positive, so nothing cancels however close the two are.
+        by Gauss–Legendre nodes on panels that are halved until they agree. The integrand is positive, so nothing
+        cancels however close the two are. Where they are far enough apart the same number is
+        :math:`A(\eta_2) - A(\eta_1) - \delta^\top\nabla A(\eta_1)`, and the rounding of A, which is measured, decides.
+
+        Raises `companion.quadrature.QuadratureError` if neither has a relative error below 1e-8.
         """
         self._check_same_family(other)
         eta = self.natural_parameters()
         delta = other.natural_parameters() - eta
-        nodes, weights = np.polynomial.legendre.leggauss(16)
-        total = 0.0
-        for t, w in zip((nodes + 1) / 2, weights / 2):
-            total = total + w * (1 - t) * np.einsum(
-                "...i,...ij,...j->...", delta, self._fisher_at(eta + t * delta), delta
+        value, error = self._bregman(eta, delta)
+        if np.any(error > 1e-9 * value):
+            near, near_error = self._accumulated_information(eta, delta)
+            better = near_error < error
+            value, error = np.where(better, near, value), np.where(better, near_error, error)
+        if not np.all(error <= 1e-8 * value):
+            raise quadrature.QuadratureError(
+                f"{type(self).__name__}.kl_divergence: reached {checks.describe(value)} with error {checks.describe(error)}; "
+                "expected at most 1e-8 of it. Write A with fewer cancellations (log1p, expm1), or override kl_divergence."
             )
-        return total[()]
+        return np.asarray(value)[()]
+
+    def _bregman(self, eta, delta):
+        """A(η + δ) − A(η) − δ·∇A(η) and the rounding error of the subtraction."""
+        along = lambda point: np.imag(self._log_partition_at(point + 1e-30j * delta)) / 1e-30
+        terms = [(self._log_partition_inside, eta + delta), (self._log_partition_inside, eta), (along, eta)]
+        a, b, c = (function(point) for function, point in terms)
+        size = np.abs(a) + np.abs(b) + np.abs(c)
+        noise = 4 * np.finfo(float).eps * size + 4 * sum(_scatter(*term) for term in terms)
+        same = ~np.any(delta, axis=-1)
+        return np.where(same, 0.0, a - b - c), np.where(same, 0.0, np.where(np.isfinite(noise), noise, np.inf))
+
+    def _accumulated_information(self, eta, delta):
+        """The integral of `kl_divergence` and an estimate of its error."""
+        nodes, weights = np.polynomial.legendre.leggauss(16)
+
+        def panel(left, right):
+            t = (left + (right - left) * (nodes + 1) / 2).reshape(-1, *(1,) * eta.ndim)
+            matrix, error = self._fisher_and_error_at(eta + t * delta)
+            scale = (1 - t[..., 0]) * (right - left) * weights.reshape(-1, *(1,) * (eta.ndim - 1)) / 2
+            forms = np.einsum("...i,...ij,...j->...", delta, matrix, delta)
+            doubts = np.einsum("...i,...ij,...j->...", np.abs(delta), error, np.abs(delta))
+            return np.sum(scale * forms, axis=0), np.sum(scale * doubts, axis=0)
+
+        total, error, waiting = 0.0, 0.0, [(0.0, 1.0, panel(0.0, 1.0))]
+        for count in range(128):
+            if not waiting:
+                break
+            left, right, (whole, _) = waiting.pop()
+            middle = (left + right) / 2
+            halves = panel(left, middle), panel(middle, right)
+            both = halves[0][0] + halves[1][0]
+            gap = np.abs(both - whole)
+            if count < 64 and np.any(gap > 1e-12 * (total + both)):
+                waiting += [(left, middle, halves[0]), (middle, right, halves[1])]
+            else:
+                total, error = total + both, error + gap + halves[0][1] + halves[1][1]
+        return total, error
 
     def cross_entropy(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         r"""Cross-entropy :math:`-\mathrm{E}_p[\log q]` to another member of the family, in nats, shape of the batch."""
         self._check_same_family(other, "cross_entropy")
-        return sum(self._cross_entropy_terms(other))[()]
+        with np.errstate(all="ignore"):
+            return sum(self._cross_entropy_terms(other))[()]
 
     def entropy(self) -> np.ndarray | np.float64:
         r"""Entropy :math:`-\mathrm{E}[\log p]` in nats (for a density: differential entropy, which may be negative)."""
-        return sum(self._cross_entropy_terms(self))[()]
+        with np.errstate(all="ignore"):
+            return sum(self._cross_entropy_terms(self))[()]
 
     def _cross_entropy_terms(self, other):
         r"""Numbers that add up to the cross-entropy: here
@@ -565,11 +652,12 @@ class ExponentialFamily(Distribution):
 
     def _cross_entropy_error(self, other):
         """Bound on the rounding error of `cross_entropy`; of `entropy` if `other` is self."""
-        return 8 * _EPS * sum(abs(term) for term in self._cross_entropy_terms(other))
+        return 16 * _EPS * sum(abs(term) for term in self._cross_entropy_terms(other))
 
     def _kl_error(self, other, value):
-        """Bound on the rounding error of `kl_divergence`, which gave `value`."""
-        return self.kl_rounding * _EPS * np.where(np.isfinite(value), value, 0.0)
+        """Bound on the rounding error of `kl_divergence`, which gave `value`; without a closed form, what that certifies."""
+        derived = type(self).kl_divergence is ExponentialFamily.kl_divergence
+        return (1e-8 if derived else self.kl_rounding * _EPS) * np.where(np.isfinite(value), value, 0.0)
 
     def _check_same_family(self, other, method="kl_divergence"):
         name = type(self).__name__
@@ -605,7 +693,7 @@ class ExponentialFamily(Distribution):
                 setattr(cls, method, _showing(cls, method, optional))
 
     @classmethod
-    def statistics(cls, x: ArrayLike, weights: ArrayLike | None = None, **fixed: Any) -> statistics.Statistics:
+    def statistics(cls, x: ArrayLike, weights: ArrayLike | None = None, **fixed: Any) -> Statistics:
         """Sufficient statistics of data `x` (n, ...) with optional `weights` (n,), as an object that adds.
 
         The object is a `Statistics`. One pass over chunks, without a copy of the data; parameters that the family holds fixed are named, as in `fit`.
@@ -614,7 +702,7 @@ class ExponentialFamily(Distribution):
         return cls._statistics("statistics", x, weights, fixed)
 
     @classmethod
-    def fit(cls, x: ArrayLike | statistics.Statistics, weights: ArrayLike | None = None, **fixed: Any) -> Self:
+    def fit(cls, x: ArrayLike | Statistics, weights: ArrayLike | None = None, **fixed: Any) -> Self:
         """Maximum-likelihood member for data `x` (n, ...) with optional `weights` (n,), or for `Statistics`.
 
         The likelihood equations of an exponential family say: match the mean of u. Parameters that the family holds
@@ -625,7 +713,7 @@ class ExponentialFamily(Distribution):
         ValueError
             If data are outside the support, or no maximum exists.
         """
-        if not isinstance(x, statistics.Statistics):
+        if not isinstance(x, Statistics):
             return cls._estimate(cls._statistics("fit", x, weights, fixed))
         if x.family is not cls or weights is not None:
             given, expected = ("x", f"statistics of {cls.__name__}") if x.family is not cls else ("weights", "None")
@@ -665,7 +753,7 @@ class ExponentialFamily(Distribution):
                 raise TypeError(
                     f"{where}: {name} = missing; expected the value of {name}, which is not estimated. {call}"
                 )
-        return statistics.of_sample(cls, x, weights, cls._fixed(method, x, weights, **fixed), method)
+        return of_sample(cls, x, weights, cls._fixed(method, x, weights, **fixed), method)
 
     @classmethod
     def _fixed(cls, method, x, weights):
@@ -693,6 +781,10 @@ class ExponentialFamily(Distribution):
         """Raise an error that names the first observation that cannot be fitted."""
         self._check_data(x, method)
 
+    def _underflows(self, sums, weight):
+        """Where the sums may have lost digits because their terms are too small."""
+        return False
+
     # What follows is for sums of u(x) as it is; `ShiftedMoments` and `ShiftedRatios` replace it.
     def _first_shift(self, x, weights):
         return None
@@ -701,7 +793,7 @@ class ExponentialFamily(Distribution):
         """The sums over a chunk x, about `shift`; `work` are two buffers of its shape."""
         u = self._statistic(x)
         u = u[..., 0] if u.shape[-1] == 1 else u
-        return (statistics.weighted_sum(u, weights),)
+        return (weighted_sum(u, weights),)
 
     @classmethod
     def _centre(cls, weight, shift, sums):
@@ -751,7 +843,7 @@ def _showing(cls: type[ExponentialFamily], method: str, optional: tuple[str, ...
     inherited = getattr(cls, method).__func__
 
     @wraps(inherited)
-    def call(cls, x, weights=None, **fixed):
+    def call(cls: Any, x: Any, weights: Any = None, **fixed: Any) -> Any:
         return inherited(cls, x, weights, **fixed)
 
     signature = inspect.signature(getattr(ExponentialFamily, method).__func__)
@@ -759,5 +851,5 @@ def _showing(cls: type[ExponentialFamily], method: str, optional: tuple[str, ...
     for name in dict.fromkeys((*cls.fixed_names, *cls.fit_options)):
         default = None if name in optional or name not in cls.fixed_names else inspect.Parameter.empty
         shown.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation="float"))
-    call.__signature__ = signature.replace(parameters=shown)
+    vars(call)["__signature__"] = signature.replace(parameters=shown)
     return classmethod(call)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
+from scipy.special import gammaln, loggamma, logsumexp, psi, softmax, xlogy, zeta
 
 from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
-from companion.families.newton import positive_root
 from companion.families.statistics import ShiftedMoments
 from companion.remainders import log_ratio, phi, phi_of
 
@@ -23,15 +26,15 @@ class MeanLogs(ShiftedMoments):
 
     @classmethod
     def _estimate(cls, statistics):
-        mean, variance = cls._mean_and_variance(statistics)
+        where, (mean, variance) = f"{cls.__name__}.fit", cls._mean_and_variance(statistics)
         if not variance.any():
-            checks.fail(
-                f"{cls.__name__}.fit",
-                "variance of log x",
-                0.0,
-                "observations that differ",
-                "With all observations equal the likelihood grows without bound as the concentrations rise: no maximum exists.",
-            )
+            fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
+            checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
+        gap = -logsumexp(mean)  # of the order of the variances, and their only measure of concentration
+        if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
+            expected = "observations that differ by more than 1e-7 of their size"
+            fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
+            checks.fail(where, "spread of log x", float(np.sqrt(variance.max())), expected, fix)
         return cls.from_mean_parameters(mean)
 
 
@@ -65,7 +68,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
 
     References
     ----------
-    Wainwright and Jordan (2008), section 3.
+    Wainwright and Jordan (2008), section 3; Minka (2000) for the fit.
 
     Examples
     --------
@@ -80,7 +83,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     support = (0, 1)
 
     # --- parameters
-    def __init__(self, alpha):
+    def __init__(self, alpha: ArrayLike) -> None:
         fix = "Pass one positive concentration for each coordinate, along the last axis."
         alpha = checks.positive("Dirichlet", "alpha", alpha, fix)
         if alpha.ndim == 0 or alpha.shape[-1] < 2:
@@ -88,7 +91,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         self._store(alpha.shape[:-1], alpha=alpha)
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of coordinates d."""
         return self.alpha.shape[-1]
 
@@ -96,14 +99,14 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return self.alpha
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         return cls(cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "d"))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "Dirichlet.from_mean_parameters", "E[log x_i], for every coordinate."
         mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "d")
-        gap = -np.log(np.sum(np.exp(mu), axis=-1))
+        gap = -logsumexp(mu, axis=-1)
         checks.require(where, "sum of exp(mu)", np.exp(-gap), gap > 0, "less than 1", fix)
         return cls(_inverse_mean_map(mu, gap))
 
@@ -136,13 +139,22 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return np.sum(self.alpha, axis=-1, keepdims=True)
 
     # --- evaluation
+    kl_rounding = 4096.0
+
     def _check_data(self, x, method="log_prob"):
+        return self._read(checks.probability_vector(f"Dirichlet.{method}", "x", x), method)
+
+    def _read(self, x, method):
         where, fix = f"Dirichlet.{method}", "Each observation is a vector of probabilities along the last axis."
-        x = checks.probability_vector(where, "x", x)
-        if x.shape[-1] != self.dimension:
+        x = checks.real_array(where, "x", x, fix)
+        if x.ndim == 0 or x.shape[-1] != self.dimension:
             checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", fix)
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
         return x
+
+    def _inside(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.all(x >= 0, axis=-1) & (np.abs(np.sum(x, axis=-1) - 1) <= checks.SUM_TOLERANCE)
 
     def _log_prob(self, x):
         a, total, z = self.alpha, self._total(), np.where(x > 0, x, 1.0)
@@ -169,7 +181,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
 
     def _cross_entropy_terms(self, other):
-        """Mean logarithms, ψ(α_i) − ψ(A): by Stirling's form for large concentrations and term by term for small ones."""
+        """In Stirling's form for large concentrations, term by term for small ones."""
         a, total, q, total_q = self.alpha, self._total(), other.alpha, other._total()
         mean = log_ratio(a, total)
         cells = (
@@ -178,8 +190,8 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         )
         whole = gamma_function.log_peak(total_q), (self.dimension - total_q) * gamma_function.excess(total)
         stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
-        cells = gammaln(q), (1 - q) * psi(a)
-        whole = -gammaln(total_q), (total_q - self.dimension) * psi(total)
+        cells = gamma_function.log_gamma(q), (1 - q) * psi(a)
+        whole = -gamma_function.log_gamma(total_q), (total_q - self.dimension) * psi(total)
         plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
         return gamma_function.smaller_terms(plain, stirling)
 
@@ -259,6 +271,11 @@ def divergence(p, q):
 
     It is not negative: every cell is a sum of φ, and B_R(q_i, p_i) ≤ ½φ(s_i) bounds what `bregman_drop` may take away.
     """
+    with np.errstate(all="ignore"):
+        return _divergence(p, q)
+
+
+def _divergence(p, q):
     if p.shape != q.shape:
         p, q = np.broadcast_arrays(p, q)
     order = p.argsort(axis=-1)
@@ -275,10 +292,12 @@ def divergence(p, q):
     ratio = growth * (before / after)
     near = (abs(s) < 0.5).all(axis=0)
     away = s - s[-1]
-    y = np.where(near, (np.add.reduce(w * away) - away) / growth, 1 / ratio - 1)
-    odds = np.where(near, (rest_step - rest * s[-1]) / q[-1], rest_after / q[-1] - rest / p[-1])
+    pick = partial(_pick, near)
+    y = pick(lambda: (np.add.reduce(w * away) - away) / growth, lambda: 1 / ratio - 1)
+    odds = pick(lambda: (rest_step - rest * s[-1]) / q[-1], lambda: rest_after / q[-1] - rest / p[-1])
     y[-1] = odds * w[-1]  # p_d Q/(q_d P) − 1, of what is not in the last cell
-    x = np.where(abs(y) < 0.5, -y / (1 + y), ratio - 1)
+    x = pick(lambda: -y / (1 + y), lambda: ratio - 1)
+    x[-1] = -y[-1] / (1 + y[-1])
     phi_y, phi_s, phi_x = phi(np.array([y, s, x]), np.array([1 / ratio, growth, ratio]))
     cells = np.add.reduce(q * phi_y + 0.5 * (others * phi_s + w * phi_x))
     if np.all(rest > 0.05 * before):  # the B_R of the last cell and of the total do not cancel
@@ -289,16 +308,36 @@ def divergence(p, q):
     return cells + (np.add.reduce(parts) + gamma_function.bregman_drop(p[-1], q[-1], rest, rest_after, rest_step))
 
 
+def _pick(near, one, other):
+    """`one` or `other`, or some entries of both."""
+    if np.ndim(near) == 0:
+        return one() if near else other()
+    return np.where(near, one(), other())
+
+
 def _inverse_mean_map(mu, gap):
-    """α with ψ(α_i) − ψ(A) = mu_i: for a given A each α_i is an inverse digamma; the A wanted is the one that they add up
-    to. `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A)."""
+    r"""α with ψ(α_i) − ψ(A) = mu_i, by Newton's method; `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A).
 
-    def concentrations(total):
-        return gamma_function.inverse_digamma(mu + psi(total)[..., None])
-
-    def log_ratio(total):
-        a = concentrations(total)
-        found, change = np.sum(a, axis=-1), zeta(2, total) * np.sum(1 / zeta(2, a), axis=-1)
-        return np.log(total / found), 1 / total - change / found
-
-    return concentrations(positive_root(log_ratio, (mu.shape[-1] - 1) / (2 * gap)))
+    The Hessian of the log-partition function, diag(ψ′(α)) − ψ′(A), is inverted by the formula of Sherman and Morrison
+    (Minka 2000). A step down is taken as α/(1 + s), so that α stays positive. It ends after a step that the next would
+    square below rounding, or one as small as what the rounding of `mu` explains.
+    """
+    smallest = np.min(mu, axis=-1)
+    total = np.maximum((mu.shape[-1] - 1) / (2 * gap), 1 / -smallest)[..., None]
+    y = mu + psi(total)  # ψ(a) = y: a is close to e^y + ½ or to 1/(−y − γ)
+    a = np.where(y > -2.22, np.exp(np.maximum(y, -2.22)) + 0.5, 1 / np.maximum(-y - np.euler_gamma, 0.1))
+    enough = np.maximum(1e-8, 16 * np.finfo(float).eps * (1 - smallest) / gap)
+    done = np.zeros(gap.shape, dtype=bool)
+    for _ in range(100):
+        total = np.sum(a, axis=-1, keepdims=True)
+        residual = mu - psi(a) + psi(total)
+        inverse, slope = 1 / zeta(2, a), zeta(2, total)
+        shared = np.sum(inverse * residual, axis=-1, keepdims=True) / (
+            1 / slope - np.sum(inverse, axis=-1, keepdims=True)
+        )
+        step = inverse * (residual + shared) / a
+        a = a * np.where(step > -0.5, 1 + step, 1 / (1 - step))
+        done |= np.max(np.abs(step), axis=-1) <= enough
+        if done.all():
+            return a
+    raise ArithmeticError("Dirichlet.from_mean_parameters: no concentrations found in 100 steps; expected 30 to do.")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
@@ -56,7 +59,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, shape, rate):
+    def __init__(self, shape: ArrayLike, rate: ArrayLike) -> None:
         shape = checks.positive("Gamma", "shape", shape, "Pass a positive shape, e.g. Gamma(2, 1).")
         rate = checks.positive("Gamma", "rate", rate, "Pass the rate, one over the scale, e.g. Gamma(2, 1).")
         checks.broadcast("Gamma", shape=shape.shape, rate=rate.shape)
@@ -67,7 +70,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return np.stack([self.shape, -self.rate], axis=-1)
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require(
             "Gamma.from_natural",
@@ -80,7 +83,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return cls(eta[..., 0], -eta[..., 1])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where = "Gamma.from_mean_parameters"
         mean_log, mean = np.moveaxis(cls._mean_column(mu, 2), -1, 0)
         checks.require(where, "second entry of mu", mean, mean > 0, "a positive mean", "The order is (E[log x], E[x]).")
@@ -117,6 +120,8 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return np.stack([np.stack([zeta(2, self.shape), mixed], -1), np.stack([mixed, self.variance()], -1)], -2)
 
     # --- evaluation
+    kl_rounding = 256.0
+
     def _log_prob(self, x):
         a, b = self.shape, self.rate
         z = np.where(x > 0, x, 1.0)
@@ -130,7 +135,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return (self.shape / self.rate**2)[()]
 
     def _cross_entropy_terms(self, other):
-        """E_p[log q] = E[log of a gamma density], in Stirling's form for a large shape and term by term for a small one."""
+        """In Stirling's form for a large shape, term by term for a small one."""
         a, q, b = self.shape, other.shape, log_ratio(other.rate, self.rate)
         stirling = (
             -gamma_function.log_peak(q),
@@ -138,14 +143,15 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             (q - 1) * gamma_function.excess(a),
             q * self._scale_part(other),
         )
-        plain = gammaln(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
+        plain = gamma_function.log_gamma(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
         return gamma_function.smaller_terms(plain, stirling)
 
     def kl_divergence(self, other):
         self._check_same_family(other)
         a, q = self.shape[()], other.shape[()]
-        shapes = 0.5 * phi_of(q, a) + gamma_function.bregman(a, q)
-        return q * self._scale_part(other) + shapes
+        with np.errstate(over="ignore"):
+            shapes = 0.5 * phi_of(q, a) + gamma_function.bregman(a, q)
+            return q * self._scale_part(other) + shapes
 
     def _scale_part(self, other):
         """φ of the relative difference of the means, (α_p/β_p)/(α_q/β_q) − 1."""
@@ -153,9 +159,11 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         with np.errstate(all="ignore"):
             s, t, shrink = (a_q - a) / a, (b_q - b) / b, a / a_q
             ratio = b_q / b * shrink
+            whole = (ratio > 1e-300) & (ratio < 1e300)
+            log = choose(whole, lambda r, *_: np.log(r), _log_of_means, ratio, b_q, b, a_q, a)
             near = (abs(s) < 0.5) & (abs(t) < 0.5)
-            change = choose(near, lambda d, r: d, lambda d, r: r - 1, (t - s) * shrink, ratio)
-            return phi(change, ratio)
+            change = choose(near, lambda d, r, l: d, _relative_change, (t - s) * shrink, ratio, log)
+            return phi(change, log_ratio=log)
 
     # --- sampling and conversion
     def _draw(self, size, rng):
@@ -179,7 +187,8 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             x,
             x > 0,
             "positive observations",
-            "At zero the density is unbounded for every shape below 1: no maximum exists. Drop zeros, or shift them by half a unit of measurement.",
+            "For every shape below 1 the density at zero is infinite: no maximum exists. Recorded zeros stand for half a "
+            "unit of measurement; drawn ones for numbers below 5e-324, which a double cannot hold: draw a larger shape.",
         )
 
     def _sums_about(self, shift, x, weights, work):
@@ -222,3 +231,12 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         )
         shape = gamma_function.inverse_excess(gap)
         return cls(shape, shape / mean)
+
+
+def _log_of_means(ratio, rate_q, rate, shape_q, shape):
+    """log of (α_p/β_p)/(α_q/β_q), where the `ratio` of the two is out of the range of doubles."""
+    return log_ratio(rate_q, rate) - log_ratio(shape_q, shape)
+
+
+def _relative_change(change, ratio, log):
+    return np.where((ratio > 1e-300) & (ratio < 1e300), ratio - 1, np.expm1(log))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import exp1
 
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedRatios, weighted_sum
-from companion.remainders import phi_of
+from companion.remainders import log_ratio, phi_of
 
 _LOG_2PI = np.log(2 * np.pi)
 
@@ -57,7 +60,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, mean, shape):
+    def __init__(self, mean: ArrayLike, shape: ArrayLike) -> None:
         mean = checks.positive("InverseGaussian", "mean", mean, "Pass a positive mean, e.g. InverseGaussian(1, 2).")
         shape = checks.positive("InverseGaussian", "shape", shape, "Pass a positive shape, e.g. InverseGaussian(1, 2).")
         checks.broadcast("InverseGaussian", mean=mean.shape, shape=shape.shape)
@@ -68,7 +71,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return -0.5 * np.stack([self.shape / self._mean**2, self.shape], axis=-1)
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require(
             "InverseGaussian.from_natural",
@@ -81,7 +84,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return cls(np.sqrt(eta[..., 1] / eta[..., 0]), -2 * eta[..., 1])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "InverseGaussian.from_mean_parameters", "The order is (E[x], E[1/x])."
         mu = cls._mean_column(mu, 2)
         checks.require(where, "mu", mu, mu > 0, "two positive means", fix)
@@ -102,7 +105,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
             return -0.5 * _LOG_2PI - 1.5 * np.log(x)
 
     def _mean_log_base_measure(self):
-        mean_log = np.log(self._mean) - _scaled_exp1(2 * self.shape / self._mean)
+        mean_log = np.log(self._mean) - _mean_log_gap(self.shape, self._mean)
         return (-0.5 * _LOG_2PI - 1.5 * mean_log)[()]
 
     def mean_parameters(self):
@@ -129,7 +132,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return (self._mean**3 / self.shape)[()]
 
     def _cross_entropy_terms(self, other):
-        mean_log = 1.5 * np.log(self._mean), -1.5 * _scaled_exp1(2 * self.shape / self._mean)
+        mean_log = 1.5 * np.log(self._mean), -1.5 * _mean_log_gap(self.shape, self._mean)
         spread = 0.5 * other.shape / self.shape, self._means(other)
         return 0.5 * _LOG_2PI, -0.5 * np.log(other.shape), *mean_log, *spread
 
@@ -195,10 +198,12 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return cls(mean, mean / gap)
 
 
-def _scaled_exp1(z):
-    r""":math:`e^z E_1(z)`, the gap log μ − E[log x] at z = 2λ/μ; beyond 100 by its asymptotic series."""
+def _mean_log_gap(shape, mean):
+    r"""log μ − E[log x] = :math:`e^z E_1(z)` at z = 2λ/μ; beyond 100 by its asymptotic series, near 0 it is −log z − γ."""
+    z = np.maximum(2 * (shape / mean), 1e-300)
     near, far = np.minimum(z, 100.0), np.maximum(z, 100.0)
     series = 1.0
     for k in range(15, 0, -1):  # 1 − 1/z (1 − 2/z (1 − …))
         series = 1.0 - k * series / far
-    return np.where(z < 100, np.exp(near) * exp1(near), series / far)
+    log_z = np.log(2) + log_ratio(shape, mean)
+    return np.where(z < 100, np.where(z < 1e-290, -log_z - np.euler_gamma, np.exp(near) * exp1(near)), series / far)

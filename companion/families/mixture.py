@@ -63,21 +63,12 @@ class Mixture(Distribution):
                 f"{weights.shape}, one component for each weight",
                 "Give every component its own parameters, e.g. Normal([-2, 2], [1, 1]).",
             )
-        self._store((), weights=weights, components=components)
+        kind = {"discrete": components.discrete, "event_ndim": components.event_ndim}
+        self._store((), weights=weights, components=components, **kind)
 
     def _table(self):
         title, names, rows, count = self.components._table()
         return f"Mixture of {title}", ["weight", *names], [[w, *row] for w, row in zip(self.weights, rows)], count
-
-    @property
-    def discrete(self) -> bool:
-        """Whether outcomes are counted: that of the components."""
-        return self.components.discrete
-
-    @property
-    def event_ndim(self) -> int:
-        """0 for numbers, 1 for vectors."""
-        return self.components.event_ndim
 
     @property
     def dimension(self) -> int:
@@ -86,8 +77,11 @@ class Mixture(Distribution):
 
     @property
     def support(self) -> tuple[float, float]:
-        """Ends of the interval that holds the supports of all components of positive weight."""
+        """Ends of the interval that holds the supports of all components of positive weight; for angles, the turn of
+        the first of them."""
         low, high = (np.broadcast_to(end, self.weights.shape)[self.weights > 0] for end in self.components.support)
+        if self.components.circular:
+            return float(low[0]), float(high[0])
         return float(np.min(low)), float(np.max(high))
 
     # --- evaluation
@@ -108,6 +102,9 @@ class Mixture(Distribution):
 
     def _inside_components(self, x):
         return self.components._inside(x[..., None, :] if self.event_ndim else x[..., None])
+
+    def describe_support(self) -> str:
+        return self.components.describe_support() if self.components.circular else super().describe_support()
 
     def _log_joint(self, x):
         """log w_k p_k(x), shape (..., K), for x that is checked; one component may end before another does."""
@@ -157,12 +154,12 @@ class Mixture(Distribution):
         return variance if self.event_ndim else float(variance)
 
     def _tail(self, name, x):
-        return self.components._tail(name, x[..., None]) @ self.weights
+        return self.components._probability(name, x[..., None]) @ self.weights
 
     def _quantile(self, q):
         """Between the smallest and the largest quantile of the components."""
         ends = self.components.quantile(q[..., None])[..., self.weights > 0]
-        return first_at_least(lambda x: self._tail("cdf", x), q, ends.min(-1), ends.max(-1), whole=self.discrete)
+        return first_at_least(lambda x: self._probability("cdf", x), q, ends.min(-1), ends.max(-1), whole=self.discrete)
 
     # --- sampling
     def _draw(self, size, rng):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.linalg.lapack import dtrtrs
+from scipy.linalg.blas import dtrsm
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.families.statistics import CHUNK, first_mean, weighted_sum
+from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
 from companion.remainders import phi
 
-_LOG_2PI = np.log(2 * np.pi)
+_LOG_2PI, _EPS = np.log(2 * np.pi), np.finfo(float).eps
 
 
 @lru_cache
@@ -25,7 +27,7 @@ def _below(d):
 def _solve(lower, right):
     """lower⁻¹ right over leading axes, `lower` (…, d, d) triangular: forward substitution for a whole batch at once."""
     if lower.ndim == right.ndim == 2:
-        return dtrtrs(lower, right, lower=1)[0]
+        return dtrsm(1.0, lower, right, lower=1)
     out = np.zeros(np.broadcast_shapes(lower.shape[:-2], right.shape[:-2]) + right.shape[-2:])
     for i in range(lower.shape[-1]):
         known = lower[..., i : i + 1, :i] @ out[..., :i, :]
@@ -79,7 +81,7 @@ class MultivariateNormal(ExponentialFamily):
     support = (-np.inf, np.inf)
 
     # --- parameters
-    def __init__(self, mean, cov):
+    def __init__(self, mean: ArrayLike, cov: ArrayLike) -> None:
         where = "MultivariateNormal"
         mean = checks.finite(where, "mean", mean, "Pass the mean as a vector of length d.")
         cov = checks.finite(where, "cov", cov, "Pass a (d, d) covariance matrix.")
@@ -108,7 +110,7 @@ class MultivariateNormal(ExponentialFamily):
         self._set(mean, tril, cov)
 
     @classmethod
-    def from_cholesky(cls, mean, tril):
+    def from_cholesky(cls, mean: ArrayLike, tril: ArrayLike) -> Self:
         """The normal with mean `mean` (..., d) and covariance ``tril @ tril.T``, `tril` (..., d, d) lower triangular
         with a positive diagonal; keeps digits that forming the covariance would lose.
 
@@ -164,7 +166,7 @@ class MultivariateNormal(ExponentialFamily):
         )
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of coordinates d."""
         return self._mean.shape[-1]
 
@@ -194,7 +196,7 @@ class MultivariateNormal(ExponentialFamily):
         return first, -matrix * (1 + np.eye(matrix.shape[-1]))
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._sized(eta, "from_natural", "eta")
         first, precision = cls._precision_from(eta)
         smallest = np.linalg.eigvalsh(precision)[..., 0]
@@ -211,7 +213,7 @@ class MultivariateNormal(ExponentialFamily):
         return cls(np.squeeze(cov @ first[..., None], -1), cov)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         first, second = cls._split(cls._sized(mu, "from_mean_parameters", "mu"))
         cov = second - first[..., :, None] * first[..., None, :]
         smallest = np.linalg.eigvalsh(cov)[..., 0]
@@ -279,15 +281,19 @@ class MultivariateNormal(ExponentialFamily):
     def _inside(self, x):
         return np.all(np.isfinite(x), axis=-1)
 
-    def _check_data(self, x, method="log_prob"):
+    def _read(self, x, method):
         where = f"MultivariateNormal.{method}"
         x = checks.real_array(where, "x", x, "Pass numbers, without missing values.")
         if x.ndim == 0 or x.shape[-1] != self.dimension:
-            checks.fail(
-                where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates."
-            )
+            fix = "The last axis holds the coordinates."
+            checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", fix)
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
-        checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop infinite values before.")
+        return x
+
+    def _check_data(self, x, method="log_prob"):
+        x = self._read(x, method)
+        fix = "Drop missing and infinite values before."
+        checks.require(f"MultivariateNormal.{method}", "x", x, np.isfinite(x), "a finite number", fix)
         return x
 
     def _half_log_det(self):
@@ -349,6 +355,44 @@ class MultivariateNormal(ExponentialFamily):
                 far = np.where(near, np.add.reduce(phi(np.where(near[..., None], values, 0.0)), axis=-1), far)
             return 0.5 * (far + mean_part)
 
+    def _kl_error(self, other, value):
+        """A covariance as given has a Cholesky factor that is known to the condition number of its correlations; near pairs
+        feel that of q alone, and in relative terms."""
+        value = np.where(np.isfinite(value), value, 0.0)
+        relative = super()._kl_error(other, value) + 8 * other._lost_in_solving() * value
+        if not (self._cov_given or other._cov_given):
+            return relative
+        spread = 4 * value + 3 * self.dimension  # at least tr M Mᵀ + ‖z‖² + d, since λ ≤ 2(λ − 1 − log λ) + 2 log 2
+        absolute = (self._lost_in_factoring() + other._lost_in_factoring()) * spread
+        if not (self._cov_given and other._cov_given):
+            return relative + absolute
+        inner = _solve(other.tril, np.swapaxes(_solve(other.tril, self.cov - other.cov), -1, -2))
+        near = np.max(np.abs(np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)), axis=-1) < 0.3
+        return relative + np.where(near, 4 * other._lost_in_factoring() * value, absolute)
+
+    def _cross_entropy_error(self, other):
+        terms = sum(abs(term) for term in self._cross_entropy_terms(other)) + self.dimension
+        lost = self._lost_in_factoring() + other._lost_in_factoring() + 8 * other._lost_in_solving()
+        return super()._cross_entropy_error(other) + lost * terms
+
+    def _lost_in_solving(self):
+        """Relative rounding error of L⁻¹v by forward substitution: Skeel's condition number, in units of the last digit."""
+        inverse = _solve(self.tril, np.broadcast_to(np.eye(self.dimension), self.tril.shape))
+        return _EPS * np.max(np.sum(np.abs(inverse) @ np.abs(self.tril), axis=-1), axis=-1)
+
+    def _lost_in_factoring(self):
+        """Relative error of LLᵀ in the metric of Σ, from rounding in the Cholesky factor of a covariance as given, and from
+        what is not symmetric in that."""
+        if not self._cov_given:
+            return 0.0
+        sd = np.sqrt(np.diagonal(self.cov, axis1=-2, axis2=-1))
+        correlations = self.cov / sd[..., :, None] / sd[..., None, :]
+        values = np.linalg.eigvalsh(correlations)
+        asymmetry = np.max(np.abs(correlations - np.swapaxes(correlations, -1, -2)), axis=(-1, -2))
+        lost = self.dimension * (4 * _EPS * values[..., -1] + asymmetry)
+        with np.errstate(divide="ignore"):
+            return np.where(values[..., 0] > lost, lost / values[..., 0], np.inf)
+
     def _factors(self, other, matrix):
         """Σ φ(M_ii² − 1) + Σ_(i>j) M_ij², given M − I = L_q⁻¹(L_p − L_q)."""
         diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
@@ -389,10 +433,16 @@ class MultivariateNormal(ExponentialFamily):
         return cls([0.0], [[1.0]])
 
     def _check_sample(self, x, method):
-        checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop infinite values before.")
+        checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop missing and infinite values before.")
 
     def _first_shift(self, x, weights):
-        return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)
+        return first_mean(head(x), weights)
+
+    def _moment_variable(self, x, out):
+        return x
+
+    def _underflows(self, sums, weight):
+        return ShiftedMoments._underflows(self, (sums[0], np.diagonal(sums[1])), weight)
 
     def _sums_about(self, shift, x, weights, work):
         away = np.subtract(x, shift, out=work[0])
@@ -404,7 +454,7 @@ class MultivariateNormal(ExponentialFamily):
         return shift + sums[0] / weight
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         (first, second), d = sums, shift - new
         mixed = np.outer(d, first)
         return first + weight * d, second + mixed + mixed.T + weight * np.outer(d, d)

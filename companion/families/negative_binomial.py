@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import betaln
+from scipy.special import betainc, betaincc, betaln
 
 from companion import checks, counts
 from companion.families.bernoulli import Bernoulli
@@ -53,7 +56,7 @@ class NegativeBinomial(ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, r, p):
+    def __init__(self, r: ArrayLike, p: ArrayLike) -> None:
         fix = "Pass the probability of success of one trial, e.g. NegativeBinomial(2, 0.3)."
         r = checks.positive(
             "NegativeBinomial", "r", r, "Pass the number of successes to wait for, e.g. NegativeBinomial(2, 0.3)."
@@ -76,7 +79,7 @@ class NegativeBinomial(ExponentialFamily):
         return np.log1p(-self.p)[..., None]
 
     @classmethod
-    def from_natural(cls, eta, r):
+    def from_natural(cls, eta: ArrayLike, r: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         p = -np.expm1(eta)
         checks.require(
@@ -90,7 +93,7 @@ class NegativeBinomial(ExponentialFamily):
         return cls(r, p)
 
     @classmethod
-    def from_mean_parameters(cls, mu, r):
+    def from_mean_parameters(cls, mu: ArrayLike, r: ArrayLike) -> Self:
         where = "NegativeBinomial.from_mean_parameters"
         mu, r = cls._mean_column(mu)[..., 0], checks.positive(where, "r", r, "Pass the r that is held fixed.")
         checks.require(where, "mu", mu, mu >= 0, "a mean of at least 0", "E[x] = r (1 − p)/p.")
@@ -129,7 +132,13 @@ class NegativeBinomial(ExponentialFamily):
         self._check_same_family(other)
         return self.r * self._trial.kl_per_success(other._trial)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        """By the incomplete beta function: SciPy's own ends the interpreter at large r."""
+        k = np.floor(np.where(x >= 0, x, 0.0)) + 1
+        inside = betainc(self.r, k, self.p) if name == "cdf" else betaincc(self.r, k, self.p)
+        return np.where(x >= 0, inside, 0.0 if name == "cdf" else 1.0)
+
     def _draw(self, size, rng):
         return rng.negative_binomial(self.r, self.p, size).astype(float)
 

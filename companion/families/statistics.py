@@ -13,7 +13,11 @@ taken about that mean: x² for the normal distribution, −log x for the gamma, 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +25,9 @@ from companion import checks
 
 #: Observations that are summed at a time: two buffers of this length stay in a processor's cache.
 CHUNK = 65536
+
+#: Squares below it have lost digits: the smallest normal double over the rounding unit.
+_SMALL = np.finfo(float).tiny / np.finfo(float).eps
 
 
 class Statistics:
@@ -65,7 +72,13 @@ class Statistics:
 
     __slots__ = ("family", "fixed", "weight", "shift", "sums")
 
-    def __init__(self, family, fixed, weight, shift, sums):
+    family: Any
+    fixed: Mapping[str, Any]
+    weight: float
+    shift: Any
+    sums: tuple[Any, ...]
+
+    def __init__(self, family: Any, fixed: Mapping[str, Any], weight: float, shift: Any, sums: tuple[Any, ...]):
         for array in (shift, *sums):
             if isinstance(array, np.ndarray):
                 array.flags.writeable = False
@@ -75,11 +88,20 @@ class Statistics:
     def __setattr__(self, name, value):
         raise AttributeError(f"Statistics.{name} cannot be assigned: statistics are immutable. Add to them with a + b.")
 
+    def __delattr__(self, name):
+        raise AttributeError(f"Statistics.{name} cannot be deleted: statistics are immutable.")
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __reduce__(self):
         """Statistics travel between processes."""
         return Statistics, (self.family, dict(self.fixed), self.weight, self.shift, self.sums)
 
-    def __add__(self, other):
+    def __add__(self, other: Statistics) -> Statistics:
         if not isinstance(other, Statistics) or other.family is not self.family:
             checks.fail(
                 "Statistics",
@@ -102,26 +124,28 @@ class Statistics:
         sums = tuple(a + b for a, b in zip(heavy._about(shift), light._about(shift)))
         return Statistics(self.family, self.fixed, heavy.weight + light.weight, shift, sums)._centred()
 
-    def __radd__(self, other):
+    def __radd__(self, other: Any) -> Statistics:
         """0 + statistics, so that `sum` works."""
         return self if isinstance(other, int) and other == 0 else self.__add__(other)
 
-    def __eq__(self, other):
-        return (
-            isinstance(other, Statistics)
-            and (self.family, self.fixed, self.weight) == (other.family, other.fixed, other.weight)
-            and all(np.array_equal(a, b) for a, b in zip((self.shift, *self.sums), (other.shift, *other.sums)))
-        )
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Statistics) and self._key() == other._key()
 
-    __hash__ = None
+    def __hash__(self) -> int:
+        return hash(self._key())
 
-    def __repr__(self):
+    def _key(self):
+        numbers = (np.asarray(v, dtype=float) + 0.0 for v in (self.shift, *self.sums) if v is not None)
+        fixed = tuple(sorted(self.fixed.items()))
+        return self.family, fixed, self.weight, *((v.shape, v.tobytes()) for v in numbers)
+
+    def __repr__(self) -> str:
         fixed = "".join(f", {name}={value!r}" for name, value in self.fixed.items())
         return (
             f"Statistics(family={self.family.__name__}{fixed}, weight={self.weight!r}, mean={self.mean().tolist()!r})"
         )
 
-    def mean(self):
+    def mean(self) -> np.ndarray:
         r"""Weighted average of u(x), shape (k,): :math:`\mathrm{E}_{\mathrm{emp}}[u]`, the data's half of every gradient."""
         return np.atleast_1d(self.family._mean_statistic(self))
 
@@ -135,12 +159,20 @@ class Statistics:
         return Statistics(self.family, self.fixed, self.weight, shift, self._about(shift))
 
 
+@cache
+def _example(family):
+    """The example of a family that holds nothing fixed: immutable, so one is enough."""
+    return family._example()
+
+
 def of_sample(family, x, weights, fixed, method):
     """Statistics of the sample x (n, ...) with weights (n,) or None: one pass, no copy of x. Errors name the `method`."""
-    n, example = len(x), family._example(**fixed)
+    n, example = len(x), family._example(**fixed) if fixed else _example(family)
     rows = min(n, max(1, CHUNK * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
     total = float(n if weights is None else weights.sum())
+    if x.dtype.kind in "iu" and abs(float(x.flat[0])) > 2.0**53:  # else what rounding loses is small next to the spread
+        _require_doubles(f"{family.__name__}.{method}", x)
     with np.errstate(all="ignore"):
         shift, sums, done = example._first_shift(x, weights), None, 0.0
         for i, start in enumerate(range(0, n, rows)):
@@ -154,7 +186,11 @@ def of_sample(family, x, weights, fixed, method):
             if i & (i + 1) == 0 and shift is not None:  # the shift follows the mean: at 1, 2, 4, 8, … chunks
                 running = Statistics(family, fixed, done, shift, sums)._centred()
                 shift, sums = running.shift, running.sums
-    if not all(np.all(np.isfinite(s)) for s in sums):
+    if np.any(small := example._underflows(sums, total)):  # or all observations are equal
+        lost = np.ptp(example._moment_variable(x + 0.0, None), axis=0) * small
+        expected, fix = "0, or a number whose square keeps its digits", "Change the unit of measurement."
+        checks.require(f"{family.__name__}.{method}", "spread of x", lost, lost == 0, expected, fix)
+    if not all(np.isfinite(s).all() if np.ndim(s) else math.isfinite(s) for s in sums):
         example._check_sample(x, method)
         checks.fail(
             f"{family.__name__}.{method}",
@@ -166,6 +202,19 @@ def of_sample(family, x, weights, fixed, method):
     return Statistics(family, fixed, total, shift, sums)._centred()
 
 
+def _require_doubles(where, x):
+    """Fail if a whole number is changed by its conversion to a double."""
+    exact = [int(v) == int(float(v)) for v in x.flat]
+    if not all(exact):
+        checks.fail(
+            where,
+            "x",
+            int(x.flat[exact.index(False)]),
+            "whole numbers that doubles hold: all those up to 2**53",
+            "Subtract a whole number from all of them before.",
+        )
+
+
 def weighted_sum(values, weights):
     """Σ w v over the first axis; `values` (n,) or (n, d)."""
     if weights is None:
@@ -173,10 +222,15 @@ def weighted_sum(values, weights):
     return weights @ values
 
 
+def head(x):
+    """The first observations: a sixteenth of a chunk, so that their mean is at most four sd from that of the chunk."""
+    return np.array(x[: max(1, CHUNK // 16)], dtype=float)
+
+
 def first_mean(y, weights):
     """The mean of the first observations, exactly theirs if all are equal."""
-    away = y - y[0]
-    return y[0] + (away.mean(axis=0) if weights is None else np.average(away, axis=0, weights=weights[: len(y)]))
+    away, weights = y - y[0], None if weights is None else weights[: len(y)]
+    return y[0] + weighted_sum(away, weights) / (len(y) if weights is None else weights.sum())
 
 
 class ShiftedMoments:
@@ -189,9 +243,11 @@ class ShiftedMoments:
         return x
 
     def _first_shift(self, x, weights):
-        head = np.asarray(x[:CHUNK], dtype=float)
-        y = self._moment_variable(head, None)
-        return first_mean(y, weights)
+        return first_mean(self._moment_variable(head(x), None), weights)
+
+    def _underflows(self, sums, weight):
+        """Where the squares are so small that they have lost digits, or are all zero."""
+        return sums[1] < _SMALL * weight
 
     def _sums_about(self, shift, x, weights, work):
         away = self._moment_variable(x, work[0])
@@ -207,7 +263,7 @@ class ShiftedMoments:
         return shift + sums[0] / weight
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         first, second = sums
         d = shift - new
         return first + weight * d, second + d * (2 * first + weight * d)
@@ -232,7 +288,7 @@ class ShiftedRatios:
     """
 
     def _first_shift(self, x, weights):
-        return first_mean(np.asarray(x[:CHUNK], dtype=float), weights)
+        return first_mean(head(x), weights)
 
     def _sums_about(self, shift, x, weights, work):
         t = np.divide(np.subtract(x, shift, out=work[0]), shift, out=work[0])
@@ -243,7 +299,7 @@ class ShiftedRatios:
         return shift * (1 + sums[0] / weight)
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         d = (shift - new) / new  # x/new − 1 = (1 + d) t + d
         return sums[0] * (1 + d) + weight * d, cls._remainder_moved(weight, d, *sums)
 

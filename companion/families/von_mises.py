@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import i0e, ive
 
@@ -13,6 +17,9 @@ from companion.families.statistics import CHUNK, weighted_sum
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+
+#: Data beyond three turns are taken for degrees.
+_FURTHEST = 6 * np.pi
 
 
 class VonMises(ExponentialFamily):
@@ -26,8 +33,9 @@ class VonMises(ExponentialFamily):
        \mathrm{E}[u] = r(\kappa)(\cos\mu, \sin\mu), \quad r = \frac{I_1}{I_0}, \qquad
        \mathrm{KL}(p\|q) = B_{\log I_0}(\kappa_q, \kappa_p) + 2\,r(\kappa_p)\,\kappa_q\sin^2\frac{\mu_p-\mu_q}{2}
 
-    with B the Bregman divergence (`companion.families.bessel`). An angle and the same angle plus 2π are one point: data
-    may be any angles; samples, mean and variance refer to the turn from μ − π to μ + π.
+    with B the Bregman divergence (`companion.families.bessel`). An angle and the same angle plus 2π are one point:
+    `log_prob` takes any angle; samples, mean, variance, cdf and quantiles refer to the turn from μ − π to μ + π. `fit`
+    gives a mean from −π to below π.
 
     Parameters
     ----------
@@ -39,7 +47,8 @@ class VonMises(ExponentialFamily):
     Raises
     ------
     ValueError
-        If a mean is not finite or a kappa negative; from `fit`, if all observations are equal (no maximum exists).
+        If a mean is not finite or a kappa negative; from `fit`, if all observations are equal (no maximum exists) or
+        some are more than three turns from 0, as degrees are.
 
     References
     ----------
@@ -55,9 +64,10 @@ class VonMises(ExponentialFamily):
     """
 
     parameter_names = ("mean", "kappa")
+    circular = True
 
     # --- parameters
-    def __init__(self, mean, kappa):
+    def __init__(self, mean: ArrayLike, kappa: ArrayLike) -> None:
         fix = "Pass a concentration of at least 0, e.g. VonMises(0, 1)."
         mean = checks.finite("VonMises", "mean", mean, "Pass a finite angle in radians, e.g. VonMises(0, 1).")
         kappa = checks.finite("VonMises", "kappa", kappa, fix)
@@ -77,12 +87,12 @@ class VonMises(ExponentialFamily):
         return self.kappa[..., None] * self._direction()
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         return cls(np.arctan2(eta[..., 1], eta[..., 0]), np.hypot(eta[..., 0], eta[..., 1]))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "VonMises.from_mean_parameters", "The order is (E[cos x], E[sin x])."
         mu = cls._mean_column(mu, 2)
         short, long = np.sort(np.abs(mu), axis=-1)[..., 0], np.max(np.abs(mu), axis=-1)
@@ -167,7 +177,18 @@ class VonMises(ExponentialFamily):
         return cls(0.0, 1.0)
 
     def _accepts(self, x):
-        return True  # any angle; one that is not finite shows in the sums
+        return x.min() >= -_FURTHEST and x.max() <= _FURTHEST
+
+    def _check_sample(self, x, method):
+        x = self._check_data(x, method)
+        checks.require(
+            f"VonMises.{method}",
+            "x",
+            x,
+            np.abs(x) <= _FURTHEST,
+            "angles in radians within three turns of 0",
+            "Convert degrees by np.deg2rad(x); wrap phases that go on around the circle by np.remainder(x, 2 * np.pi).",
+        )
 
     def _first_shift(self, x, weights):
         head, w = np.asarray(x[:CHUNK], dtype=float), None if weights is None else weights[:CHUNK]
@@ -186,7 +207,7 @@ class VonMises(ExponentialFamily):
         return shift + np.arctan2(sums[0], weight - sums[1])
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         (sine, gap), d = sums, shift - new
         versine = 2 * np.sin(d / 2) ** 2
         return sine * np.cos(d) + (weight - gap) * np.sin(d), gap * np.cos(d) + weight * versine + sine * np.sin(d)
@@ -207,4 +228,5 @@ class VonMises(ExponentialFamily):
                 "observations that differ",
                 "With all observations equal the likelihood grows without bound as kappa rises: no maximum exists.",
             )
-        return cls(statistics.shift, bessel.inverse_ratio(np.hypot(sine, 1 - gap), gap))
+        mean = math.remainder(statistics.shift, 2 * np.pi)  # exact; from −π to π
+        return cls(mean if mean < np.pi else -np.pi, bessel.inverse_ratio(np.hypot(sine, 1 - gap), gap))
