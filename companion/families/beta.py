@@ -131,7 +131,7 @@ class Beta(MeanLogs, ExponentialFamily):
     def _cross_entropy_terms(self, other):
         return self._pair._cross_entropy_terms(other._pair)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return divergence(self._pair.alpha, other._pair.alpha)
 

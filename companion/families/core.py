@@ -482,7 +482,7 @@ class ExponentialFamily(Distribution):
             return mean[()]
         if self.event_ndim:
             raise NotImplementedError(
-                f"{type(self).__name__}: _mean_log_base_measure = missing; expected E[log h(x)], which the entropy needs. "
+                f"{type(self).__name__}: _mean_log_base_measure = missing; expected E[log h(x)], for the entropy. "
                 "For vectors there is no quadrature here: define the method beside _log_base_measure."
             )
         for index in np.ndindex(*self.batch_shape):
@@ -576,7 +576,7 @@ class ExponentialFamily(Distribution):
         with np.errstate(all="ignore"):
             return self._log_partition_at(eta)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         r"""KL divergence to another member of the family, in nats, as accumulated Fisher information:
 
         .. math:: \mathrm{KL}(\eta_1\|\eta_2) = \int_0^1 (1-t)\,\delta^\top \nabla^2 A(\eta_1 + t\delta)\,\delta\,\mathrm{d}t,
@@ -662,7 +662,7 @@ class ExponentialFamily(Distribution):
         return 16 * _EPS * sum(abs(term) for term in self._cross_entropy_terms(other))
 
     def _kl_error(self, other, value):
-        """Bound on the rounding error of `kl_divergence`, which gave `value`; without a closed form, what that certifies."""
+        """Bound on the rounding error of `kl_divergence`, which gave `value`; where derived, what it certifies."""
         derived = type(self).kl_divergence is ExponentialFamily.kl_divergence
         return (1e-8 if derived else self.kl_rounding * _EPS) * np.where(np.isfinite(value), value, 0.0)
 

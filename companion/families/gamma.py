@@ -146,7 +146,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         plain = gamma_function.log_gamma(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
         return gamma_function.smaller_terms(plain, stirling)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         a, q = self.shape[()], other.shape[()]
         with np.errstate(over="ignore"):
