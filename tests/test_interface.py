@@ -440,8 +440,8 @@ def torch_tensor(values):
 
 def jax_array(values):
     jax = pytest.importorskip("jax")
-    with jax.experimental.enable_x64():
-        return jax.numpy.asarray(values)
+    jax.config.update("jax_enable_x64", True)
+    return jax.numpy.asarray(values)
 
 
 class Foreign:
