@@ -337,6 +337,9 @@ class Ising(ExponentialFamily):
             )
         return x
 
+    def _inside(self, x):
+        return np.all(np.abs(x) == 1, axis=-1)
+
     def _statistic(self, x):
         return np.stack([x.sum(-1), 0.5 * np.sum(x @ self._neighbours * x, axis=-1)], axis=-1)
 

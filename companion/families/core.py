@@ -326,11 +326,11 @@ class Distribution:
         TypeError
             For vectors, which have no order.
         """
-        return self._probability("cdf", self._on_the_line("cdf", x))[()]
+        return self._probability("cdf", x)[()]
 
     def sf(self, x: ArrayLike) -> Any:
         r"""Survival function :math:`\mathrm{P}(X > x)` = 1 − `cdf`, with its digits where that is close to 1."""
-        return self._probability("sf", self._on_the_line("sf", x))[()]
+        return self._probability("sf", x)[()]
 
     def quantile(self, q: ArrayLike) -> Any:
         r"""Smallest x of the support with :math:`\mathrm{P}(X \le x) \ge q`; `q` broadcasts against the batch.
@@ -344,27 +344,28 @@ class Distribution:
         TypeError
             For vectors, which have no order.
         """
-        q = self._on_the_line("quantile", q)
-        fix = "Pass probabilities, e.g. [0.05, 0.5, 0.95]."
-        q = checks.probability(f"{type(self).__name__}.quantile", "q", q, fix)
+        where = self._where_on_the_line("quantile")
+        q = checks.probability(where, "q", q, "Pass probabilities, e.g. [0.05, 0.5, 0.95].")
+        checks.broadcast(where, q=q.shape, batch=self.batch_shape)
         q, low, high = np.broadcast_arrays(q, *self.support, np.zeros(self.batch_shape))[:3]
         inner = np.where((q > 0) & (q < 1), q, 0.5)
         return np.where(q == 0, low, np.where(q == 1, high, self._quantile(inner)))[()]
 
-    def _on_the_line(self, method, x):
-        """`x` as a float array that broadcasts, where cdf, sf and quantile make sense."""
+    def _where_on_the_line(self, method):
+        """The name of a method that makes sense for numbers only."""
         where = f"{type(self).__name__}.{method}"
         if self.event_ndim:
             fix = "Vectors have no order: ask for one coordinate."
             checks.fail(where, "an outcome", "a vector", "a distribution of numbers", fix, TypeError)
-        return self._read(x, method)
+        return where
 
     def _probability(self, name, x):
         """cdf or sf, or an error where SciPy has no value."""
-        value = self._tail(name, x)
+        where = self._where_on_the_line(name)
+        value = self._tail(name, self._read(x, name))
         if np.any(np.isnan(value)):
             fix = "They are too extreme for its algorithm: approximate, e.g. by a normal distribution."
-            checks.fail(f"{type(self).__name__}.{name}", "parameters", self, "ones that SciPy can work with", fix)
+            checks.fail(where, "parameters", self, "ones that SciPy can work with", fix)
         return value
 
     def _tail(self, name: str, x: np.ndarray) -> Any:
