@@ -472,7 +472,7 @@ class ExponentialFamily(Distribution):
 
     @classmethod
     def from_natural(cls, eta: ArrayLike, *args: Any, **fixed: Any) -> Self:
-        r"""The member with natural parameters `eta` of shape (..., k), and the parameters that the family holds fixed."""
+        r"""The member with natural parameters `eta` of shape (..., k), and the fixed ones if the family has any."""
         raise NotImplementedError
 
     @classmethod
@@ -594,8 +594,8 @@ class ExponentialFamily(Distribution):
     def statistics(cls, x: ArrayLike, weights: ArrayLike | None = None, **fixed: Any) -> Statistics:
         """Sufficient statistics of data `x` (n, ...) with optional `weights` (n,), as an object that adds.
 
-        The object is a `Statistics`. One pass over chunks, without a copy of the data; parameters that the family holds fixed are named, as in `fit`.
-        Masked observations are left out.
+        The object is a `Statistics`. One pass over chunks, without a copy of the data; parameters that the family holds
+        fixed are named, as in `fit`. Masked observations are left out.
         """
         return cls._statistics("statistics", x, weights, fixed)
 
