@@ -1,6 +1,6 @@
 r"""Integrals over one or two latents: :math:`\int p(x_i\mid z)\,\mathcal{N}(z; 0, I_k)\,\mathrm{d}z`, wherever its mass is.
 
-The line or plane is cut into *cells*. In each the joint density is known at Gauss–Legendre nodes. A cell is halved along its
+The line or plane is cut into *cells*. In each the joint density is known at Gauss–Lobatto nodes. A cell is halved along its
 axes until parent and children agree, and as long as the logarithm of the density is not close to a polynomial there: a
 function that oscillates or bends is followed even where its nodes meet hardly any mass. Every observation has cells of
 its own, so that narrow posteriors of many observations cost no more than their number.
@@ -24,11 +24,10 @@ from companion import checks
 from companion.quadrature import QuadratureError
 
 _BLOCK = 2**16  # log-likelihoods computed at a time: a decoder's output may be large
-_MOST_LATENTS = 8_000_000
+_MOST_LATENTS = {1: 4_000_000, 2: 8_000_000}
 _CORE, _RADIUS = 9.0, 45.0  # equal cells in (−9, 9), growing ones up to 45 and, if need be, beyond
 _NEGLIGIBLE = -45.0  # logarithm of the share of a cell that is not looked into
 _ROUNDING = 1e-12  # relative, of the log-likelihoods
-_POINTS = 9  # an axis, where the polynomial of a cell is looked at
 
 
 class Progress:
@@ -44,23 +43,26 @@ class Progress:
 
 
 class _Rule(NamedTuple):
-    """Gauss–Legendre nodes in [−1, 1]^k, and what a function's values there say of it."""
+    """Gauss–Lobatto nodes in [−1, 1]^k, ends included, and what a function's values there say of it."""
 
     nodes: np.ndarray  # (m, k)
     log_weights: np.ndarray  # (m,)
-    tail: np.ndarray  # (m, ·): values -> Legendre coefficients of the two highest degrees along any axis
+    tail: np.ndarray  # (m, ·): values -> Legendre coefficients of the highest degrees along any axis
     lattice: np.ndarray  # (m, points**k): values -> the interpolating polynomial, ends included
 
 
 @cache
 def _rule(k: int) -> _Rule:
-    t, w = np.polynomial.legendre.leggauss(16 if k == 1 else 8)
-    degrees = np.arange(t.size)
-    coefficients = w[:, None] * np.polynomial.legendre.legvander(t, t.size - 1) * (2 * degrees + 1) / 2
-    lattice = coefficients @ np.polynomial.legendre.legvander(np.linspace(-1, 1, _POINTS), t.size - 1).T
+    legendre = np.polynomial.legendre
+    n = 16 if k == 1 else 8
+    last = legendre.Legendre.basis(n - 1)
+    t = np.concatenate([[-1.0], last.deriv().roots(), [1.0]])
+    w = 2 / (n * (n - 1) * last(t) ** 2)
+    coefficients = np.linalg.inv(legendre.legvander(t, n - 1)).T
+    lattice = coefficients @ legendre.legvander(np.linspace(-1, 1, n + 1), n - 1).T
     if k == 2:
         coefficients, lattice = np.kron(coefficients, coefficients), np.kron(lattice, lattice)
-    highest = product(degrees, k).max(axis=1) >= t.size - 2
+    highest = product(np.arange(n), k).max(axis=1) >= n - n // 4 - (k == 2)
     return _Rule(product(t, k), product(np.log(w), k).sum(axis=1), coefficients[:, highest], lattice)
 
 
@@ -96,6 +98,7 @@ class _Integral:
     def __init__(self, where, log_likelihood, k, spacing, tolerance):
         self.where, self.log_likelihood, self.k = where, log_likelihood, k
         self.spacing, self.tolerance, self.rule = spacing, tolerance, _rule(k)
+        self.points = round(self.rule.lattice.shape[1] ** (1 / k))
         self.n = len(log_likelihoods(where, log_likelihood, np.zeros((1, 1, k))))
         self.highest = np.full(self.n, -np.inf)  # log p(x|z), of all that were seen
         self.known = np.inf  # up to this distance log p(x|z) is a number
@@ -133,7 +136,7 @@ class _Integral:
         edges = self._edges(radius)
         self.radius = edges[-1]
         cells = (edges.size - 1) ** self.k
-        if cells * self.rule.log_weights.size > _MOST_LATENTS:
+        if cells * self.rule.log_weights.size > _MOST_LATENTS[self.k]:
             self._give_up("nodes", cells * self.rule.log_weights.size, "Pass a larger spacing.")
         centre, half = product((edges[1:] + edges[:-1]) / 2, self.k), product(np.diff(edges) / 2, self.k)
         self.last = cells
@@ -185,7 +188,7 @@ class _Integral:
 
     def _evaluate(self, z):
         self.latents += z.shape[0] * z.shape[1]
-        if self.latents > _MOST_LATENTS:
+        if self.latents > _MOST_LATENTS[self.k]:
             self._give_up("latents", self.latents, "Pass a larger tolerance if a less exact evidence will do.")
         with np.errstate(all="ignore"):  # far out a decoder may overflow
             values = log_likelihoods(self.where, self.log_likelihood, z, self.n)
@@ -209,11 +212,11 @@ class _Integral:
         shifted = np.where(whole[:, None], logs - np.where(none, 0.0, top)[:, None], 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             sums = np.exp(np.where(none[:, None], 0.0, logs - top[:, None])) @ np.exp(self.rule.log_weights)
-        rough = 2 * np.sum(np.abs(shifted @ self.rule.tail), axis=1)
-        lattice = (shifted @ self.rule.lattice).reshape(len(top), *[_POINTS] * self.k)
+        rough = 4 * np.sum(np.abs(shifted @ self.rule.tail), axis=1)
+        lattice = (shifted @ self.rule.lattice).reshape(len(top), *[self.points] * self.k)
         peak = lattice
-        for axis in range(1, self.k + 1):  # by how much a parabola rises between points of the lattice
-            bend = np.abs(np.diff(lattice, n=2, axis=axis)) * self.k / 8
+        for axis in range(1, self.k + 1):  # twice what a parabola rises between points of the lattice
+            bend = np.abs(np.diff(lattice, n=2, axis=axis)) * self.k / 4
             peak = peak + np.concatenate([np.take(bend, [0], axis), bend, np.take(bend, [-1], axis)], axis=axis)
         above = np.where(whole, np.maximum(peak.reshape(len(top), -1).max(axis=1), 0.0) + rough, 0.0)
         mass = np.where(none, -np.inf, volume + top + np.log(sums))
@@ -242,7 +245,7 @@ class _Integral:
             mass = log_sums(family, children.mass, parents.mass.size)
             differ = log_difference(mass, parents.mass)
             total = np.logaddexp(done, self._total(children))
-            allowed = (total + np.log(self.tolerance / 1000))[parents.observation]
+            allowed = (total + np.log(self.tolerance / 10_000))[parents.observation]
             known = children.resolved | (children.most <= allowed[family])
             noise = mass + np.log(4 * np.finfo(float).eps * np.max(np.abs(parents.centre) / parents.half, axis=1))
             good = (differ <= np.maximum(allowed, noise)) & np.all(known.reshape(-1, 2**self.k), axis=1)
@@ -285,7 +288,7 @@ class _Integral:
     def _give_up(self, what, reached, fix):
         raise QuadratureError(
             f"{self.where}: {what} = {checks.describe(reached)}; expected an evidence to within {self.tolerance:g} from at most "
-            f"{_MOST_LATENTS:,} latents, and the integrand is too rough, too narrow or has no end. {fix}"
+            f"{_MOST_LATENTS[self.k]:,} latents, and the integrand is too rough, too narrow or has no end. {fix}"
         )
 
 

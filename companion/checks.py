@@ -18,9 +18,11 @@ from scipy import stats
 
 #: Largest deviation from 1 that rounding explains in a sum of probabilities.
 SUM_TOLERANCE = 1e-12
+#: Largest number of draws or rounds: no memory holds more, and nobody waits for them.
+LARGEST = 2**40
 
 
-def describe(value: object) -> str:
+def describe(value: Any) -> str:
     """A short text for a value in an error message.
 
     >>> describe(np.arange(1000.0))
@@ -294,27 +296,24 @@ def generator(where: str, rng: np.random.Generator | int) -> np.random.Generator
 
 def sample_size(where: str, n: int) -> int:
     """A positive integer number of draws."""
-    if isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0:
-        return int(n)
-    fail(
-        where,
-        "n",
-        n,
-        "a positive integer number of draws",
-        "Pass how many draws you want, e.g. n=1000.",
-        ValueError if isinstance(n, (int, float, np.number)) else TypeError,
-    )
+    return _counted(where, "n", n, "a positive integer number of draws", "Pass how many draws you want, e.g. n=1000.")
 
 
 def positive_integer(where: str, argument: str, value: int, fix: str) -> int:
     """A positive integer: a size, or a number of rounds."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0:
+    return _counted(where, argument, value, "a positive integer", fix)
+
+
+def _counted(where: str, argument: str, value: int, expected: str, fix: str) -> int:
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if integer and 0 < value <= LARGEST:
         return int(value)
-    fail(
-        where,
-        argument,
-        value,
-        "a positive integer",
-        fix,
-        ValueError if isinstance(value, (int, float, np.number)) else TypeError,
-    )
+    expected += f", at most {LARGEST:,}" if integer and value > 0 else ""
+    fail(where, argument, value, expected, fix, ValueError if isinstance(value, (int, float, np.number)) else TypeError)
+
+
+def flag(where: str, argument: str, value: bool) -> bool:
+    """True or False, and not something that has a truth value."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    fail(where, argument, value, "True or False", f"Pass {argument}=True, or leave it out.", TypeError)

@@ -15,7 +15,8 @@ import numpy as np
 from scipy import special, stats
 from scipy.stats import _distn_infrastructure as infrastructure  # rv_frozen, rv_sample: documented, not exported
 
-from companion.remainders import phi
+from companion.counts import log_binomial, log_negative_binomial, log_poisson
+from companion.remainders import kl_term, stirling
 
 _EPS = np.finfo(float).eps
 
@@ -88,7 +89,8 @@ class _Scipy(_Density):
         self.low, self.high = self.a * self.scale + self.loc, self.b * self.scale + self.loc
         self.cost = _COST.get(key, 1) if key else 20
         if isinstance(dist, infrastructure.rv_sample):
-            self.atoms, at, log_mass = self.loc + dist.xk, np.asarray(dist.xk, dtype=float), np.log(dist.pk)
+            with np.errstate(divide="ignore"):  # an atom may have mass zero
+                self.atoms, at, log_mass = self.loc + dist.xk, np.asarray(dist.xk, dtype=float), np.log(dist.pk)
             self.standard = lambda z: np.where(_same(at, z, self.loc), log_mass, -np.inf).max(axis=-1)
         if key in ("betabinom", "betanbinom", "hypergeom", "nhypergeom", "skellam") or (self.discrete and key is None):
             self.magnitude = float(sum(np.abs(special.xlogy(s, np.abs(s) + 1)) for s in shapes))
@@ -331,44 +333,10 @@ def _trapezoid(y, c, d):
     return log_height + np.where(y < c, np.log(y) - np.log(c), np.where(y <= d, 0.0, np.log1p(-y) - np.log1p(-d)))
 
 
-def _stirling(k):
-    """Remainder of Stirling's formula: log Γ(k + 1) - [k log k - k + log(2πk)/2]."""
-    large = np.maximum(k, 16.0)
-    series = (
-        1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / large**2) / large**2) / large**2) / large**2
-    ) / large
-    return np.where(k < 16, special.gammaln(k + 1) - special.xlogy(k + 0.5, k) + k - _HALF_LOG_2PI, series)
-
-
-def _deviance(k, mean):
-    """k log(k/mean) - k + mean."""
-    return np.where(k > 0, k * phi((mean - k) / np.where(k > 0, k, 1.0), mean / np.where(k > 0, k, 1.0)), mean)
-
-
-def _poisson(k, mean):
-    """Loader's form: Stirling's remainder and a deviance instead of three large numbers that cancel."""
-    return np.where(k > 0, -_HALF_LOG_2PI - np.log(k) / 2 - _stirling(k) - _deviance(k, mean), -mean)
-
-
-def _binomial(k, n, p, complement=None):
-    r = n - k
-    complement = 1 - p if complement is None else complement
-    inside = (
-        _stirling(n)
-        - _stirling(k)
-        - _stirling(r)
-        - _deviance(k, n * p)
-        - _deviance(r, n * complement)
-        - _HALF_LOG_2PI
-        - (np.log(k) + np.log(r) - np.log(n)) / 2
-    )
-    return np.where(k == 0, n * np.log1p(-p), np.where(r == 0, n * np.log(p), inside))
-
-
 def _gamma(x, a):
     if a < 16:
         return special.xlogy(a - 1, x) - x - special.gammaln(a)
-    return _poisson(a, x) + np.log(a) - np.log(x)
+    return log_poisson(a, x) + np.log(a) - np.log(x)
 
 
 def _beta(x, a, b):
@@ -376,11 +344,11 @@ def _beta(x, a, b):
         return special.xlogy(a - 1, x) + special.xlog1py(b - 1, -x) - special.betaln(a, b)
     n = a + b
     return (
-        _stirling(n)
-        - _stirling(a)
-        - _stirling(b)
-        - _deviance(a, n * x)
-        - _deviance(b, n * (1 - x))
+        stirling(n)
+        - stirling(a)
+        - stirling(b)
+        - kl_term(a, n * x)
+        - kl_term(b, n * (1 - x))
         - _HALF_LOG_2PI
         + (np.log(a) + np.log(b) - np.log(n)) / 2
         - np.log(x)
@@ -424,7 +392,7 @@ def _log_scaled_bessel(m, z):
 def _log_beta(k, a):
     """log B(k, a) for moderate a, however large k is."""
     large = np.maximum(k, 16.0)
-    ratio = (large - 0.5) * np.log1p(a / large) + a * np.log(large + a) - a + _stirling(large + a) - _stirling(large)
+    ratio = (large - 0.5) * np.log1p(a / large) + a * np.log(large + a) - a + stirling(large + a) - stirling(large)
     return np.where(k < 16, special.betaln(k, a), special.gammaln(a) - ratio)
 
 
@@ -470,13 +438,13 @@ _LOG_DENSITY = {
     "trapezoid": _trapezoid,
     "triang": _triangle,
     "betabinom": lambda k, n, a, b: _log_choose(n, k) + special.betaln(k + a, n - k + b) - special.betaln(a, b),
-    "binom": _binomial,
+    "binom": log_binomial,
     "boltzmann": lambda k, r, n: np.log(special.expm1(-r) / special.expm1(-r * n)) - r * k,
     "dlaplace": lambda k, a: np.log(np.tanh(a / 2)) - a * np.abs(k),
     "logser": lambda k, p: k * np.log(p) - np.log(k) - np.log(-np.log1p(-p)),
-    "nbinom": lambda k, n, p: np.log(n / (n + k)) + _binomial(n, n + k, p),
+    "nbinom": log_negative_binomial,
     "planck": lambda k, r: np.log(-special.expm1(-r)) - r * k,
-    "poisson": _poisson,
+    "poisson": log_poisson,
     "randint": lambda k, low, high: np.full(np.shape(k), -np.log(high - low)),
     "skellam": _skellam,
     "yulesimon": lambda k, a: np.log(a) + _log_beta(k, a + 1),

@@ -58,8 +58,8 @@ def use_style() -> None:
 
 
 def panels(count: int = 1, height: float = 3.2, width: float = 7.2, **kwargs: Any) -> tuple[Figure, Any]:
-    """A figure with `count` panels side by side, `width` × `height` inches, sized for the text column; returns the figure
-    and its axes, one or an array of them. Further arguments are those of ``plt.subplots``.
+    """A figure with `count` panels side by side, `width` × `height` inches, sized for the text column; returns the
+    figure and its axes, one or an array of them. Further arguments are those of ``plt.subplots``.
 
     >>> figure, axes = panels(2)
     >>> len(axes)
@@ -68,6 +68,8 @@ def panels(count: int = 1, height: float = 3.2, width: float = 7.2, **kwargs: An
     """
     fix = "A figure as wide as the text is 7.2 inches wide."
     count = checks.positive_integer("panels", "count", count, "Pass how many panels stand side by side, e.g. 2.")
+    if count > 12:
+        checks.fail("panels", "count", count, "at most 12 panels in a row", "Draw several figures.")
     size = []
     for name, inches in (("width", width), ("height", height)):
         inches = checks.scalar("panels", name, inches, fix)

@@ -39,6 +39,7 @@ _FAR = 700.0  # log of the largest distance
 _DIRECT = 4096  # terms summed one by one on either side of an anchor
 _WORK = 2**25  # evaluations of an elementary log-density that one integral may take: about two seconds
 _OVERHEAD = 10  # work at a node beside them, in the same unit
+_CROWD = 200  # panels beside one anchor that wait to be halved: fewer may have kinks, more have rounding errors
 _LATTICE = 2.0**53  # beyond, whole numbers are not doubles
 
 
@@ -122,7 +123,13 @@ def kl_divergence(p, q, rtol=1e-8, atol=1e-14) -> Estimate:
             (estimates[0][0] + both, direct),
             (error[3] + outside_error + both * (value + outside + both), value),
         ]
-    error, value = min(e for e in estimates if e[1] >= 0) if max(direct, near) >= 0 else estimates[0]
+    possible = [estimate for estimate in estimates if estimate[1] >= 0]
+    if not possible:
+        raise QuadratureError(
+            f"kl_divergence of p = {p.name} and q = {q.name}: reached {direct:.3g} with error bound {estimates[0][0]:.2g}; "
+            "expected a number that is not negative. The two are too close for the integral of log p - log q."
+        )
+    error, value = min(possible)
     return _certified("kl_divergence", (p, q), value, error, method, rtol, atol)
 
 
@@ -430,7 +437,9 @@ class _Integral:
                 gap = np.where(np.isfinite(both[0]), np.abs(both - parent)[0], 0.0)
                 relative = gap / both[3]
                 stuck = relative > before / 4  # halving no longer helps: rounding, or a mild kink
-                noisy = stuck & ((relative < 1e-7) | (gap <= np.minimum(2 * both[2], 1e-3 * both[3, :1])))
+                noisy = stuck & (relative < 1e-7)
+                if n > _CROWD:  # so many panels at once are no kink
+                    noisy |= stuck & (gap <= np.minimum(2 * both[2], 1e-3 * both[3, :1]))
                 accept = ((gap <= 1e-15 * scale) | (gap <= 2 * both[1]) | noisy).all(axis=0) | (right - left < 1e-10)
                 done = done + both[..., accept].sum(axis=-1)
                 errors = errors + gap[:, accept].sum(axis=1)
@@ -481,7 +490,7 @@ class _Integral:
                 resolution = max(d.resolution(c) for d in self.dists) if c in deep else 0.0
                 first = max(shortest, math.log(resolution) if resolution else -math.inf)
                 if c not in deep:
-                    first = max(first, math.log(spread) - 50)
+                    first = max(first, math.log(min(spread, *scales)) - 50)
                 if first >= last - 1:
                     first = last - 50
                 distance = (features - c) * sign

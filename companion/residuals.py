@@ -252,7 +252,7 @@ def natural_gradient_step(
     model, x, weights
         As for `residual`.
     length : float
-        a. Beyond 1 the step passes the estimate, and may leave the space of means.
+        a, from 0 to 2. Beyond 1 the step passes the estimate, and may leave the space of means.
 
     Raises
     ------
@@ -270,7 +270,10 @@ def natural_gradient_step(
     """
     where = "natural_gradient_step"
     data = _statistics(where, model, x, weights)
-    length = checks.scalar(where, "length", length, "Pass the length of the step, e.g. 1.0.")
+    fix = "With 1 the step lands on the estimate; with more than 2 each step would lead farther away."
+    length = checks.scalar(where, "length", length, fix)
+    if not 0 <= length <= 2:
+        checks.fail(where, "length", length, "from 0 to 2", fix)
     share = length / data.weight
     observed = Statistics(data.family, data.fixed, length, data.shift, tuple(share * total for total in data.sums))
     shift, sums = model._expected_sums()

@@ -244,8 +244,8 @@ def kl_to_prior(mean: ArrayLike, tau: ArrayLike) -> np.ndarray:
     --------
     >>> kl_to_prior([0.0, 1.0], [1.0, 1.0]).tolist()
     [0.0, 0.5]
-    >>> float(kl_to_prior(0.0, 1 + 2.0**-30)) * 2.0**60         # τ² − 1 − log τ² would leave seven digits fewer than none
-    0.9999999996895736
+    >>> print(f"{kl_to_prior(0.0, 1 + 2.0**-30) * 2.0**60:.12f}")     # 1 − 2⁻³⁰/3; τ² − 1 − log τ² has no digit of it
+    0.999999999690
     """
     where = "kl_to_prior"
     mean = checks.finite(where, "mean", mean, "Pass means of codes.")

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 from scipy import integrate, optimize, stats
 
 import companion
+from companion import quadrature
 from companion.divergence import (
     MonteCarlo,
     cross_entropy,
@@ -17,7 +18,19 @@ from companion.divergence import (
     total_variation,
     two_humps,
 )
-from companion.families import Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson
+from companion.families import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Gamma,
+    Mixture,
+    MultivariateNormal,
+    Normal,
+    Poisson,
+    VonMises,
+)
+from companion.latent import fit_mixture
+from companion.likelihood import log_likelihood
 
 LN2 = np.log(2)
 
@@ -495,3 +508,56 @@ def test_reverse_fit_of_a_normal_is_that_normal():
     fit = reverse_fit(Normal(3.0, 0.5), Normal(0.0, 1.0))
     assert fit.normal.mean() == pytest.approx(3.0, rel=1e-9) and fit.normal.sd == pytest.approx(0.5, rel=1e-9, abs=0)
     assert fit.kl == pytest.approx(0, abs=1e-12)
+
+
+def test_certificate_of_a_reverse_fit_is_the_gradient_of_the_integral():
+    """Between far humps log q bends within 0.003 sd of the normal: 1,201 nodes do not see it, four million do."""
+    fit = reverse_fit(two_humps(20.0), Normal(0.0, 20.0))
+    mean, sd = float(fit.normal.mean()), float(fit.normal.sd)
+    n = 4_000_000
+    z = 24 / n * np.arange(-n // 2, n // 2 + 1)
+    x = mean + sd * z
+    slope = -x + 20 * np.tanh(20 * x)  # of log q
+    weight = np.exp(-0.5 * z**2) * 24 / n / np.sqrt(2 * np.pi)
+    assert abs(weight @ slope) * sd < 1e-9
+    assert abs(-1 - sd * (weight * slope) @ z) < 1e-9
+    log_q = -0.5 * (np.abs(x) - 20) ** 2 + np.log1p(np.exp(-40 * np.abs(x))) - LN2 - 0.5 * np.log(2 * np.pi)
+    assert fit.kl == pytest.approx(-weight @ log_q - 0.5 * np.log(2 * np.pi * np.e) - np.log(sd), rel=1e-11)
+
+
+def test_reverse_fit_refuses_what_it_cannot_fit():
+    with pytest.raises(quadrature.QuadratureError, match="nodes do not resolve"):
+        reverse_fit(two_humps(1000.0), Normal(0.0, 800.0))
+    with pytest.raises(ValueError, match=r"target = Gamma\(.*expected a density on the whole line"):
+        reverse_fit(Gamma(2.0, 1.0), Normal(2.0, 1.0))
+
+
+# --- scipy's distributions that are not like the others ----------------------------------------------------------------
+def test_atoms_are_a_distribution_without_being_called():
+    atoms = stats.rv_discrete(values=([0, 1], [0.5, 0.5]))
+    assert entropy(atoms) == pytest.approx(LN2, rel=1e-15)
+    assert kl_divergence(atoms, stats.bernoulli(0.25)) == pytest.approx(0.5 * np.log(4 / 3), rel=1e-14)
+    with pytest.raises(TypeError, match="p = 'rv_discrete'; expected a distribution, not its class"):
+        entropy(stats.rv_discrete)
+
+
+def test_a_parameter_may_be_a_vector():
+    """Three coins with different chances: eight outcomes, by hand."""
+    chances, pmf = [0.1, 0.2, 0.3], np.ones(1)
+    for p in chances:
+        pmf = np.convolve(pmf, [1 - p, p])
+    assert entropy(stats.poisson_binom(chances)) == pytest.approx(-np.sum(pmf * np.log(pmf)), rel=1e-13)
+
+
+def test_parameters_outside_their_domain_are_named_not_the_data():
+    with pytest.raises(ValueError, match=r"model = scipy.stats.t\(-1\); expected parameters in its domain"):
+        log_likelihood(stats.t(-1), [1.0, 2.0])
+
+
+def test_directions_may_be_given_on_any_turn():
+    """EM on directions in [0, 2π) and in (−π, π]: the same mixture."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.vonmises(0.3, 4, 200), rng.vonmises(3.0, 2, 300)])
+    start = Mixture([0.5, 0.5], VonMises([0.0, 2.0], [1.0, 1.0]))
+    one, two = fit_mixture(x, start, max_steps=20), fit_mixture(x % (2 * np.pi), start, max_steps=20)
+    assert_allclose(one.mixture.components.kappa, two.mixture.components.kappa, rtol=1e-9)

@@ -18,7 +18,9 @@ from companion.families import (
     InverseGaussian,
     Laplace,
     LogNormal,
+    MultivariateNormal,
     NegativeBinomial,
+    Normal,
     Pareto,
     VonMises,
     Weibull,
@@ -145,6 +147,13 @@ def test_von_mises_fit_of_angles_that_hardly_differ():
     assert_allclose(turned.kappa, fit.kappa, rtol=1e-6)
 
 
+def test_von_mises_fit_gives_a_direction_of_the_first_turn():
+    for centre in (np.pi, -np.pi, 3.0, 9.0, -12.0, 0.0):
+        mean = VonMises.fit(centre + np.array([-0.25, 0.25])).mean()
+        assert -np.pi <= mean < np.pi and np.cos(mean - centre) > 1 - 1e-14
+    assert VonMises.fit(1e-9 * np.array([1.0, 3.0])).mean() == pytest.approx(2e-9, rel=1e-14)  # wrapping loses no digit
+
+
 def test_von_mises_fit_without_direction_is_uniform():
     assert VonMises.fit([0.0, np.pi]).kappa < 1e-15
 
@@ -175,6 +184,43 @@ def test_observations_of_weight_zero_do_not_count():
     assert Gamma.fit([1.0, 2.0, 4.0, 0.0], weights=weights) == Gamma.fit([1.0, 2.0, 4.0])
     assert Pareto.fit([1.0, 2.0, 4.0, 0.1], weights=weights) == Pareto.fit([1.0, 2.0, 4.0])
     assert Beta.fit([0.1, 0.2, 0.4, 1.0], weights=weights) == Beta.fit([0.1, 0.2, 0.4])
+
+
+@pytest.mark.parametrize("d", [2, 3, 20])
+@pytest.mark.parametrize("low, high", [(1e-8, 1e-2), (1e-3, 1e4), (1e-2, 1e8)])
+def test_concentrations_are_found_from_any_start(d, low, high):
+    """Back to the concentrations, as far as the rounding of their mean logarithms allows, and at once for a batch."""
+    alpha = np.exp(np.random.default_rng(d).uniform(np.log(low), np.log(high), (500, d)))
+    mu = Dirichlet(alpha).mean_parameters()
+    found = Dirichlet.from_mean_parameters(mu).alpha
+    total = np.maximum(alpha.sum(-1), 1)
+    rounding = 32e-16 * (2 - mu.min(-1) + np.log(total)) * total
+    assert np.all(np.abs(found / alpha - 1).max(-1) < np.maximum(1e-9, rounding))
+
+
+def test_counts_and_fits_at_the_edge_of_doubles():
+    """Exact up to where squares of differences and whole numbers still fit; refused, with the reason, beyond."""
+    g = np.random.default_rng(0).normal(size=200)
+    assert_allclose(Normal.fit(1e-140 * g).sd, 1e-140 * g.std(), rtol=1e-13)
+    assert_allclose(Normal.fit(np.array([2**53 - 600, 2**53])).sd, 300, rtol=1e-15)
+    assert_allclose(Normal.fit(np.array([2**62, 2**62 + 2**12])).sd, 2.0**11, rtol=1e-15)  # doubles hold both
+    for x in (1e-161 * g, 1e-200 * g):
+        with pytest.raises(ValueError, match=r"spread of x = .*Change the unit of measurement"):
+            Normal.fit(x)
+        with pytest.raises(ValueError, match=r"spread of x\[0\] = .*Change the unit of measurement"):
+            MultivariateNormal.fit(x.reshape(-1, 2))
+    with pytest.raises(ValueError, match="x = 4611686018427388504; expected whole numbers that doubles hold"):
+        Normal.fit(np.array([2**62, 2**62 + 600]))
+    with pytest.raises(ValueError, match=r"Normal.fit: variance of x = 0.0; expected a positive variance"):
+        Normal.fit([1e-200, 1e-200])
+
+
+@pytest.mark.parametrize(
+    "cls, x", [(Beta, [0.1] * 7 + [np.nextafter(0.1, 1)]), (Dirichlet, [[0.5, 0.5], [0.5 + 1e-9, 0.5 - 1e-9]])]
+)
+def test_concentrations_beyond_what_mean_logarithms_tell(cls, x):
+    with pytest.raises(ValueError, match=f"{cls.__name__}.fit: spread of log x = .*differ by more than 1e-7"):
+        cls.fit(x)
 
 
 def test_samples_of_small_concentrations():

@@ -7,7 +7,7 @@ from scipy import integrate, optimize, stats
 from scipy.special import logsumexp
 
 from companion import datasets, latent
-from companion.families import Binomial, Exponential, Gamma, Mixture, MultivariateNormal, Normal, Poisson
+from companion.families import FAMILIES, Binomial, Exponential, Gamma, Mixture, MultivariateNormal, Normal, Poisson
 from companion.latent import ProbabilisticPCA
 from companion.likelihood import log_likelihood
 
@@ -151,15 +151,18 @@ def test_no_optimiser_and_no_perturbation_does_better():
 
 
 # --- evidence by quadrature ---------------------------------------------------------------------------------------
+FINE, STEP = np.linspace(
+    -14, 14, 280_001, retstep=True
+)  # for smooth integrands the trapezoid rule is exact to rounding
+
+
+def arch_log_joint(x, sd):
+    """log N(x₁; z, σ²) N(x₂; z², σ²) N(z; 0, 1) on the fine lattice."""
+    return stats.norm.logpdf(x[0], FINE, sd) + stats.norm.logpdf(x[1], FINE**2, sd) + stats.norm.logpdf(FINE)
+
+
 def arch_log_evidence(x, sd):
-    """log ∫ N(x₁; z, σ²) N(x₂; z², σ²) N(z; 0, 1) dz by scipy, scaled by its largest value."""
-    f = lambda z: stats.norm.logpdf(x[0], z, sd) + stats.norm.logpdf(x[1], z * z, sd) + stats.norm.logpdf(z)
-    grid = np.linspace(-8, 8, 4001)
-    top = f(grid).max()
-    value, _ = integrate.quad(
-        lambda z: np.exp(f(z) - top), -9, 9, epsabs=0, epsrel=1e-13, limit=2000, points=list(np.linspace(-4, 4, 33))
-    )
-    return top + np.log(value)
+    return logsumexp(arch_log_joint(x, sd)) + np.log(STEP)
 
 
 X_ARCH = np.array([[0.5, 1.5], [0.0, 0.0], [-1.2, 1.0], [2.0, 4.1], [0.7, -0.5]])
@@ -197,11 +200,10 @@ def test_evidence_of_counts_and_in_two_dimensions():
     assert_allclose(value, exact, rtol=0, atol=1e-10)
     decode = lambda z: np.stack([z[..., 0] + z[..., 1] ** 2, np.tanh(z[..., 0]), z[..., 0] * z[..., 1]], axis=-1)
     point = np.array([0.8, 0.3, -0.4])
-    f = lambda a, b: np.exp(
-        stats.norm.logpdf(point, decode(np.array([a, b])), 0.6).sum() + stats.norm.logpdf([a, b]).sum()
-    )
     t, h = np.linspace(-7, 7, 141), 0.1
-    exact = np.log(h * h * sum(f(a, b) for a in t for b in t))  # trapezoid: exponentially accurate
+    z = np.stack(np.meshgrid(t, t), axis=-1).reshape(-1, 2)
+    log_joint = stats.norm.logpdf(point, decode(z), 0.6).sum(axis=1) + stats.norm.logpdf(z).sum(axis=1)
+    exact = logsumexp(log_joint) + 2 * np.log(h)  # trapezoid: exponentially accurate
     value, error, _ = latent.evidence_on_grid(latent.gaussian_decoder(point[None], decode, 0.6), 2, spacing=0.1)
     assert_allclose(value, exact, rtol=0, atol=1e-10)
     assert error < 1e-8
@@ -228,25 +230,11 @@ def test_log_evidence_is_elbo_plus_kl_in_the_bent_model():
         bound, bound_error, _ = latent.elbo(given, q)
         assert np.all(bound_error < 1e-9)
         for i, x in enumerate(X_ARCH):
-            log_z = arch_log_evidence(x, sd)
-            log_post = lambda z: (
-                stats.norm.logpdf(x[0], z, sd) + stats.norm.logpdf(x[1], z * z, sd) + stats.norm.logpdf(z) - log_z
-            )
-
             # KL as an integral of something that is never negative, under q
-            def rest(z):
-                l = log_post(z) - stats.norm.logpdf(z, q.mean()[i], q.sd[i])
-                return stats.norm.pdf(z, q.mean()[i], q.sd[i]) * (np.exp(l) - 1 - l)
-
-            kl = integrate.quad(
-                rest,
-                q.mean()[i] - 12 * q.sd[i] - 6,
-                q.mean()[i] + 12 * q.sd[i] + 6,
-                epsabs=1e-13,
-                epsrel=1e-12,
-                limit=2000,
-                points=list(np.linspace(-4, 4, 33)),
-            )[0]
+            l = arch_log_joint(x, sd) - arch_log_evidence(x, sd) - stats.norm.logpdf(FINE, q.mean()[i], q.sd[i])
+            with np.errstate(over="ignore", invalid="ignore"):
+                rest = stats.norm.pdf(FINE, q.mean()[i], q.sd[i]) * (np.exp(l) - 1 - l)
+            kl = STEP * np.sum(np.where(np.abs(FINE - q.mean()[i]) < 12 * q.sd[i], rest, np.exp(arch_log_joint(x, sd))))
             assert abs(bound[i] + kl - log_p[i]) < 1e-9 + 2 * (error[i] + bound_error[i])
 
 
@@ -363,6 +351,65 @@ def test_log_evidence_is_elbo_plus_kl_in_a_mixture(seed):
     )
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_mixtures_of_every_family_are_fitted(name):
+    family, rng = FAMILIES[name].cls, np.random.default_rng(1)
+    one, two = FAMILIES[name].draw(rng), FAMILIES[name].draw(rng)
+    x = np.concatenate([one.sample(100, rng), two.sample(100, rng)])
+    if name == "VonMises":
+        x = x[np.abs(x) < 2]  # away from the seam
+    fixed = {parameter: one._parameter(parameter) for parameter in family.fixed_names}
+    start = latent.random_start(x, family, 2, rng=3, **fixed)
+    weights = rng.integers(0, 4, len(x))
+    fit = latent.fit_mixture(x, start, weights, max_steps=15)
+    assert isinstance(fit.mixture.components, family) and fit.mixture.components.batch_shape == (2,)
+    assert np.all(np.diff(fit.log_likelihoods) > -1e-9)
+    assert_allclose(fit.log_likelihoods[-1], weights @ fit.mixture.log_prob(x), rtol=1e-12)
+    # weights are repetitions, and one component is the fit of the family
+    twice = latent.fit_mixture(np.repeat(x, weights, axis=0), start, max_steps=15)
+    assert_allclose(twice.log_likelihoods, fit.log_likelihoods, rtol=1e-8)
+    alone = latent.random_start(x, family, 1, rng=0, **fixed)
+    assert_allclose(alone.log_prob(x), family.fit(x, **fixed).log_prob(x), rtol=1e-12)
+
+
+def test_clusters_far_apart_are_not_collapsed():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0, 1, 200), rng.normal(1e6, 1, 200)])
+    fit = latent.fit_mixture(x, Mixture([0.5, 0.5], Normal([-10.0, 9e5], [1e3, 1e5])))
+    assert_allclose(fit.mixture.components.sd, [x[:200].std(), x[200:].std()], rtol=1e-8)
+    narrow = 1e9 + np.concatenate([rng.normal(0, 1e-3, 200), rng.normal(1, 1e-3, 200)])
+    fit = latent.fit_mixture(narrow, Mixture([0.5, 0.5], Normal(1e9 + np.array([0.0, 1.0]), [0.1, 0.1])))
+    assert_allclose(fit.mixture.components.sd, 1e-3, rtol=0.1)
+
+
+@pytest.mark.parametrize("noise", [1.0, 1e-4, 1e-6])
+def test_a_narrow_normal_of_vectors_is_no_collapse(noise):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=200)
+    x = np.column_stack([z, z + noise * rng.normal(size=200)])
+    start = latent.random_start(x, MultivariateNormal, 1, 0)
+    assert_allclose(
+        np.linalg.eigvalsh(start.components.cov[0])[0], np.linalg.svd(x - x.mean(0))[1][1] ** 2 / 200, rtol=1e-3
+    )
+    with pytest.raises(ValueError, match="span 2 dimensions"):
+        latent.random_start(np.column_stack([z, 3 * z]), MultivariateNormal, 1, 0)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 1e7 / 3])
+def test_a_component_on_one_value_is_refused_at_any_scale(shift):
+    rng = np.random.default_rng(4)
+    x = shift + rng.normal(size=50)
+    with pytest.raises(ValueError, match="component 1"):
+        latent.fit_mixture(x, Mixture([0.5, 0.5], Normal([x.mean(), x[7]], [1.0, 1e-4])))
+
+
+def test_constant_data():
+    with pytest.raises(ValueError, match="all observations equal|all equal|no maximum"):
+        latent.random_start(np.full(5, 3.0), Normal, 1, 0)
+    assert latent.random_start(np.full(5, 3.0), Poisson, 1, 0).components.rate == 3.0
+    assert latent.random_start([[1.0, 5.0], [2.0, 4.0], [4.0, 4.5]], MultivariateNormal, 1, 0).weights == [1.0]
+
+
 MIXTURES = {
     "Normal": (Mixture([0.3, 0.7], Normal([-1.0, 2.0], [0.5, 1.0])), Mixture([0.5, 0.5], Normal([-0.5, 0.5], 1.0))),
     "Poisson": (Mixture([0.3, 0.7], Poisson([1.0, 6.0])), Mixture([0.5, 0.5], Poisson([2.0, 3.0]))),
@@ -404,10 +451,10 @@ def test_each_half_of_an_em_step_raises_the_bound(name):
     assert components.batch_shape == (2,)
 
 
-def test_log_likelihood_never_falls_over_a_thousand_starts():
+def test_log_likelihood_never_falls_over_many_starts():
     worst, steps, refused = np.inf, 0, 0
     x = np.sort(np.random.default_rng(0).choice(WAITING, 40, replace=False))
-    for seed in range(1000):
+    for seed in range(300):
         try:
             mixture = latent.random_start(x, Normal, 2 + seed % 2, seed)
             value = mixture.log_prob(x).sum()
@@ -418,7 +465,7 @@ def test_log_likelihood_never_falls_over_a_thousand_starts():
         except ValueError as error:
             assert "collapsed" in str(error) or "no maximum" in str(error)
             refused += 1
-    assert steps > 8_000 and refused < 200
+    assert steps > 2_400 and refused < 60
     assert worst > -1e-9
 
 
@@ -502,25 +549,27 @@ LINE = lambda z: -z[..., 0]
         (lambda: latent.gaussian_decoder([[1.0, 2.0]], latent.arch, 0.0), ["sd", "0.0", "positive"]),
         (lambda: latent.evidence(LINE, k=3), ["k", "3", "1 or 2 latents", "importance_weighted_bound"]),
         (
-            lambda: latent.evidence(LINE, k=1, q=MultivariateNormal([0, 0], np.eye(2))),
+            lambda: ProbabilisticPCA([[1.0], [2.0]], [0, 0], 1).elbo(
+                [[0.0, 1.0]], MultivariateNormal([0, 0], np.eye(2))
+            ),
             ["coordinates of q", "2", "1, the number"],
         ),
-        (lambda: latent.evidence(lambda z: np.nan * z[..., 0], k=1), ["log_likelihood(z)", "nan", "check the decoder"]),
+        (lambda: latent.evidence(lambda z: np.nan * z[..., 0], k=1), ["log_likelihood(z)", "nan", "Check the decoder"]),
         (
-            lambda: latent.evidence(lambda z: np.full(z.shape[:2], np.nan), k=1, q=Normal(0, 1)),
+            lambda: latent.elbo(lambda z: np.full(z.shape[:2], np.nan), Normal(0, 1)),
             ["log_likelihood(z)", "nan", "decoder"],
         ),
-        (lambda: latent.evidence(lambda z: z, k=1), ["shape of log_likelihood(z)", "(1, 32, 1)", "(n, m)"]),
+        (lambda: latent.evidence(lambda z: z, k=1), ["shape of log_likelihood(z)", "(1, 1, 1)", "(n, 1)"]),
         (lambda: latent.evidence_on_grid(LINE, 3, 0.1), ["evidence_on_grid", "k", "1 or 2 latents"]),
         (lambda: latent.evidence_on_grid(LINE, 1, 0.0), ["spacing", "0.0", "positive"]),
-        (lambda: latent.evidence_on_grid(LINE, 2, 0.01), ["nodes**k", "at most 1,000,000"]),
+        (lambda: latent.evidence(LINE, 1, tolerance=-1.0), ["tolerance", "-1.0", "positive"]),
         (
             lambda: latent.gauss_hermite(MultivariateNormal(np.zeros(4), np.eye(4)), 64),
             ["nodes**k", "at most 1,000,000", "draw samples"],
         ),
         (lambda: latent.elbo(LINE, stats.norm()), ["elbo", "q", "scipy.stats.norm", "Normal(0.3, 0.5)"]),
         (lambda: latent.log_weights(LINE, Normal(0, 1), np.zeros(3)), ["shape of z", "(3,)", "(n, m, 1)"]),
-        (lambda: latent.draw_log_weights(LINE, Normal(0, 1), 0, 0), ["n", "0", "positive integer"]),
+        (lambda: latent.draw_log_weights(LINE, Normal(0, 1), 0, 0), ["draws", "0", "positive integer"]),
         (lambda: latent.importance_weighted_bound([np.nan, 0.0]), ["log_weights", "nan", "not NaN"]),
         (lambda: latent.effective_sample_size(1.0), ["log_weights", "1.0", "last axis"]),
         (

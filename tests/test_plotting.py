@@ -22,7 +22,9 @@ def test_panels_are_as_large_as_asked():
     assert panels()[0].get_size_inches().tolist() == [7.2, 3.2]
 
 
-@pytest.mark.parametrize("wrong", [{"count": 0}, {"count": 1.5}, {"width": 0}, {"height": np.nan}, {"height": 1e3}])
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"count": 1.5}, {"count": 13}, {"width": 0}, {"height": np.nan}, {"height": 1e3}]
+)
 def test_a_figure_of_no_size_is_an_error(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=rf"^panels: {name} = .*; expected "):

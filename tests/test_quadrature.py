@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from companion.families import Mixture, Normal, Poisson, VonMises
+from companion.families import Categorical, Mixture, Normal, Pareto, Poisson, VonMises
 from companion.quadrature import (
     Estimate,
     QuadratureError,
@@ -364,6 +364,18 @@ def test_method_and_type():
     assert isinstance(result, Estimate) and type(result.value) is float and type(result.error) is float
 
 
+def test_of_two_estimates_the_negative_one_is_never_taken(monkeypatch):
+    """The integral of log p - log q may come out negative, with the smaller bound; the sum of remainders cannot."""
+    for near, outcome in ((5e-20, 5e-20), (math.inf, None)):
+        results = iter([((1.0, 1.0, -1e-20, near), (0.0, 0.0, 1e-21, 1e-20), "quadrature")])
+        monkeypatch.setattr("companion.quadrature._integrate", lambda *a, results=results: next(results))
+        if outcome is None:
+            with pytest.raises(QuadratureError, match="expected a number that is not negative"):
+                kl_divergence(stats.norm(), stats.norm(1e-10))
+        else:
+            assert kl_divergence(stats.norm(), stats.norm(1e-10)).value == outcome
+
+
 # --- errors ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "p, q, kind, text",
@@ -458,3 +470,74 @@ def test_angles_may_be_written_on_different_turns():
         inside.logpdf(np.linspace(-3, 3, 200_001)) - stats.vonmises(2.0).logpdf(np.linspace(-3, 3, 200_001))
     )
     assert abs(kl_divergence(inside, stats.vonmises(2.0)).value - direct) < 1e-4
+
+
+def test_a_mixture_of_directions_is_one_on_every_turn():
+    mixture = Mixture([0.5, 0.5], VonMises([0.0, 2.0], [1.0, 1.0]))
+    x = np.linspace(-9, 9, 50)
+    density = np.log((stats.vonmises.pdf(x, 1) + stats.vonmises.pdf(x - 2, 1)) / 2)
+    np.testing.assert_allclose(mixture.log_prob(x), density, rtol=1e-13)
+    np.testing.assert_allclose(mixture.log_prob(x + 2 * np.pi), density, rtol=1e-13)
+    q = VonMises(6.0, 1.0)
+    turns = [kl_divergence(mixture, VonMises(6.0 + 2 * np.pi * k, 1.0)).value for k in (-2, 0, 3)]
+    np.testing.assert_allclose(turns, kl_divergence(mixture, q).value, rtol=1e-12)
+
+
+def test_the_components_of_a_mixture_end_where_they_end():
+    """The second Pareto distribution has no mass below 5, also when the quadrature measures x from there."""
+    mixture = Mixture([0.5, 0.5], Pareto([1.0, 2.0], [1.0, 5.0]))
+    assert expectation(mixture, lambda x: (x < 5) * 1.0).value == pytest.approx(0.4, rel=1e-9)
+
+
+def test_the_atoms_of_a_shifted_distribution_survive_rounding():
+    atoms = stats.rv_discrete(values=([0, 1, 7], [0.25, 0.25, 0.5]))
+    p, q = (atoms(loc=0.3), stats.randint(0, 8, loc=0.3))
+    assert kl_divergence(p, q).value == pytest.approx(math.log(8) - entropy(atoms).value, rel=1e-14)
+    assert kl_divergence(q, p).value == math.inf
+
+
+@pytest.mark.parametrize(
+    "g, kind, text",
+    [
+        (lambda x: 1j * x, TypeError, "complex128.*one real number for each"),
+        (lambda x: x[:3], TypeError, r"of shape \(3,\); expected one real number for each"),
+        (lambda x: np.where(x > 0, x, np.nan), QuadratureError, r"g\(-.*\) = nan"),
+        (lambda x: np.exp(0.49 * x * x), QuadratureError, r"= inf, where p is not zero"),
+    ],
+    ids=["complex", "shape", "nan", "overflow"],
+)
+def test_expectation_of_a_function_that_cannot_be_averaged(g, kind, text):
+    with np.errstate(over="ignore"), pytest.raises(kind, match=text):
+        expectation(stats.norm(), g)
+
+
+def test_an_expectation_that_does_not_exist():
+    with pytest.raises(QuadratureError, match="infinity in one tail and minus infinity in the other.*does not exist"):
+        expectation(stats.cauchy(), lambda x: x)
+
+
+def test_rounding_that_is_larger_than_the_formula_allows_is_seen():
+    """log x near 1 has eight digits on the scale 1e-8: the density comes out rough, and the error says so."""
+    value, error, _ = kl_divergence(stats.lognorm(1e-8), stats.norm(1, 1e-8))
+    assert abs(value - 8.75e-17) <= error < 1e-14
+    rough = Plain(3.0)
+    rough.log_prob = lambda x: 3.0 - x + 1e-9 * np.sin(1e9 * x)
+    value, error, _ = entropy(rough)
+    assert abs(value - 1) <= error and 1e-10 < error < 1e-8
+
+
+def test_the_budget_of_evaluations_ends_every_call():
+    with pytest.raises(QuadratureError, match="the budget of 3e.07 evaluations is spent.*Split it"):
+        expectation(stats.uniform(), lambda x: np.sin(1e6 * x))
+
+
+def test_a_class_is_not_a_distribution():
+    with pytest.raises(TypeError, match="stats.rv_discrete, a class; expected a distribution"):
+        entropy(stats.rv_discrete)
+
+
+def test_an_atom_without_mass_leaks_no_warning():
+    """Categorical probabilities may be zero, and with warnings as errors this would be one."""
+    p, q = Categorical([0.5, 0.0, 0.5]), Poisson(1.0)
+    expected = sum(0.5 * (np.log(0.5) - q.log_prob(x)) for x in (0.0, 2.0))
+    assert kl_divergence(p, q).value == pytest.approx(expected, rel=1e-12)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import expit, log_expit, xlog1py, xlogy
 
@@ -51,7 +53,7 @@ class Bernoulli(ExponentialFamily):
     support = (0, 1)
 
     # --- parameters
-    def __init__(self, p):
+    def __init__(self, p: ArrayLike) -> None:
         p = checks.probability(
             "Bernoulli",
             "p",
@@ -61,7 +63,7 @@ class Bernoulli(ExponentialFamily):
         self._store(p.shape, p=p, complement=1.0 - p, _logits=None)
 
     @classmethod
-    def from_logits(cls, logits):
+    def from_logits(cls, logits: ArrayLike) -> Self:
         """The Bernoulli with log-odds `logits` = log(p / (1 - p)); keeps 1 - p exact when p is close to 1.
 
         >>> float(Bernoulli.from_logits(700.0).complement) > 0
@@ -96,11 +98,11 @@ class Bernoulli(ExponentialFamily):
         return (np.log(self.p) - np.log1p(-self.p))[..., None]
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         return cls.from_logits(cls._natural_column(eta)[..., 0])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         mu = cls._mean_column(mu)[..., 0]
         checks.require(
             "Bernoulli.from_mean_parameters",

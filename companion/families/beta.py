@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import betaln, xlog1py, xlogy
 
 from companion import checks
 from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
-from companion.families.dirichlet import Dirichlet, MeanLogs
+from companion.families.dirichlet import Dirichlet, MeanLogs, divergence
 from companion.families.statistics import weighted_sum
 from companion.remainders import phi
 
@@ -54,7 +57,7 @@ class Beta(MeanLogs, ExponentialFamily):
     support = (0, 1)
 
     # --- parameters
-    def __init__(self, a, b):
+    def __init__(self, a: ArrayLike, b: ArrayLike) -> None:
         fix = "Pass two positive numbers, e.g. Beta(2, 3)."
         a, b = checks.positive("Beta", "a", a, fix), checks.positive("Beta", "b", b, fix)
         checks.broadcast("Beta", a=a.shape, b=b.shape)
@@ -65,13 +68,13 @@ class Beta(MeanLogs, ExponentialFamily):
         return self._pair.natural_parameters()
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require("Beta.from_natural", "eta", eta, eta > 0, "two positive numbers", "The order is (a, b).")
         return cls(eta[..., 0], eta[..., 1])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         alpha = Dirichlet.from_mean_parameters(cls._mean_column(mu, 2)).alpha
         return cls(alpha[..., 0], alpha[..., 1])
 
@@ -130,7 +133,7 @@ class Beta(MeanLogs, ExponentialFamily):
 
     def kl_divergence(self, other):
         self._check_same_family(other)
-        return self._pair.kl_divergence(other._pair)
+        return divergence(self._pair.alpha, other._pair.alpha)
 
     # --- sampling and conversion
     def _draw(self, size, rng):

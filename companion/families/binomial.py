@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln
 
@@ -51,7 +54,7 @@ class Binomial(ExponentialFamily):
     discrete = True
 
     # --- parameters
-    def __init__(self, n, p):
+    def __init__(self, n: ArrayLike, p: ArrayLike) -> None:
         fix = "Pass the number of trials, e.g. Binomial(12, 1/3)."
         n = checks.whole("Binomial", "n", n, 1, fix)
         checks.require("Binomial", "n", n, n < 2.0**63, "a whole number below 2**63", fix)
@@ -70,14 +73,14 @@ class Binomial(ExponentialFamily):
         return self._trial.natural_parameters()
 
     @classmethod
-    def from_natural(cls, eta, n):
+    def from_natural(cls, eta: ArrayLike, n: ArrayLike) -> Self:
         trial = Bernoulli.from_logits(cls._natural_column(eta)[..., 0])
         new = cls(n, trial.p)
         new._store(new.batch_shape, _trial=trial)
         return new
 
     @classmethod
-    def from_mean_parameters(cls, mu, n):
+    def from_mean_parameters(cls, mu: ArrayLike, n: ArrayLike) -> Self:
         where, fix = "Binomial.from_mean_parameters", "E[x] = n p, between 0 and the number of trials."
         mu, n = cls._mean_column(mu)[..., 0], checks.whole(where, "n", n, 1, "Pass the number of trials.")
         checks.broadcast(where, mu=mu.shape, n=n.shape)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.remainders import choose, expm1_remainder, kl_term
-
 
 #: A fit holds one probability for every class up to the largest.
 MOST_CLASSES = 10_000_000
@@ -55,12 +57,12 @@ class Categorical(ExponentialFamily):
     discrete = True
 
     # --- parameters
-    def __init__(self, probs):
+    def __init__(self, probs: ArrayLike) -> None:
         probs = checks.probability_vector("Categorical", "probs", probs)
         self._store(probs.shape[:-1], probs=probs, _logits=None)
 
     @classmethod
-    def from_logits(cls, logits):
+    def from_logits(cls, logits: ArrayLike) -> Self:
         """The categorical with probabilities softmax(`logits`), shape (..., K); adding a constant changes nothing.
 
         >>> Categorical.from_logits([0.0, 0.0]).probs.tolist()
@@ -86,7 +88,7 @@ class Categorical(ExponentialFamily):
         return new
 
     @property
-    def classes(self):
+    def classes(self) -> int:
         """Number of classes K."""
         return self.probs.shape[-1]
 
@@ -115,12 +117,12 @@ class Categorical(ExponentialFamily):
         return np.log(self.probs[..., 1:] / self.probs[..., :1])
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "K − 1")
         return cls.from_logits(np.concatenate([np.zeros(eta.shape[:-1] + (1,)), eta], axis=-1))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = (
             "Categorical.from_mean_parameters",
             "They are the probabilities of the classes 1, …, K − 1; class 0 gets what is left.",

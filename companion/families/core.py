@@ -15,14 +15,14 @@ import inspect
 import itertools
 from collections.abc import Iterator
 from functools import wraps
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from companion import checks, quadrature
-from companion.families import statistics
 from companion.families.newton import first_at_least
+from companion.families.statistics import Statistics, of_sample, weighted_sum
 
 #: Rows of the table that a notebook shows.
 _ROWS = 10
@@ -88,6 +88,10 @@ class Distribution:
     #: The classmethod that takes `parameter_names`; empty for the class itself. `from_logits` sets both on its members.
     _constructor: str = ""
 
+    if TYPE_CHECKING:  # the parameters, which `_store` sets
+
+        def __getattr__(self, name: str) -> Any: ...
+
     # --- an immutable value -------------------------------------------------------------------------------------------
     def _store(self, batch_shape: tuple[int, ...] = (), **values: Any) -> None:
         """Set attributes: arrays are copied and locked, single numbers kept as such."""
@@ -129,12 +133,12 @@ class Distribution:
     def _repr_html_(self) -> str:
         """A small table for notebooks: a row for each of the first members, a column for each parameter."""
         title, names, rows, count = self._table()
-        body = [[str(i), *(_cell(v) for v in row)] for i, row in enumerate(rows)]
+        cells = [[str(i), *(_cell(v) for v in row)] for i, row in enumerate(rows)]
         if count > len(rows):
-            body.append(["…"] * (len(names) + 1))
+            cells.append(["…"] * (len(names) + 1))
         head, *body = (
             "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
-            for tag, row in [("th", ["", *names]), *(("td", row) for row in body)]
+            for tag, row in [("th", ["", *names]), *(("td", row) for row in cells)]
         )
         return (
             f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead>"
@@ -263,16 +267,16 @@ class Distribution:
         if not isinstance(outside, (int, float, np.integer, np.floating)) or isinstance(outside, bool):
             where = f"{type(self).__name__}.log_prob"
             checks.fail(where, "outside", outside, "a number", "Pass outside=-np.inf, or leave it out.", TypeError)
-        x = self._read(x, "log_prob")
-        inside = self._inside(x)
+        data = self._read(x, "log_prob")
+        inside = self._inside(data)
         if np.all(inside):
-            return self._log_prob(x)
+            return self._log_prob(data)
         low, high = self.support
         anchor = (
             self.mean() if self.event_ndim else np.where(np.isfinite(low), low, np.where(np.isfinite(high), high, 0.0))
         )
         with np.errstate(all="ignore"):
-            value = self._log_prob(np.where(inside[..., None] if self.event_ndim else inside, x, anchor))
+            value = self._log_prob(np.where(inside[..., None] if self.event_ndim else inside, data, anchor))
         return np.where(inside, value, outside)[()]
 
     def pdf(self, x: ArrayLike) -> Any:
@@ -481,26 +485,26 @@ class ExponentialFamily(Distribution):
             mean[index] = quadrature.expectation(member, member._log_base_measure).value
         return mean[()]
 
-    def natural_parameters(self):
+    def natural_parameters(self) -> np.ndarray:
         r"""Natural parameters :math:`\eta`, shape ``batch_shape + (k,)``."""
         raise NotImplementedError
 
     @classmethod
-    def from_natural(cls, eta):
-        r"""The member with natural parameters `eta` of shape (..., k)."""
+    def from_natural(cls, eta: ArrayLike, *args: Any, **fixed: Any) -> Self:
+        r"""The member with natural parameters `eta` of shape (..., k), and the parameters that the family holds fixed."""
         raise NotImplementedError
 
     @classmethod
-    def from_mean_parameters(cls, mu):
-        r"""The member with mean parameters :math:`\mathrm{E}[u(x)]` = `mu` of shape (..., k)."""
+    def from_mean_parameters(cls, mu: ArrayLike, *args: Any, **fixed: Any) -> Self:
+        r"""The member with mean parameters :math:`\mathrm{E}[u(x)]` = `mu` of shape (..., k), and the fixed ones."""
         raise NotImplementedError
 
     # --- derived once for all ---------------------------------------------------------------------------------
-    def sufficient_statistics(self, x):
+    def sufficient_statistics(self, x: ArrayLike) -> np.ndarray:
         """u(x) for data of shape (n, ...): array of shape (n, ..., k)."""
         return self._statistic(self._check_data(x, "sufficient_statistics"))
 
-    def log_partition(self):
+    def log_partition(self) -> Any:
         r"""Log-partition function :math:`A(\eta)`, in nats, shape of the batch."""
         return self._log_partition_at(self.natural_parameters())[()]
 
@@ -508,7 +512,7 @@ class ExponentialFamily(Distribution):
         inner = np.sum(self.natural_parameters() * self._statistic(x), axis=-1)
         return (inner - self.log_partition() + self._log_base_measure(x))[()]
 
-    def mean_parameters(self):
+    def mean_parameters(self) -> np.ndarray:
         r"""Mean parameters :math:`\mathrm{E}[u(x)] = \nabla A(\eta)`, shape ``batch_shape + (k,)``, by complex step."""
         return self._gradient_of_log_partition(self.natural_parameters())
 
@@ -524,7 +528,7 @@ class ExponentialFamily(Distribution):
             [np.imag(self._log_partition_at(eta + 1j * step * np.eye(k)[i])) / step for i in range(k)], axis=-1
         )
 
-    def fisher_information(self):
+    def fisher_information(self) -> np.ndarray:
         r"""Fisher information :math:`\nabla^2 A(\eta) = \mathrm{Cov}[u(x)]` about the natural parameters,
         shape ``batch_shape + (k, k)``, by extrapolated differences of the complex-step gradient (about ten digits),
         with steps that stay inside the parameter space."""
@@ -648,11 +652,12 @@ class ExponentialFamily(Distribution):
 
     def _cross_entropy_error(self, other):
         """Bound on the rounding error of `cross_entropy`; of `entropy` if `other` is self."""
-        return 8 * _EPS * sum(abs(term) for term in self._cross_entropy_terms(other))
+        return 16 * _EPS * sum(abs(term) for term in self._cross_entropy_terms(other))
 
     def _kl_error(self, other, value):
-        """Bound on the rounding error of `kl_divergence`, which gave `value`."""
-        return self.kl_rounding * _EPS * np.where(np.isfinite(value), value, 0.0)
+        """Bound on the rounding error of `kl_divergence`, which gave `value`; without a closed form, what that certifies."""
+        derived = type(self).kl_divergence is ExponentialFamily.kl_divergence
+        return (1e-8 if derived else self.kl_rounding * _EPS) * np.where(np.isfinite(value), value, 0.0)
 
     def _check_same_family(self, other, method="kl_divergence"):
         name = type(self).__name__
@@ -688,7 +693,7 @@ class ExponentialFamily(Distribution):
                 setattr(cls, method, _showing(cls, method, optional))
 
     @classmethod
-    def statistics(cls, x: ArrayLike, weights: ArrayLike | None = None, **fixed: Any) -> statistics.Statistics:
+    def statistics(cls, x: ArrayLike, weights: ArrayLike | None = None, **fixed: Any) -> Statistics:
         """Sufficient statistics of data `x` (n, ...) with optional `weights` (n,), as an object that adds.
 
         The object is a `Statistics`. One pass over chunks, without a copy of the data; parameters that the family holds fixed are named, as in `fit`.
@@ -697,7 +702,7 @@ class ExponentialFamily(Distribution):
         return cls._statistics("statistics", x, weights, fixed)
 
     @classmethod
-    def fit(cls, x: ArrayLike | statistics.Statistics, weights: ArrayLike | None = None, **fixed: Any) -> Self:
+    def fit(cls, x: ArrayLike | Statistics, weights: ArrayLike | None = None, **fixed: Any) -> Self:
         """Maximum-likelihood member for data `x` (n, ...) with optional `weights` (n,), or for `Statistics`.
 
         The likelihood equations of an exponential family say: match the mean of u. Parameters that the family holds
@@ -708,7 +713,7 @@ class ExponentialFamily(Distribution):
         ValueError
             If data are outside the support, or no maximum exists.
         """
-        if not isinstance(x, statistics.Statistics):
+        if not isinstance(x, Statistics):
             return cls._estimate(cls._statistics("fit", x, weights, fixed))
         if x.family is not cls or weights is not None:
             given, expected = ("x", f"statistics of {cls.__name__}") if x.family is not cls else ("weights", "None")
@@ -748,7 +753,7 @@ class ExponentialFamily(Distribution):
                 raise TypeError(
                     f"{where}: {name} = missing; expected the value of {name}, which is not estimated. {call}"
                 )
-        return statistics.of_sample(cls, x, weights, cls._fixed(method, x, weights, **fixed), method)
+        return of_sample(cls, x, weights, cls._fixed(method, x, weights, **fixed), method)
 
     @classmethod
     def _fixed(cls, method, x, weights):
@@ -788,7 +793,7 @@ class ExponentialFamily(Distribution):
         """The sums over a chunk x, about `shift`; `work` are two buffers of its shape."""
         u = self._statistic(x)
         u = u[..., 0] if u.shape[-1] == 1 else u
-        return (statistics.weighted_sum(u, weights),)
+        return (weighted_sum(u, weights),)
 
     @classmethod
     def _centre(cls, weight, shift, sums):
@@ -838,7 +843,7 @@ def _showing(cls: type[ExponentialFamily], method: str, optional: tuple[str, ...
     inherited = getattr(cls, method).__func__
 
     @wraps(inherited)
-    def call(cls, x, weights=None, **fixed):
+    def call(cls: Any, x: Any, weights: Any = None, **fixed: Any) -> Any:
         return inherited(cls, x, weights, **fixed)
 
     signature = inspect.signature(getattr(ExponentialFamily, method).__func__)
@@ -846,5 +851,5 @@ def _showing(cls: type[ExponentialFamily], method: str, optional: tuple[str, ...
     for name in dict.fromkeys((*cls.fixed_names, *cls.fit_options)):
         default = None if name in optional or name not in cls.fixed_names else inspect.Parameter.empty
         shown.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation="float"))
-    call.__signature__ = signature.replace(parameters=shown)
+    vars(call)["__signature__"] = signature.replace(parameters=shown)
     return classmethod(call)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
+from scipy.special import gammaln, loggamma, logsumexp, psi, softmax, xlogy, zeta
 
 from companion import checks
 from companion.families import gamma_function
@@ -26,7 +30,7 @@ class MeanLogs(ShiftedMoments):
         if not variance.any():
             fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
             checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
-        gap = -np.log(np.sum(np.exp(mean)))  # of the order of the variances, and their only measure of concentration
+        gap = -logsumexp(mean)  # of the order of the variances, and their only measure of concentration
         if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
             expected = "observations that differ by more than 1e-7 of their size"
             fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
@@ -79,7 +83,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     support = (0, 1)
 
     # --- parameters
-    def __init__(self, alpha):
+    def __init__(self, alpha: ArrayLike) -> None:
         fix = "Pass one positive concentration for each coordinate, along the last axis."
         alpha = checks.positive("Dirichlet", "alpha", alpha, fix)
         if alpha.ndim == 0 or alpha.shape[-1] < 2:
@@ -87,7 +91,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         self._store(alpha.shape[:-1], alpha=alpha)
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of coordinates d."""
         return self.alpha.shape[-1]
 
@@ -95,14 +99,14 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return self.alpha
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         return cls(cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "d"))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "Dirichlet.from_mean_parameters", "E[log x_i], for every coordinate."
         mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "d")
-        gap = -np.log(np.sum(np.exp(mu), axis=-1))
+        gap = -logsumexp(mu, axis=-1)
         checks.require(where, "sum of exp(mu)", np.exp(-gap), gap > 0, "less than 1", fix)
         return cls(_inverse_mean_map(mu, gap))
 
@@ -138,12 +142,19 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     kl_rounding = 4096.0
 
     def _check_data(self, x, method="log_prob"):
+        return self._read(checks.probability_vector(f"Dirichlet.{method}", "x", x), method)
+
+    def _read(self, x, method):
         where, fix = f"Dirichlet.{method}", "Each observation is a vector of probabilities along the last axis."
-        x = checks.probability_vector(where, "x", x)
-        if x.shape[-1] != self.dimension:
+        x = checks.real_array(where, "x", x, fix)
+        if x.ndim == 0 or x.shape[-1] != self.dimension:
             checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", fix)
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
         return x
+
+    def _inside(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.all(x >= 0, axis=-1) & (np.abs(np.sum(x, axis=-1) - 1) <= checks.SUM_TOLERANCE)
 
     def _log_prob(self, x):
         a, total, z = self.alpha, self._total(), np.where(x > 0, x, 1.0)
@@ -170,7 +181,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
 
     def _cross_entropy_terms(self, other):
-        """Mean logarithms, ψ(α_i) − ψ(A): by Stirling's form for large concentrations and term by term for small ones."""
+        """In Stirling's form for large concentrations, term by term for small ones."""
         a, total, q, total_q = self.alpha, self._total(), other.alpha, other._total()
         mean = log_ratio(a, total)
         cells = (
@@ -179,8 +190,8 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         )
         whole = gamma_function.log_peak(total_q), (self.dimension - total_q) * gamma_function.excess(total)
         stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
-        cells = gammaln(q), (1 - q) * psi(a)
-        whole = -gammaln(total_q), (total_q - self.dimension) * psi(total)
+        cells = gamma_function.log_gamma(q), (1 - q) * psi(a)
+        whole = -gamma_function.log_gamma(total_q), (total_q - self.dimension) * psi(total)
         plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
         return gamma_function.smaller_terms(plain, stirling)
 
@@ -281,10 +292,12 @@ def _divergence(p, q):
     ratio = growth * (before / after)
     near = (abs(s) < 0.5).all(axis=0)
     away = s - s[-1]
-    y = np.where(near, (np.add.reduce(w * away) - away) / growth, 1 / ratio - 1)
-    odds = np.where(near, (rest_step - rest * s[-1]) / q[-1], rest_after / q[-1] - rest / p[-1])
+    pick = partial(_pick, near)
+    y = pick(lambda: (np.add.reduce(w * away) - away) / growth, lambda: 1 / ratio - 1)
+    odds = pick(lambda: (rest_step - rest * s[-1]) / q[-1], lambda: rest_after / q[-1] - rest / p[-1])
     y[-1] = odds * w[-1]  # p_d Q/(q_d P) − 1, of what is not in the last cell
-    x = np.where(abs(y) < 0.5, -y / (1 + y), ratio - 1)
+    x = pick(lambda: -y / (1 + y), lambda: ratio - 1)
+    x[-1] = -y[-1] / (1 + y[-1])
     phi_y, phi_s, phi_x = phi(np.array([y, s, x]), np.array([1 / ratio, growth, ratio]))
     cells = np.add.reduce(q * phi_y + 0.5 * (others * phi_s + w * phi_x))
     if np.all(rest > 0.05 * before):  # the B_R of the last cell and of the total do not cancel
@@ -293,6 +306,13 @@ def _divergence(p, q):
         return cells + (np.add.reduce(parts[:-1]) - parts[-1])
     parts = gamma_function.bregman(p[:-1], q[:-1], step[:-1])
     return cells + (np.add.reduce(parts) + gamma_function.bregman_drop(p[-1], q[-1], rest, rest_after, rest_step))
+
+
+def _pick(near, one, other):
+    """`one` or `other`, or some entries of both."""
+    if np.ndim(near) == 0:
+        return one() if near else other()
+    return np.where(near, one(), other())
 
 
 def _inverse_mean_map(mu, gap):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
@@ -47,7 +50,7 @@ class Exponential(ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, rate):
+    def __init__(self, rate: ArrayLike) -> None:
         rate = checks.positive("Exponential", "rate", rate, "Pass the rate, one over the mean, e.g. Exponential(0.5).")
         self._store(rate.shape, rate=rate)
 
@@ -55,13 +58,13 @@ class Exponential(ExponentialFamily):
         return -self.rate[..., None]
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         checks.require("Exponential.from_natural", "eta", eta, eta < 0, "a negative number", "η = −rate.")
         return cls(-eta)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         mu = cls._mean_column(mu)[..., 0]
         checks.require(
             "Exponential.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x] is one over the rate."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
@@ -56,7 +59,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, shape, rate):
+    def __init__(self, shape: ArrayLike, rate: ArrayLike) -> None:
         shape = checks.positive("Gamma", "shape", shape, "Pass a positive shape, e.g. Gamma(2, 1).")
         rate = checks.positive("Gamma", "rate", rate, "Pass the rate, one over the scale, e.g. Gamma(2, 1).")
         checks.broadcast("Gamma", shape=shape.shape, rate=rate.shape)
@@ -67,7 +70,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return np.stack([self.shape, -self.rate], axis=-1)
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require(
             "Gamma.from_natural",
@@ -80,7 +83,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return cls(eta[..., 0], -eta[..., 1])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where = "Gamma.from_mean_parameters"
         mean_log, mean = np.moveaxis(cls._mean_column(mu, 2), -1, 0)
         checks.require(where, "second entry of mu", mean, mean > 0, "a positive mean", "The order is (E[log x], E[x]).")
@@ -132,7 +135,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return (self.shape / self.rate**2)[()]
 
     def _cross_entropy_terms(self, other):
-        """E_p[log q] = E[log of a gamma density], in Stirling's form for a large shape and term by term for a small one."""
+        """In Stirling's form for a large shape, term by term for a small one."""
         a, q, b = self.shape, other.shape, log_ratio(other.rate, self.rate)
         stirling = (
             -gamma_function.log_peak(q),
@@ -140,7 +143,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             (q - 1) * gamma_function.excess(a),
             q * self._scale_part(other),
         )
-        plain = gammaln(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
+        plain = gamma_function.log_gamma(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
         return gamma_function.smaller_terms(plain, stirling)
 
     def kl_divergence(self, other):

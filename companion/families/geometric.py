@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import xlog1py
 
@@ -48,7 +51,7 @@ class Geometric(ExponentialFamily):
     support = (1, np.inf)
 
     # --- parameters
-    def __init__(self, p):
+    def __init__(self, p: ArrayLike) -> None:
         fix = "Pass the probability of success of one trial, e.g. Geometric(0.3)."
         p = checks.probability("Geometric", "p", p, fix)
         checks.require("Geometric", "p", p, p > 0, "a probability in (0, 1]", fix)
@@ -66,7 +69,7 @@ class Geometric(ExponentialFamily):
         return np.log1p(-self.p)[..., None]
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         p = -np.expm1(eta)
         checks.require(
@@ -80,7 +83,7 @@ class Geometric(ExponentialFamily):
         return cls(p)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         mu = cls._mean_column(mu)[..., 0]
         checks.require(
             "Geometric.from_mean_parameters", "mu", mu, mu >= 1, "a mean of at least 1", "E[x] is one over p."

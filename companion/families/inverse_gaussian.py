@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import exp1
 
@@ -57,7 +60,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, mean, shape):
+    def __init__(self, mean: ArrayLike, shape: ArrayLike) -> None:
         mean = checks.positive("InverseGaussian", "mean", mean, "Pass a positive mean, e.g. InverseGaussian(1, 2).")
         shape = checks.positive("InverseGaussian", "shape", shape, "Pass a positive shape, e.g. InverseGaussian(1, 2).")
         checks.broadcast("InverseGaussian", mean=mean.shape, shape=shape.shape)
@@ -68,7 +71,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return -0.5 * np.stack([self.shape / self._mean**2, self.shape], axis=-1)
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require(
             "InverseGaussian.from_natural",
@@ -81,7 +84,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return cls(np.sqrt(eta[..., 1] / eta[..., 0]), -2 * eta[..., 1])
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "InverseGaussian.from_mean_parameters", "The order is (E[x], E[1/x])."
         mu = cls._mean_column(mu, 2)
         checks.require(where, "mu", mu, mu > 0, "two positive means", fix)

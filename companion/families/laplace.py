@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
@@ -55,7 +58,7 @@ class Laplace(ExponentialFamily):
     support = (-np.inf, np.inf)
 
     # --- parameters
-    def __init__(self, loc, scale):
+    def __init__(self, loc: ArrayLike, scale: ArrayLike) -> None:
         loc = checks.finite("Laplace", "loc", loc, "Pass a finite location, e.g. Laplace(0, 1).")
         scale = checks.positive("Laplace", "scale", scale, "Pass the mean distance from loc, e.g. Laplace(0, 1).")
         checks.broadcast("Laplace", loc=loc.shape, scale=scale.shape)
@@ -66,13 +69,13 @@ class Laplace(ExponentialFamily):
         return -1 / self.scale[..., None]
 
     @classmethod
-    def from_natural(cls, eta, loc):
+    def from_natural(cls, eta: ArrayLike, loc: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         checks.require("Laplace.from_natural", "eta", eta, eta < 0, "a negative number", "η = −1/scale.")
         return cls(loc, -1 / eta)
 
     @classmethod
-    def from_mean_parameters(cls, mu, loc):
+    def from_mean_parameters(cls, mu: ArrayLike, loc: ArrayLike) -> Self:
         mu = cls._mean_column(mu)[..., 0]
         checks.require(
             "Laplace.from_mean_parameters", "mu", mu, mu > 0, "a positive mean distance", "E|x − loc| is the scale."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
@@ -54,7 +57,7 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, mean, sd):
+    def __init__(self, mean: ArrayLike, sd: ArrayLike) -> None:
         mean = checks.finite("LogNormal", "mean", mean, "Pass the mean of log x, e.g. LogNormal(0, 1).")
         sd = checks.positive("LogNormal", "sd", sd, "Pass the standard deviation of log x, e.g. LogNormal(0, 1).")
         checks.broadcast("LogNormal", mean=mean.shape, sd=sd.shape)
@@ -65,12 +68,12 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
         return self._log.natural_parameters()
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         log = Normal.from_natural(cls._natural_column(eta, 2))
         return cls(log.mean(), log.sd)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         log = Normal.from_mean_parameters(cls._mean_column(mu, 2))
         return cls(log.mean(), log.sd)
 

@@ -63,21 +63,12 @@ class Mixture(Distribution):
                 f"{weights.shape}, one component for each weight",
                 "Give every component its own parameters, e.g. Normal([-2, 2], [1, 1]).",
             )
-        self._store((), weights=weights, components=components)
+        kind = {"discrete": components.discrete, "event_ndim": components.event_ndim}
+        self._store((), weights=weights, components=components, **kind)
 
     def _table(self):
         title, names, rows, count = self.components._table()
         return f"Mixture of {title}", ["weight", *names], [[w, *row] for w, row in zip(self.weights, rows)], count
-
-    @property
-    def discrete(self) -> bool:
-        """Whether outcomes are counted: that of the components."""
-        return self.components.discrete
-
-    @property
-    def event_ndim(self) -> int:
-        """0 for numbers, 1 for vectors."""
-        return self.components.event_ndim
 
     @property
     def dimension(self) -> int:
@@ -112,8 +103,8 @@ class Mixture(Distribution):
     def _inside_components(self, x):
         return self.components._inside(x[..., None, :] if self.event_ndim else x[..., None])
 
-    def describe_support(self):
-        return self.components.describe_support()
+    def describe_support(self) -> str:
+        return self.components.describe_support() if self.components.circular else super().describe_support()
 
     def _log_joint(self, x):
         """log w_k p_k(x), shape (..., K), for x that is checked; one component may end before another does."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.linalg.blas import dtrsm
 
@@ -79,7 +81,7 @@ class MultivariateNormal(ExponentialFamily):
     support = (-np.inf, np.inf)
 
     # --- parameters
-    def __init__(self, mean, cov):
+    def __init__(self, mean: ArrayLike, cov: ArrayLike) -> None:
         where = "MultivariateNormal"
         mean = checks.finite(where, "mean", mean, "Pass the mean as a vector of length d.")
         cov = checks.finite(where, "cov", cov, "Pass a (d, d) covariance matrix.")
@@ -108,7 +110,7 @@ class MultivariateNormal(ExponentialFamily):
         self._set(mean, tril, cov)
 
     @classmethod
-    def from_cholesky(cls, mean, tril):
+    def from_cholesky(cls, mean: ArrayLike, tril: ArrayLike) -> Self:
         """The normal with mean `mean` (..., d) and covariance ``tril @ tril.T``, `tril` (..., d, d) lower triangular
         with a positive diagonal; keeps digits that forming the covariance would lose.
 
@@ -164,7 +166,7 @@ class MultivariateNormal(ExponentialFamily):
         )
 
     @property
-    def dimension(self):
+    def dimension(self) -> int:
         """Number of coordinates d."""
         return self._mean.shape[-1]
 
@@ -194,7 +196,7 @@ class MultivariateNormal(ExponentialFamily):
         return first, -matrix * (1 + np.eye(matrix.shape[-1]))
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._sized(eta, "from_natural", "eta")
         first, precision = cls._precision_from(eta)
         smallest = np.linalg.eigvalsh(precision)[..., 0]
@@ -211,7 +213,7 @@ class MultivariateNormal(ExponentialFamily):
         return cls(np.squeeze(cov @ first[..., None], -1), cov)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         first, second = cls._split(cls._sized(mu, "from_mean_parameters", "mu"))
         cov = second - first[..., :, None] * first[..., None, :]
         smallest = np.linalg.eigvalsh(cov)[..., 0]
@@ -279,15 +281,19 @@ class MultivariateNormal(ExponentialFamily):
     def _inside(self, x):
         return np.all(np.isfinite(x), axis=-1)
 
-    def _check_data(self, x, method="log_prob"):
+    def _read(self, x, method):
         where = f"MultivariateNormal.{method}"
         x = checks.real_array(where, "x", x, "Pass numbers, without missing values.")
         if x.ndim == 0 or x.shape[-1] != self.dimension:
-            checks.fail(
-                where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates."
-            )
+            fix = "The last axis holds the coordinates."
+            checks.fail(where, "shape of x", x.shape, f"(..., {self.dimension})", fix)
         checks.broadcast(where, x=x.shape[:-1], batch=self.batch_shape)
-        checks.require(where, "x", x, np.isfinite(x), "a finite number", "Drop missing and infinite values before.")
+        return x
+
+    def _check_data(self, x, method="log_prob"):
+        x = self._read(x, method)
+        fix = "Drop missing and infinite values before."
+        checks.require(f"MultivariateNormal.{method}", "x", x, np.isfinite(x), "a finite number", fix)
         return x
 
     def _half_log_det(self):
@@ -375,12 +381,15 @@ class MultivariateNormal(ExponentialFamily):
         return _EPS * np.max(np.sum(np.abs(inverse) @ np.abs(self.tril), axis=-1), axis=-1)
 
     def _lost_in_factoring(self):
-        """Relative error of LLᵀ in the metric of Σ, from rounding in the Cholesky factor of a covariance as given."""
+        """Relative error of LLᵀ in the metric of Σ, from rounding in the Cholesky factor of a covariance as given, and from
+        what is not symmetric in that."""
         if not self._cov_given:
             return 0.0
         sd = np.sqrt(np.diagonal(self.cov, axis1=-2, axis2=-1))
-        values = np.linalg.eigvalsh(self.cov / sd[..., :, None] / sd[..., None, :])
-        lost = 4 * self.dimension * _EPS * values[..., -1]
+        correlations = self.cov / sd[..., :, None] / sd[..., None, :]
+        values = np.linalg.eigvalsh(correlations)
+        asymmetry = np.max(np.abs(correlations - np.swapaxes(correlations, -1, -2)), axis=(-1, -2))
+        lost = self.dimension * (4 * _EPS * values[..., -1] + asymmetry)
         with np.errstate(divide="ignore"):
             return np.where(values[..., 0] > lost, lost / values[..., 0], np.inf)
 
@@ -445,7 +454,7 @@ class MultivariateNormal(ExponentialFamily):
         return shift + sums[0] / weight
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         (first, second), d = sums, shift - new
         mixed = np.outer(d, first)
         return first + weight * d, second + mixed + mixed.T + weight * np.outer(d, d)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import betainc, betaincc, betaln
 
@@ -53,7 +56,7 @@ class NegativeBinomial(ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, r, p):
+    def __init__(self, r: ArrayLike, p: ArrayLike) -> None:
         fix = "Pass the probability of success of one trial, e.g. NegativeBinomial(2, 0.3)."
         r = checks.positive(
             "NegativeBinomial", "r", r, "Pass the number of successes to wait for, e.g. NegativeBinomial(2, 0.3)."
@@ -76,7 +79,7 @@ class NegativeBinomial(ExponentialFamily):
         return np.log1p(-self.p)[..., None]
 
     @classmethod
-    def from_natural(cls, eta, r):
+    def from_natural(cls, eta: ArrayLike, r: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         p = -np.expm1(eta)
         checks.require(
@@ -90,7 +93,7 @@ class NegativeBinomial(ExponentialFamily):
         return cls(r, p)
 
     @classmethod
-    def from_mean_parameters(cls, mu, r):
+    def from_mean_parameters(cls, mu: ArrayLike, r: ArrayLike) -> Self:
         where = "NegativeBinomial.from_mean_parameters"
         mu, r = cls._mean_column(mu)[..., 0], checks.positive(where, "r", r, "Pass the r that is held fixed.")
         checks.require(where, "mu", mu, mu >= 0, "a mean of at least 0", "E[x] = r (1 − p)/p.")

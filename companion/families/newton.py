@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 _EPS = np.finfo(float).eps
 
 
-def positive_root(function: Callable, start: ArrayLike):
+def positive_root(function: Callable, start: ArrayLike) -> Any:
     r"""The root x > 0 of an increasing function, for every entry of `start` at once.
 
     Newton's method in log x. A step changes x by a factor of at most 20 and stays inside the bracket found so far. It

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
@@ -56,7 +59,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
     support = (-np.inf, np.inf)
 
     # --- parameters
-    def __init__(self, mean, sd):
+    def __init__(self, mean: ArrayLike, sd: ArrayLike) -> None:
         mean = checks.finite("Normal", "mean", mean, "Pass a finite mean, e.g. Normal(0, 1).")
         sd = checks.positive("Normal", "sd", sd, "Pass the standard deviation (not the variance), e.g. Normal(0, 1).")
         checks.broadcast("Normal", mean=mean.shape, sd=sd.shape)
@@ -67,7 +70,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return np.stack([self._mean / self.sd**2, -0.5 / self.sd**2], axis=-1)
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         checks.require(
             "Normal.from_natural",
@@ -80,7 +83,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return cls(-0.5 * eta[..., 0] / eta[..., 1], np.sqrt(-0.5 / eta[..., 1]))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         mu = cls._mean_column(mu, 2)
         variance = mu[..., 1] - mu[..., 0] ** 2
         checks.require(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
@@ -56,7 +59,7 @@ class Pareto(ExponentialFamily):
     fixed_names = kl_across = fit_options = ("xm",)
 
     # --- parameters
-    def __init__(self, alpha, xm):
+    def __init__(self, alpha: ArrayLike, xm: ArrayLike) -> None:
         alpha = checks.positive("Pareto", "alpha", alpha, "Pass a positive tail index, e.g. Pareto(2, 1).")
         xm = checks.positive("Pareto", "xm", xm, "Pass the smallest possible value, e.g. Pareto(2, 1).")
         checks.broadcast("Pareto", alpha=alpha.shape, xm=xm.shape)
@@ -71,13 +74,13 @@ class Pareto(ExponentialFamily):
         return -self.alpha[..., None]
 
     @classmethod
-    def from_natural(cls, eta, xm):
+    def from_natural(cls, eta: ArrayLike, xm: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         checks.require("Pareto.from_natural", "eta", eta, eta < 0, "a negative number", "η = −alpha.")
         return cls(-eta, xm)
 
     @classmethod
-    def from_mean_parameters(cls, mu, xm):
+    def from_mean_parameters(cls, mu: ArrayLike, xm: ArrayLike) -> Self:
         mu = cls._mean_column(mu)[..., 0]
         checks.require(
             "Pareto.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[log(x/xm)] is one over alpha."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln
 
@@ -49,7 +52,7 @@ class Poisson(ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, rate):
+    def __init__(self, rate: ArrayLike) -> None:
         rate = checks.positive("Poisson", "rate", rate, "Pass the mean count per interval, e.g. Poisson(0.61).")
         self._store(rate.shape, rate=rate)
 
@@ -57,7 +60,7 @@ class Poisson(ExponentialFamily):
         return np.log(self.rate)[..., None]
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta)[..., 0]
         with np.errstate(over="ignore", under="ignore"):
             rate = np.exp(eta)
@@ -72,7 +75,7 @@ class Poisson(ExponentialFamily):
         return cls(rate)
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         mu = cls._mean_column(mu)[..., 0]
         checks.require("Poisson.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x] is the rate.")
         return cls(mu)

@@ -14,8 +14,10 @@ taken about that mean: x² for the normal distribution, −log x for the gamma, 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +72,13 @@ class Statistics:
 
     __slots__ = ("family", "fixed", "weight", "shift", "sums")
 
-    def __init__(self, family, fixed, weight, shift, sums):
+    family: Any
+    fixed: Mapping[str, Any]
+    weight: float
+    shift: Any
+    sums: tuple[Any, ...]
+
+    def __init__(self, family: Any, fixed: Mapping[str, Any], weight: float, shift: Any, sums: tuple[Any, ...]):
         for array in (shift, *sums):
             if isinstance(array, np.ndarray):
                 array.flags.writeable = False
@@ -80,11 +88,20 @@ class Statistics:
     def __setattr__(self, name, value):
         raise AttributeError(f"Statistics.{name} cannot be assigned: statistics are immutable. Add to them with a + b.")
 
+    def __delattr__(self, name):
+        raise AttributeError(f"Statistics.{name} cannot be deleted: statistics are immutable.")
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __reduce__(self):
         """Statistics travel between processes."""
         return Statistics, (self.family, dict(self.fixed), self.weight, self.shift, self.sums)
 
-    def __add__(self, other):
+    def __add__(self, other: Statistics) -> Statistics:
         if not isinstance(other, Statistics) or other.family is not self.family:
             checks.fail(
                 "Statistics",
@@ -107,26 +124,28 @@ class Statistics:
         sums = tuple(a + b for a, b in zip(heavy._about(shift), light._about(shift)))
         return Statistics(self.family, self.fixed, heavy.weight + light.weight, shift, sums)._centred()
 
-    def __radd__(self, other):
+    def __radd__(self, other: Any) -> Statistics:
         """0 + statistics, so that `sum` works."""
         return self if isinstance(other, int) and other == 0 else self.__add__(other)
 
-    def __eq__(self, other):
-        return (
-            isinstance(other, Statistics)
-            and (self.family, self.fixed, self.weight) == (other.family, other.fixed, other.weight)
-            and all(np.array_equal(a, b) for a, b in zip((self.shift, *self.sums), (other.shift, *other.sums)))
-        )
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Statistics) and self._key() == other._key()
 
-    __hash__ = None
+    def __hash__(self) -> int:
+        return hash(self._key())
 
-    def __repr__(self):
+    def _key(self):
+        numbers = (np.asarray(v, dtype=float) + 0.0 for v in (self.shift, *self.sums) if v is not None)
+        fixed = tuple(sorted(self.fixed.items()))
+        return self.family, fixed, self.weight, *((v.shape, v.tobytes()) for v in numbers)
+
+    def __repr__(self) -> str:
         fixed = "".join(f", {name}={value!r}" for name, value in self.fixed.items())
         return (
             f"Statistics(family={self.family.__name__}{fixed}, weight={self.weight!r}, mean={self.mean().tolist()!r})"
         )
 
-    def mean(self):
+    def mean(self) -> np.ndarray:
         r"""Weighted average of u(x), shape (k,): :math:`\mathrm{E}_{\mathrm{emp}}[u]`, the data's half of every gradient."""
         return np.atleast_1d(self.family._mean_statistic(self))
 
@@ -244,7 +263,7 @@ class ShiftedMoments:
         return shift + sums[0] / weight
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         first, second = sums
         d = shift - new
         return first + weight * d, second + d * (2 * first + weight * d)
@@ -280,7 +299,7 @@ class ShiftedRatios:
         return shift * (1 + sums[0] / weight)
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         d = (shift - new) / new  # x/new − 1 = (1 + d) t + d
         return sums[0] * (1 + d) + weight * d, cls._remainder_moved(weight, d, *sums)
 

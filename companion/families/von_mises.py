@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import i0e, ive
 
@@ -65,7 +67,7 @@ class VonMises(ExponentialFamily):
     circular = True
 
     # --- parameters
-    def __init__(self, mean, kappa):
+    def __init__(self, mean: ArrayLike, kappa: ArrayLike) -> None:
         fix = "Pass a concentration of at least 0, e.g. VonMises(0, 1)."
         mean = checks.finite("VonMises", "mean", mean, "Pass a finite angle in radians, e.g. VonMises(0, 1).")
         kappa = checks.finite("VonMises", "kappa", kappa, fix)
@@ -85,12 +87,12 @@ class VonMises(ExponentialFamily):
         return self.kappa[..., None] * self._direction()
 
     @classmethod
-    def from_natural(cls, eta):
+    def from_natural(cls, eta: ArrayLike) -> Self:
         eta = cls._natural_column(eta, 2)
         return cls(np.arctan2(eta[..., 1], eta[..., 0]), np.hypot(eta[..., 0], eta[..., 1]))
 
     @classmethod
-    def from_mean_parameters(cls, mu):
+    def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "VonMises.from_mean_parameters", "The order is (E[cos x], E[sin x])."
         mu = cls._mean_column(mu, 2)
         short, long = np.sort(np.abs(mu), axis=-1)[..., 0], np.max(np.abs(mu), axis=-1)
@@ -205,7 +207,7 @@ class VonMises(ExponentialFamily):
         return shift + np.arctan2(sums[0], weight - sums[1])
 
     @classmethod
-    def _moved(cls, weight, shift, sums, new):
+    def _moved(cls, weight, shift, sums, new, **fixed):
         (sine, gap), d = sums, shift - new
         versine = 2 * np.sin(d / 2) ** 2
         return sine * np.cos(d) + (weight - gap) * np.sin(d), gap * np.cos(d) + weight * versine + sine * np.sin(d)

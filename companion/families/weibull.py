@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gamma, gammaln, xlogy
 
@@ -53,7 +56,7 @@ class Weibull(ExponentialFamily):
     support = (0, np.inf)
 
     # --- parameters
-    def __init__(self, k, scale):
+    def __init__(self, k: ArrayLike, scale: ArrayLike) -> None:
         k = checks.positive("Weibull", "k", k, "Pass a positive shape, e.g. Weibull(2, 1).")
         scale = checks.positive("Weibull", "scale", scale, "Pass a positive scale, e.g. Weibull(2, 1).")
         checks.broadcast("Weibull", k=k.shape, scale=scale.shape)
@@ -64,13 +67,13 @@ class Weibull(ExponentialFamily):
         return -(self.scale**-self.k)[..., None]
 
     @classmethod
-    def from_natural(cls, eta, k):
+    def from_natural(cls, eta: ArrayLike, k: ArrayLike) -> Self:
         eta, k = cls._natural_column(eta)[..., 0], cls._shape("from_natural", k)
         checks.require("Weibull.from_natural", "eta", eta, eta < 0, "a negative number", "η = −scale^(−k).")
         return cls(k, (-eta) ** (-1 / k))
 
     @classmethod
-    def from_mean_parameters(cls, mu, k):
+    def from_mean_parameters(cls, mu: ArrayLike, k: ArrayLike) -> Self:
         mu, k = cls._mean_column(mu)[..., 0], cls._shape("from_mean_parameters", k)
         checks.require("Weibull.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x^k] = scale^k.")
         return cls(k, mu ** (1 / k))
@@ -123,9 +126,14 @@ class Weibull(ExponentialFamily):
         return expm1_remainder(self.k * log_ratio(self.scale, other.scale))
 
     def _kl_error(self, other, value):
-        """A relative error of y is one of |y| times that in e^y."""
-        y = self.k * log_ratio(self.scale, other.scale)
-        return (1 + np.maximum(y, 0.0)) * super()._kl_error(other, value)
+        return self._amplified(other) * super()._kl_error(other, value)
+
+    def _cross_entropy_error(self, other):
+        return self._amplified(other) * super()._cross_entropy_error(other)
+
+    def _amplified(self, other):
+        """A relative error of y = k log(λ_p/λ_q) is y times as large in e^y."""
+        return 1 + np.maximum(self.k * log_ratio(self.scale, other.scale), 0.0)
 
     # --- sampling and conversion
     def _draw(self, size, rng):
