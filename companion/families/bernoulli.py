@@ -150,7 +150,7 @@ class Bernoulli(ExponentialFamily):
         logs = (None, None) if other._logits is None else (log_expit(other._logits), log_expit(-other._logits))
         return kl_term(self.p, other.p, d, logs[0]) + kl_term(self.complement, other.complement, -d, logs[1])
 
-    def kl_per_success(self, other):
+    def _kl_per_success(self, other):
         """KL divergence over p, that of the numbers of trials up to the first success: φ(d/p) stays when p
         underflows."""
         d = self._difference(other)

@@ -157,9 +157,9 @@ class Beta(MeanLogs, ExponentialFamily):
             x,
             (x > 0) & (x < 1),
             "observations strictly between 0 and 1",
-            "At 0 and 1 the density of every concentration below 1 is infinite: no maximum exists. Recorded ones belong "
-            "to a model of their own; drawn ones are numbers below 5e-324 or above 1 − 1e-16, which a double cannot "
-            "hold: draw larger concentrations.",
+            "At 0 and 1 the density of every concentration below 1 is infinite: no maximum exists. Recorded ones "
+            "belong to a model of their own; drawn ones are numbers below 5e-324 or above 1 − 1e-16, which a double "
+            "cannot hold: draw larger concentrations.",
         )
 
     def _moment_variable(self, x, out):

@@ -130,7 +130,7 @@ class Binomial(ExponentialFamily):
     # --- fit
     @classmethod
     def _fixed(cls, method, x, weights, n):
-        if np.ndim(n):
+        if checks.numbers(f"Binomial.{method}", "n", n, "Pass the number of trials.").ndim:
             checks.fail(
                 f"Binomial.{method}",
                 "n",

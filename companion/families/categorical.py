@@ -118,7 +118,7 @@ class Categorical(ExponentialFamily):
 
     @classmethod
     def from_natural(cls, eta: ArrayLike) -> Self:
-        eta = cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "K − 1")
+        eta = cls._natural_column(eta, "K − 1")
         return cls.from_logits(np.concatenate([np.zeros(eta.shape[:-1] + (1,)), eta], axis=-1))
 
     @classmethod
@@ -127,7 +127,7 @@ class Categorical(ExponentialFamily):
             "Categorical.from_mean_parameters",
             "They are the probabilities of the classes 1, …, K − 1; class 0 gets what is left.",
         )
-        mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "K − 1")
+        mu = cls._mean_column(mu, "K − 1")
         checks.require(where, "mu", mu, mu >= 0, "a probability in [0, 1]", fix)
         rest = 1 - mu.sum(-1, keepdims=True)
         checks.require(where, "sum of mu", 1 - rest[..., 0], rest[..., 0] >= 0, "at most 1", fix)

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import gammaln, loggamma, logsumexp, psi, softmax, xlogy, zeta
+from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 
 from companion import checks
 from companion.families import gamma_function
@@ -30,7 +30,7 @@ class MeanLogs(ShiftedMoments):
         if not variance.any():
             fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
             checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
-        gap = -logsumexp(mean)  # of the order of the variances, and their only measure of concentration
+        gap = _gap(mean)  # of the order of the variances, and their only measure of concentration
         if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
             expected = "observations that differ by more than 1e-7 of their size"
             fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
@@ -100,13 +100,13 @@ class Dirichlet(MeanLogs, ExponentialFamily):
 
     @classmethod
     def from_natural(cls, eta: ArrayLike) -> Self:
-        return cls(cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "d"))
+        return cls(cls._natural_column(eta, "d"))
 
     @classmethod
     def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "Dirichlet.from_mean_parameters", "E[log x_i], for every coordinate."
-        mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "d")
-        gap = -logsumexp(mu, axis=-1)
+        mu = cls._mean_column(mu, "d")
+        gap = _gap(mu)
         checks.require(where, "sum of exp(mu)", np.exp(-gap), gap > 0, "less than 1", fix)
         return cls(_inverse_mean_map(mu, gap))
 
@@ -313,6 +313,12 @@ def _pick(near, one, other):
     if not isinstance(near, np.ndarray):
         return one() if near else other()
     return np.where(near, one(), other())
+
+
+def _gap(mu):
+    """−log Σ exp(mu_i), which is 0 for a point and positive for mean logarithms."""
+    top = np.max(mu, axis=-1, keepdims=True)
+    return -np.log(np.sum(np.exp(mu - top), axis=-1)) - top[..., 0]
 
 
 def _inverse_mean_map(mu, gap):

@@ -118,7 +118,7 @@ class Geometric(ExponentialFamily):
 
     def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
-        return self._trial.kl_per_success(other._trial)
+        return self._trial._kl_per_success(other._trial)
 
     # --- cumulative probabilities, sampling and conversion
     def _tail(self, name, x):

@@ -123,7 +123,8 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     # --- evaluation
     def _log_prob(self, x):
         z = np.where(x > 0, x, 1.0)
-        inside = 0.5 * (np.log(self.shape / z**3) - _LOG_2PI - self.shape / z * ((z - self._mean) / self._mean) ** 2)
+        distance = (z - self._mean) / self._mean * ((z - self._mean) / z) * (self.shape / self._mean)
+        inside = 0.5 * (np.log(self.shape) - 3 * np.log(z) - _LOG_2PI - distance)
         return np.where(x > 0, inside, -np.inf)[()]
 
     def mean(self):

@@ -150,7 +150,8 @@ class Laplace(ExponentialFamily):
             scale,
             scale > 0,
             "a positive number",
-            "With all observations at loc the likelihood grows without bound as the scale falls to 0: no maximum exists.",
+            "With all observations at loc the likelihood grows without bound as the scale falls to 0: "
+            "no maximum exists.",
         )
         return cls(loc, scale)
 

@@ -485,6 +485,7 @@ class MultivariateNormal(ExponentialFamily):
                 "covariance of x",
                 cov,
                 f"observations that span {len(mean)} dimensions",
-                "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or add data.",
+                "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or "
+                "add data.",
             )
         return cls(mean, cov)

@@ -130,7 +130,7 @@ class NegativeBinomial(ExponentialFamily):
 
     def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
-        return self.r * self._trial.kl_per_success(other._trial)
+        return self.r * self._trial._kl_per_success(other._trial)
 
     # --- cumulative probabilities, sampling and conversion
     def _tail(self, name, x):
