@@ -257,7 +257,8 @@ class _Integral:
             # roughness that halving takes from no child is noise, e.g. of a decoder in single precision
             least = children.rough.reshape(-1, 2**self.k).min(axis=1)
             noisy = parents.resolved & (parents.rough < 0.01) & (least > 0.3 * parents.rough)
-            noise = np.where(noisy, np.maximum(noise, differ), noise)
+            with np.errstate(divide="ignore"):
+                noise = np.where(noisy, np.maximum(noise, mass + np.log(parents.rough)), noise)
             good = (differ <= np.maximum(allowed, noise)) & np.all(known.reshape(-1, 2**self.k), axis=1)
             done = np.logaddexp(done, self._total(children.at(good[family])))
             differ = np.where(differ > noise, differ, -np.inf)

@@ -633,9 +633,10 @@ def gaussian_posterior(log_likelihood: LogLikelihood, k: int, nodes: int = 32, r
 
     It is a `MultivariateNormal` with batch (n,).
 
-    From the prior on, the posterior's mean and covariance are computed on the nodes of the last Gaussian, until they settle or `rounds` are over. The covariance is widened by the spacing of the nodes, so that
-    a posterior between two of them is not lost. It is a search: a hump that its nodes miss is not covered. Whatever it
-    finds, `elbo` is a bound and the average weight is unbiased.
+    From the prior on, the posterior's mean and covariance are computed on the nodes of the last Gaussian, until they
+    settle or `rounds` are over. The covariance is widened by the spacing of the nodes, so that a posterior between two
+    of them is not lost. It is a search: a hump that its nodes miss is not covered. Whatever it finds, `elbo` is a
+    bound and the average weight is unbiased.
 
     Raises `ValueError` if log p(x|z) is NaN, or −inf at all nodes.
 

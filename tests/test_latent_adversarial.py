@@ -318,3 +318,16 @@ def test_kl_between_linear_models(distance):
     assert p.cross_entropy(q) == pytest.approx(p.entropy() + value, rel=1e-9)
     with pytest.raises(TypeError, match="ProbabilisticPCA of vectors with 5"):
         p.kl_divergence(MultivariateNormal(np.zeros(5), np.eye(5)))
+
+
+def test_evidence_of_a_decoder_in_single_precision():
+    latents = []
+
+    def rounded(z):
+        latents.append(z.shape[1])
+        return (200 + stats.norm.logpdf(0.7, np.sin(z[..., 0]), 0.2)).astype(np.float32) - 200.0
+
+    value, error, _ = latent.evidence(rounded, k=1)
+    exact = lattice(observed(0.7, 0.2, np.sin))
+    assert abs(value[0] - exact) <= error[0] and 1e-9 < error[0] < 1e-2
+    assert sum(latents) < 100_000  # it does not chase the noise
