@@ -251,7 +251,7 @@ class _Integral:
             mass = log_sums(family, children.mass, parents.mass.size)
             differ = log_difference(mass, parents.mass)
             total = np.logaddexp(done, self._total(children))
-            allowed = (total + np.log(self.tolerance / 10_000))[parents.observation]
+            allowed = (total + np.log(self.tolerance) - np.log(10_000))[parents.observation]
             known = children.resolved | (children.most <= allowed[family])
             noise = mass + np.log(4 * np.finfo(float).eps * np.max(np.abs(parents.centre) / parents.half, axis=1))
             # roughness that halving takes from no child is noise, e.g. of a decoder in single precision

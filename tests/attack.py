@@ -223,9 +223,9 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "latent.elbo": _LATENT | {"q": (Normal(0.5, 1.0), NO), "nodes": (8, "size")},
     "latent.elbo_monte_carlo": _LATENT | {"q": (Normal(0.5, 1.0), NO), "draws": (5, "size")} | _RNG,
     "latent.evidence": _LATENT
-    | {"k": (1, "size"), "spacing": (0.1, "positive or none"), "tolerance": (1e-3, "positive")},
+    | {"k": (1, "size"), "spacing": (0.1, "positive or none"), "tolerance": (1e-3, "positive or none")},
     "latent.evidence_on_grid": _LATENT
-    | {"k": (1, "size"), "spacing": (0.1, "positive or none"), "tolerance": (1e-3, "positive")},
+    | {"k": (1, "size"), "spacing": (0.1, "positive or none"), "tolerance": (1e-3, "positive or none")},
     "latent.gauss_hermite": {"q": (Normal(0.5, 1.0), NO), "nodes": (8, "size")},
     "latent.gaussian_decoder": {"x": (PLANE, NO), "decode": (PPCA.decode, NO), "sd": (0.5, "positive")},
     "latent.gaussian_posterior": _LATENT | {"k": (1, "size"), "nodes": (8, "size"), "rounds": (60, "size")},
