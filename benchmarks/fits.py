@@ -87,7 +87,7 @@ def run(sizes=SIZES, seed=SEED):
 
     `ours` and `scipy` are median CPU seconds of `runs` calls in turn, `ratio` = scipy / ours, `shortfall` the
     log-likelihood of our fit less that of scipy's, in nats per observation: above zero scipy stopped short of the
-    maximum. The default fits have more parameters, so theirs may be below zero. `failure` is what scipy raised, else None.
+    maximum. The default fits have more parameters, so theirs may be below zero. `failure`: what scipy raised, or None.
     """
     rows = []
     for task in TASKS:
