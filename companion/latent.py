@@ -124,9 +124,18 @@ class ProbabilisticPCA(Distribution):
         """Number of latent coordinates k."""
         return self.loadings.shape[1]
 
+    def _inside(self, x):
+        return np.all(np.isfinite(x), axis=-1)
+
     def _check_data(self, x, method="log_prob"):
+        x = self._read(x, method)
+        fix = "Pass observations, without missing values."
+        checks.require(f"ProbabilisticPCA.{method}", "x", x, np.isfinite(x), "a finite number", fix)
+        return x
+
+    def _read(self, x, method):
         where = f"ProbabilisticPCA.{method}"
-        x = checks.finite(where, "x", x, "Pass observations, without missing values.")
+        x = checks.real_array(where, "x", x, "Pass observations, without missing values.")
         if x.shape[-1:] != (self.dimension,):
             checks.fail(
                 where, "shape of x", x.shape, f"(..., {self.dimension})", "The last axis holds the coordinates."
@@ -197,9 +206,9 @@ class ProbabilisticPCA(Distribution):
             )
         return other
 
-    def log_prob(self, x: ArrayLike) -> np.ndarray:
+    def _log_prob(self, x):
         r"""Evidence :math:`\log p(x)` in nats: (..., d) -> (...)."""
-        away = self._check_data(x) - self._mean
+        away = x - self._mean
         along = away @ self._u
         across = away - along @ self._u.T  # the part of x − μ that no z can explain
         sds = np.hypot(self._s, self.sd)
@@ -735,8 +744,8 @@ def _evidence(where, log_likelihood, k, spacing, tolerance):
         checks.fail(where, "spacing", spacing, "from 1e-5 to 1", "Cells are halved where it is needed: try 0.05.")
     tolerance = (1e-8 if k == 1 else 1e-6) if tolerance is None else tolerance
     tolerance = _positive(where, "tolerance", tolerance, "Pass e.g. tolerance=1e-8.")
-    if tolerance >= 1:
-        checks.fail(where, "tolerance", tolerance, "less than 1 nat", "Pass e.g. tolerance=1e-8.")
+    if not 1e-15 <= tolerance < 1:
+        checks.fail(where, "tolerance", tolerance, "from 1e-15 to less than 1 nat", "Pass e.g. tolerance=1e-8.")
     value, error = cells.log_integral(where, log_likelihood, k, spacing, tolerance)
     return Estimate(value, error, "adaptive cells")
 
@@ -813,7 +822,7 @@ def mixture_elbo(mixture: Mixture, x: ArrayLike, responsibilities: ArrayLike) ->
     """
     _check_mixture("mixture_elbo", mixture)
     r = checks.probability_vector("mixture_elbo", "responsibilities", responsibilities)
-    joint = mixture._log_joint(x)
+    joint = mixture._log_joint(mixture._check_data(x, "log_prob"))
     if r.shape != joint.shape:
         checks.fail(
             "mixture_elbo",
@@ -949,7 +958,7 @@ def fit_mixture(
     for step in range(max_steps):
         mixture = em_step(mixture, x, weights)
         trace.append(count @ mixture.log_prob(x))
-        if trace[-1] - trace[-2] < tolerance * count.sum():
+        if trace[-1] - trace[-2] < tolerance * float(count.sum()):
             return EMFit(mixture, np.array(trace), True)
         progress(f"step {step + 1:,}, log-likelihood {trace[-1]:.6f}, gain {trace[-1] - trace[-2]:.1e}")
     return EMFit(mixture, np.array(trace), False)
