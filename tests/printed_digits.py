@@ -47,12 +47,15 @@ def problems(cell: dict) -> list[str]:
     """Lines of a code cell's stored output that print noise, or a `tiny` that gives no reason or has no use."""
     source = "".join(cell["source"])
     printed = "".join("".join(output.get("text", "")) for output in cell["outputs"])
-    lines = [f"{noise(line, source)} in: {line}" for line in printed.splitlines() if noise(line, source)]
+    found = {line: noise(line, source) for line in printed.splitlines()}
+    lines = [f"{numbers} in: {line}" for line, numbers in found.items() if numbers]
     reason = cell["metadata"].get("tiny")
     if reason is None:
         return lines
     if not isinstance(reason, str) or len(reason) < MINUTE_REASON:
         return [f"tiny: {reason!r} says not why these digits hold on every processor"]
-    # a sign of zero is noise whatever the reason
-    zeros = [line for line in lines if re.search(r"\['?[-−]0", line)]
-    return zeros if lines else ["tiny, but no tiny number is printed"]
+    if not lines:
+        return ["tiny, but no tiny number is printed"]
+    # the sign of a zero is noise whatever the reason
+    zeros = {line: [number for number in numbers if value(number) == 0] for line, numbers in found.items()}
+    return [f"{numbers} in: {line}" for line, numbers in zeros.items() if numbers]

@@ -407,7 +407,7 @@ def test_a_component_on_one_value_is_refused_at_any_scale(shift):
 
 
 def test_constant_data():
-    with pytest.raises(ValueError, match="all observations equal|all equal|no maximum"):
+    with pytest.raises(ValueError, match="no maximum exists"):
         latent.random_start(np.full(5, 3.0), Normal, 1, 0)
     assert latent.random_start(np.full(5, 3.0), Poisson, 1, 0).components.rate == 3.0
     assert latent.random_start([[1.0, 5.0], [2.0, 4.0], [4.0, 4.5]], MultivariateNormal, 1, 0).weights == [1.0]

@@ -134,7 +134,7 @@ def test_a_changed_digit_fails(tmp_path):
 
 
 def test_no_output_is_left_out_of_the_comparison():
-    """Neither by a mark that nbval obeys, nor by a pattern that hides numbers, nor as a kind that nbval cannot compare."""
+    """Not by a mark that nbval obeys, a pattern that hides numbers, or a kind of output that nbval cannot compare."""
     for path in NOTEBOOKS:
         for each in code_cells(load(path)):
             assert "NBVAL" not in "".join(each["source"]).upper(), each["id"]

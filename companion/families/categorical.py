@@ -173,7 +173,7 @@ class Categorical(ExponentialFamily):
         logs = np.where(self.probs > 0, other._log_probs(), 0.0)
         return (-np.sum(self.probs * logs, axis=-1),)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         if self._logits is not None and other._logits is not None:
             return _kl_from_logits(self, other)

@@ -123,7 +123,7 @@ class Weibull(ExponentialFamily):
         k, log = self.k, log_ratio(self.scale, other.scale)
         return np.log(other.scale / k), (1 - k) * log, np.euler_gamma * (1 - 1 / k), np.exp(k * log)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return expm1_remainder(self.k * log_ratio(self.scale, other.scale))
 
