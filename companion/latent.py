@@ -128,7 +128,10 @@ class ProbabilisticPCA(Distribution):
         return np.all(np.isfinite(x), axis=-1)
 
     def _check_data(self, x, method="log_prob"):
-        return self._read(checks.finite(f"ProbabilisticPCA.{method}", "x", x, "Pass finite observations."), method)
+        x = self._read(x, method)
+        fix = "Pass observations, without missing values."
+        checks.require(f"ProbabilisticPCA.{method}", "x", x, np.isfinite(x), "a finite number", fix)
+        return x
 
     def _read(self, x, method):
         where = f"ProbabilisticPCA.{method}"
@@ -762,8 +765,8 @@ def _evidence(where, log_likelihood, k, spacing, tolerance):
         checks.fail(where, "spacing", spacing, "from 1e-5 to 1", "Cells are halved where it is needed: try 0.05.")
     tolerance = (1e-8 if k == 1 else 1e-6) if tolerance is None else tolerance
     tolerance = _positive(where, "tolerance", tolerance, "Pass e.g. tolerance=1e-8.")
-    if tolerance >= 1:
-        checks.fail(where, "tolerance", tolerance, "less than 1 nat", "Pass e.g. tolerance=1e-8.")
+    if not 1e-15 <= tolerance < 1:
+        checks.fail(where, "tolerance", tolerance, "from 1e-15 to less than 1 nat", "Pass e.g. tolerance=1e-8.")
     value, error = cells.log_integral(where, log_likelihood, k, spacing, tolerance)
     return Estimate(value, error, "adaptive cells")
 
@@ -841,7 +844,7 @@ def mixture_elbo(mixture: Mixture, x: ArrayLike, responsibilities: ArrayLike) ->
     """
     _check_mixture("mixture_elbo", mixture)
     r = checks.probability_vector("mixture_elbo", "responsibilities", responsibilities)
-    joint = mixture._log_joint(mixture._check_data(x))
+    joint = mixture._log_joint(mixture._check_data(x, "log_prob"))
     if r.shape != joint.shape:
         checks.fail(
             "mixture_elbo",
@@ -978,7 +981,7 @@ def fit_mixture(
     for step in range(max_steps):
         mixture = em_step(mixture, x, weights)
         trace.append(count @ mixture.log_prob(x))
-        if (trace[-1] - trace[-2]) / count.sum() < tolerance:
+        if trace[-1] - trace[-2] < tolerance * float(count.sum()):
             return EMFit(mixture, np.array(trace), True)
         progress(f"step {step + 1:,}, log-likelihood {trace[-1]:.6f}, gain {trace[-1] - trace[-2]:.1e}")
     return EMFit(mixture, np.array(trace), False)
