@@ -88,7 +88,9 @@ class _Scipy(_Density):
         self.low, self.high = self.a * self.scale + self.loc, self.b * self.scale + self.loc
         self.cost = _COST.get(key, 1) if key else 20
         if isinstance(dist, infrastructure.rv_sample):
-            self.atoms, at, log_mass = self.loc + dist.xk, np.asarray(dist.xk, dtype=float), np.log(dist.pk)
+            at, log_mass = np.asarray(dist.xk, dtype=float)[dist.pk > 0], np.log(dist.pk[dist.pk > 0])
+            self.atoms, self.a, self.b = self.loc + at, at.min(), at.max()
+            self.low, self.high = self.atoms.min(), self.atoms.max()
             self.standard = lambda z: np.where(_same(at, z, self.loc), log_mass, -np.inf).max(axis=-1)
         if key in ("betabinom", "betanbinom", "hypergeom", "nhypergeom", "skellam") or (self.discrete and key is None):
             self.magnitude = float(sum(np.abs(special.xlogy(s, np.abs(s) + 1)) for s in shapes))
