@@ -23,10 +23,10 @@ _EPS = np.finfo(float).eps
 class _Density:
     """What the quadrature needs of a distribution.
 
-    ``log_density(c, y)`` is the log-density at c + y, evaluated without forming the sum where c is an end of the support.
+    ``log_density(c, y)`` is the log-density at c + y, evaluated without the sum where c is an end of the support.
     ``center``, ``spread`` and ``features`` say where the mass is, ``kinks`` where the density is not smooth,
-    ``resolution(c)`` how close to its end or kink c the density can be evaluated, ``magnitude`` how large the terms are whose
-    sum is the log-density, where they cancel.
+    ``resolution(c)`` how close to its end or kink c the density can be evaluated, ``magnitude`` how large the
+    terms are whose sum is the log-density, where they cancel.
     """
 
     atoms = None
@@ -66,13 +66,15 @@ class _Scipy(_Density):
         self.name = _scipy_name(frozen)
         if any(np.size(v) != 1 for v in (*shapes, loc, scale)):
             raise TypeError(
-                f"{argument} = {self.name}; expected a single distribution, not an array of them. Loop over its parameters."
+                f"{argument} = {self.name}; expected a single distribution, not an array of them. "
+                "Loop over its parameters."
             )
         shapes = [np.asarray(s).reshape(()) for s in shapes]
         self.loc, self.scale = float(np.ravel(loc)[0]), float(np.ravel(scale)[0])
         if not (np.all(dist._argcheck(*shapes)) and self.scale > 0 and np.isfinite(self.loc)):
             raise ValueError(
-                f"{argument} = {self.name}; expected parameters in the domain of stats.{dist.name}. scipy would return nan."
+                f"{argument} = {self.name}; expected parameters in the domain of stats.{dist.name}. "
+                "scipy would return nan."
             )
         self.discrete = isinstance(dist, stats.rv_discrete)
         key = dist.name if type(dist).__module__.startswith("scipy.stats") else None
@@ -103,7 +105,7 @@ class _Scipy(_Density):
             self.kinks = tuple(np.asarray(dist._hbins) * self.scale + self.loc)
 
     def aligned_with(self, other):
-        """On the turn of the circle on which `other` is written; on its lattice, if rounding of loc keeps them apart."""
+        """On the turn of the circle on which `other` is written; on its lattice, if rounding keeps them apart."""
         if self.circular and other.circular and self.scale == other.scale and self.low != other.low:
             new, turn = copy.copy(self), 2 * np.pi * self.scale
             new.low, new.high, new.turned = other.low, other.high, True  # rounding of its ends must not cut it
@@ -286,7 +288,8 @@ def as_distribution(obj, argument="distribution"):
         return _Scipy(obj(), argument)
     if isinstance(obj, infrastructure.rv_generic):
         raise TypeError(
-            f"{argument} = stats.{obj.name}, a family; expected a distribution. Give it parameters: stats.{obj.name}(...)."
+            f"{argument} = stats.{obj.name}, a family; expected a distribution. Give it parameters: "
+            f"stats.{obj.name}(...)."
         )
     if isinstance(obj, type) and issubclass(obj, infrastructure.rv_generic):
         raise TypeError(
@@ -296,7 +299,8 @@ def as_distribution(obj, argument="distribution"):
     if all(hasattr(obj, name) for name in ("log_prob", "support", "discrete")):
         return _Object(obj, argument)
     raise TypeError(
-        f"{argument} = {obj!r}, a {type(obj).__name__}; expected a frozen scipy.stats distribution, e.g. stats.gamma(2), or a "
+        f"{argument} = {obj!r}, a {type(obj).__name__}; expected a frozen scipy.stats distribution, "
+        "e.g. stats.gamma(2), or a "
         "distribution of this package. For vectors of probabilities call companion.kl_divergence."
     )
 
