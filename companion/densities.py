@@ -24,10 +24,10 @@ _EPS = np.finfo(float).eps
 class _Density:
     """What the quadrature needs of a distribution.
 
-    ``log_density(c, y)`` is the log-density at c + y, evaluated without forming the sum where c is an end of the support.
+    ``log_density(c, y)`` is the log-density at c + y, evaluated without the sum where c is an end of the support.
     ``center``, ``spread`` and ``features`` say where the mass is, ``kinks`` where the density is not smooth,
-    ``resolution(c)`` how close to its end or kink c the density can be evaluated, ``magnitude`` how large the terms are whose
-    sum is the log-density, where they cancel.
+    ``resolution(c)`` how close to its end or kink c the density can be evaluated, ``magnitude`` how large the
+    terms are whose sum is the log-density, where they cancel.
     """
 
     atoms = None
@@ -67,13 +67,15 @@ class _Scipy(_Density):
         self.name = _scipy_name(frozen)
         if any(np.size(v) != 1 for v in (*shapes, loc, scale)):
             raise TypeError(
-                f"{argument} = {self.name}; expected a single distribution, not an array of them. Loop over its parameters."
+                f"{argument} = {self.name}; expected a single distribution, not an array of them. "
+                "Loop over its parameters."
             )
         shapes = [np.asarray(s).reshape(()) for s in shapes]
         self.loc, self.scale = float(np.ravel(loc)[0]), float(np.ravel(scale)[0])
         if not (np.all(dist._argcheck(*shapes)) and self.scale > 0 and np.isfinite(self.loc)):
             raise ValueError(
-                f"{argument} = {self.name}; expected parameters in the domain of stats.{dist.name}. scipy would return nan."
+                f"{argument} = {self.name}; expected parameters in the domain of stats.{dist.name}. "
+                "scipy would return nan."
             )
         self.discrete = isinstance(dist, stats.rv_discrete)
         key = dist.name if type(dist).__module__.startswith("scipy.stats") else None
@@ -89,8 +91,9 @@ class _Scipy(_Density):
         self.low, self.high = self.a * self.scale + self.loc, self.b * self.scale + self.loc
         self.cost = _COST.get(key, 1) if key else 20
         if isinstance(dist, infrastructure.rv_sample):
-            with np.errstate(divide="ignore"):  # an atom may have mass zero
-                self.atoms, at, log_mass = self.loc + dist.xk, np.asarray(dist.xk, dtype=float), np.log(dist.pk)
+            at, log_mass = np.asarray(dist.xk, dtype=float)[dist.pk > 0], np.log(dist.pk[dist.pk > 0])
+            self.atoms, self.a, self.b = self.loc + at, at.min(), at.max()
+            self.low, self.high = self.atoms.min(), self.atoms.max()
             self.standard = lambda z: np.where(_same(at, z, self.loc), log_mass, -np.inf).max(axis=-1)
         if key in ("betabinom", "betanbinom", "hypergeom", "nhypergeom", "skellam") or (self.discrete and key is None):
             self.magnitude = float(sum(np.abs(special.xlogy(s, np.abs(s) + 1)) for s in shapes))
@@ -103,7 +106,7 @@ class _Scipy(_Density):
             self.kinks = tuple(np.asarray(dist._hbins) * self.scale + self.loc)
 
     def aligned_with(self, other):
-        """On the turn of the circle on which `other` is written; on its lattice, if rounding of loc keeps them apart."""
+        """On the turn of the circle on which `other` is written; on its lattice, if rounding keeps them apart."""
         if self.circular and other.circular and self.scale == other.scale and self.low != other.low:
             new, turn = copy.copy(self), 2 * np.pi * self.scale
             new.low, new.high, new.turned = other.low, other.high, True  # rounding of its ends must not cut it
@@ -290,7 +293,8 @@ def as_distribution(obj, argument="as_distribution: obj"):
         return _Scipy(obj(), argument)
     if isinstance(obj, infrastructure.rv_generic):
         raise TypeError(
-            f"{argument} = stats.{obj.name}, a family; expected a distribution. Give it parameters: stats.{obj.name}(...)."
+            f"{argument} = stats.{obj.name}, a family; expected a distribution. Give it parameters: "
+            f"stats.{obj.name}(...)."
         )
     if isinstance(obj, type) and issubclass(obj, infrastructure.rv_generic):
         raise TypeError(
@@ -300,7 +304,8 @@ def as_distribution(obj, argument="as_distribution: obj"):
     if all(hasattr(obj, name) for name in ("log_prob", "support", "discrete")):
         return _Object(obj, argument)
     raise TypeError(
-        f"{argument} = {obj!r}, a {type(obj).__name__}; expected a frozen scipy.stats distribution, e.g. stats.gamma(2), or a "
+        f"{argument} = {obj!r}, a {type(obj).__name__}; expected a frozen scipy.stats distribution, "
+        "e.g. stats.gamma(2), or a "
         "distribution of this package. For vectors of probabilities call companion.kl_divergence."
     )
 

@@ -1,6 +1,6 @@
 r"""Expectations of log-densities without silent truncation: exact sums, bounded tails, adaptive quadrature.
 
-Everything here is an integral :math:`\int p(x)\,g(x)\,\mathrm{d}x` over the whole support of p, or the sum of that name.
+Everything here is an integral :math:`\int p(x)\,g(x)\,\mathrm{d}x` over the whole support of p, or such a sum.
 The line is cut at *anchors* c (ends of the support, kinks, medians), and beside each of them the variable is
 :math:`t = \log|x - c|`, over the whole range of doubles: a singularity :math:`|x-c|^{a-1}` or a tail
 :math:`|x-c|^{-s}` becomes an exponential in t, which Gauss–Legendre panels integrate to the last digit. Panels are
@@ -128,7 +128,8 @@ def kl_divergence(p, q, rtol=1e-8, atol=1e-14) -> Estimate:
     possible = [estimate for estimate in estimates if estimate[1] >= 0]
     if not possible:
         raise QuadratureError(
-            f"kl_divergence of p = {p.name} and q = {q.name}: reached {direct:.3g} with error bound {estimates[0][0]:.2g}; "
+            f"kl_divergence of p = {p.name} and q = {q.name}: reached {direct:.3g} with error bound "
+            f"{estimates[0][0]:.2g}; "
             "expected a number that is not negative. The two are too close for the integral of log p - log q."
         )
     error, value = min(possible)
@@ -232,7 +233,8 @@ def _values_of(g, x):
     bad = ~np.isfinite(np.broadcast_to(values, x.shape))
     if bad.any():
         raise QuadratureError(
-            f"expectation: g({x[bad][0]:.17g}) = {np.broadcast_to(values, x.shape)[bad][0]}, where p is not zero; expected "
+            f"expectation: g({x[bad][0]:.17g}) = {np.broadcast_to(values, x.shape)[bad][0]}, where p "
+            "is not zero; expected "
             "a finite number. If g overflows, put its growth into p, or take the expectation of a bounded part."
         )
     return values.astype(float)
@@ -277,8 +279,10 @@ def _pair(where, p, q):
     if p.discrete != q.discrete:
         kinds = ("continuous", "discrete")
         raise ValueError(
-            f"{where}: p = {p.name} is {kinds[p.discrete]} and q = {q.name} is {kinds[q.discrete]}; expected both of one "
-            "kind. There is no density of one with respect to the other: compare two probability functions or two densities."
+            f"{where}: p = {p.name} is {kinds[p.discrete]} and q = {q.name} is {kinds[q.discrete]}; "
+            "expected both of one "
+            "kind. There is no density of one with respect to the other: compare two probability "
+            "functions or two densities."
         )
     return p, q.aligned_with(p)
 
@@ -286,13 +290,15 @@ def _pair(where, p, q):
 def _check_mass(where, d, mass, error):
     if not error < 1e-3:
         raise QuadratureError(
-            f"{where}: the density of {d.name} has mass beyond the range of doubles, or a log-density that is not smooth "
+            f"{where}: the density of {d.name} has mass beyond the range of doubles, or a log-density "
+            "that is not smooth "
             "there; expected a tail that is a power of x, or decays faster. Take logarithms of the variable first."
         )
     if not abs(mass - 1) <= 1e-7 + 2 * error:
         raise QuadratureError(
             f"{where}: the density of {d.name} integrates to {mass:.10g} (error {error:.1g}); expected 1. "
-            "Either it is not normalised, or a narrow part of it was missed: give the object a method quadrature_points() "
+            "Either it is not normalised, or a narrow part of it was missed: give the object a "
+            "method quadrature_points() "
             "that returns places of interest (modes, quantiles)."
         )
 
@@ -310,13 +316,16 @@ def _certified(where, dists, value, error, method, rtol, atol, bias=0.0):
         )
     if not math.isfinite(error):
         raise QuadratureError(
-            f"{where} of {names}: no value; expected an integrand whose tail is a power of x, or decays faster, before the "
-            "range of doubles ends. It may not exist, or have much of its mass out there: take logarithms of the variable."
+            f"{where} of {names}: no value; expected an integrand whose tail is a power of x, or "
+            "decays faster, before the "
+            "range of doubles ends. It may not exist, or have much of its mass out there: take "
+            "logarithms of the variable."
         )
     if not error <= max(rtol * abs(value), atol):
         raise QuadratureError(
             f"{where} of {names}: reached {value:.17g} with error bound {error:.2g}; expected at most "
-            f"max({rtol:g} * |value|, {atol:g}). Pass a looser tolerance, e.g. rtol={max(2 * error / (abs(value) or 1), 1e-15):.0e}."
+            f"max({rtol:g} * |value|, {atol:g}). Pass a looser tolerance, e.g. "
+            f"rtol={max(2 * error / (abs(value) or 1), 1e-15):.0e}."
         )
     return Estimate(float(value), float(error), method)
 
@@ -371,7 +380,8 @@ class _Integral:
         self.work += evaluations * self.cost
         if self.work > _WORK:
             raise QuadratureError(
-                f"{self.names}: the budget of {_WORK:.0e} evaluations is spent; expected an integrand with fewer humps, "
+                f"{self.names}: the budget of {_WORK:.0e} evaluations is spent; expected an integrand "
+                "with fewer humps, "
                 "kinks or oscillations. Split it: integrate its parts one by one, or the components of a mixture."
             )
 
@@ -634,7 +644,8 @@ class _Sum(_Integral):
             anchors |= {np.floor(x) + offset for x in (*d.features, d.center) if low <= x <= high}
         if max(map(abs, anchors)) > _LATTICE - 2 * _DIRECT:
             raise QuadratureError(
-                f"{self.names}: outcomes near {max(anchors, key=abs):g}; expected whole numbers below 2**53, which doubles tell "
+                f"{self.names}: outcomes near {max(anchors, key=abs):g}; expected whole numbers below "
+                "2**53, which doubles tell "
                 "apart. Compare limits instead, e.g. normal distributions."
             )
         blocks = []

@@ -496,6 +496,12 @@ def test_the_atoms_of_a_shifted_distribution_survive_rounding():
     assert kl_divergence(q, p).value == math.inf
 
 
+def test_an_atom_of_probability_zero_is_no_outcome():
+    atoms = stats.rv_discrete(values=([0, 1, 7], [0.5, 0.5, 0.0]))
+    assert kl_divergence(atoms, stats.bernoulli(0.5)).value == 0.0
+    assert kl_divergence(stats.randint(0, 8), atoms).value == math.inf
+
+
 @pytest.mark.parametrize(
     "g, kind, text",
     [

@@ -599,8 +599,10 @@ class ExponentialFamily(Distribution):
             value, error = np.where(better, near, value), np.where(better, near_error, error)
         if not np.all(error <= 1e-8 * value):
             raise quadrature.QuadratureError(
-                f"{type(self).__name__}.kl_divergence: reached {checks.describe(value)} with error {checks.describe(error)}; "
-                "expected at most 1e-8 of it. Write A with fewer cancellations (log1p, expm1), or override kl_divergence."
+                f"{type(self).__name__}.kl_divergence: reached {checks.describe(value)} with error "
+                f"{checks.describe(error)}; "
+                "expected at most 1e-8 of it. Write A with fewer cancellations (log1p, expm1), or "
+                "override kl_divergence."
             )
         return np.asarray(value)[()]
 
@@ -689,7 +691,8 @@ class ExponentialFamily(Distribution):
                     f"{fixed} of other",
                     theirs,
                     f"{checks.describe(mine)}, the {fixed} of the first distribution",
-                    f"With another {fixed} it is another family: call companion.{method}(p, q), which sums or integrates.",
+                    f"With another {fixed} it is another family: call companion.{method}(p, q), which "
+                    "sums or integrates.",
                 )
 
     # --- statistics and fit -----------------------------------------------------------------------------------
