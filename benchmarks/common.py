@@ -74,9 +74,9 @@ def few_digits(number, digits=3):
 
 # --- time ----------------------------------------------------------------------------------------------------------
 def interleaved(calls, repeats=7, budget=20.0):
-    """CPU seconds of each function in `calls` (name -> function): name -> list. One after the other in turn, so that a slow
-    moment of the machine meets all of them; CPU time, so that other programs do not count. A function is called again
-    only while its total stays below `budget`."""
+    """CPU seconds of each function in `calls` (name -> function): name -> list. One after the other in turn, so that a
+    slow moment of the machine meets all of them; CPU time, so that other programs do not count. A function is called
+    again only while its total stays below `budget`."""
     seconds = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():

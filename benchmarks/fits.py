@@ -1,8 +1,8 @@
 """Maximum-likelihood fits: speed and result of scipy's `fit` against ours, on the same data.
 
-scipy's default `fit` also estimates a location (and a scale) that the family does not have; `constrained` holds these at
-the family's values, which is the same problem as ours. Discrete families go through `scipy.stats.fit`, which needs bounds
-and searches at random. There is no fit of scipy's for categorical and Dirichlet data, nor for weights.
+scipy's default `fit` also estimates a location (and a scale) that the family does not have; `constrained` holds these
+at the family's values, which is the same problem as ours. Discrete families go through `scipy.stats.fit`, which needs
+bounds and searches at random. There is no fit of scipy's for categorical and Dirichlet data, nor for weights.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def log_likelihood(model, x):
 def run(sizes=SIZES, seed=SEED):
     """One row for each member that the `data` are drawn from, size `n` and call of scipy's.
 
-    `ours` and `scipy` are median CPU seconds of `runs` calls in turn, `ratio` = scipy / ours, `shortfall` the log-likelihood
-    of our fit less that of scipy's, in nats per observation: above zero scipy stopped short of the maximum. The default
-    fits have more parameters, so theirs may be below zero. `failure` is what scipy raised, else None.
+    `ours` and `scipy` are median CPU seconds of `runs` calls in turn, `ratio` = scipy / ours, `shortfall` the
+    log-likelihood of our fit less that of scipy's, in nats per observation: above zero scipy stopped short of the
+    maximum. The default fits have more parameters, so theirs may be below zero. `failure` is what scipy raised, else None.
     """
     rows = []
     for task in TASKS:

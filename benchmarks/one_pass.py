@@ -12,7 +12,7 @@ SIZE = 16_000_000
 
 
 def run(size=SIZE, seed=SEED):
-    """One row for each family: median CPU seconds of ``statistics(x)`` and of ``x.sum()`` taken in turn, and their `ratio`."""
+    """One row for each family: median CPU seconds of ``statistics(x)`` and of ``x.sum()`` taken in turn, and `ratio`."""
     rows = []
     for name, member in {type(task.member).__name__: task.member for task in reversed(TASKS)}.items():
         n = size // np.size(member.mean())

@@ -2,7 +2,7 @@
 
     python -m benchmarks [--only accuracy fits ...]
 
-Prints each part as a table and writes companion/data/peers.json; with `--only`, the other parts of the file stay as they are.
+Prints each part as a table and writes companion/data/peers.json; with `--only`, its other parts stay as they are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Closed forms of KL divergences as they are printed in textbooks, in doubles: those of `companion.numerics`, and the rest.
+"""Closed forms of KL divergences as textbooks print them, in doubles: those of `companion.numerics`, and the rest.
 
 Written with care where a textbook leaves the choice: logarithms of sums and scaled Bessel functions do not overflow.
 What is left is the subtraction of nearly equal numbers.

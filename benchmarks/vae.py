@@ -10,6 +10,8 @@ the steps), order and noise included; compilation is not counted.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch.nn.functional import softplus
@@ -43,7 +45,7 @@ class TorchVAE:
         )
 
     def fit(self, x, epochs, draw):
-        """Train; `draw()` gives order and noise of an epoch. Returns their objectives, without the binomial coefficients."""
+        """Train; `draw()` gives order and noise of an epoch. Returns the objectives, without binomial coefficients."""
         objectives, cuts = [], batches(len(x), 128)
         for _ in range(epochs):
             order, noise = draw()
@@ -154,20 +156,20 @@ def check(x, epochs=5):
 
 
 def run(epochs=EPOCHS, repeats=REPEATS, seed=SEED):
-    """One row for each precision and library: median CPU `milliseconds` of an epoch (`epochs` in a call, `repeats` calls in
-    turn), their `ratio` to ours, and `seconds` of 200 epochs."""
+    """One row for each precision and library: median CPU `milliseconds` of an epoch (`epochs` in a call, `repeats`
+    calls in turn), their `ratio` to ours, and `seconds` of 200 epochs."""
     x, rows = digits().images, []
     difference = check(x)
     for dtype in ("float32", "float64"):
         start = VAE(dtype=dtype, rng=seed)
         images, rng = torch.from_numpy(x).to(getattr(torch, dtype)), np.random.default_rng(seed)
         draw = lambda: (torch.randperm(len(images)), torch.randn((len(images), start.latent), dtype=images.dtype))
-        calls = {"companion": lambda vae=VAE(dtype=dtype, rng=seed): vae.fit(x, epochs, rng, learning_rate=RATE)}
+        calls = {"companion": partial(VAE(dtype=dtype, rng=seed).fit, x, epochs, rng, learning_rate=RATE)}
         for name, fused in (("torch", None), ("torch, fused Adam", True)):
-            calls[name] = lambda vae=TorchVAE(start, fused): vae.fit(images, epochs, draw)
+            calls[name] = partial(TorchVAE(start, fused).fit, images, epochs, draw)
         compiled = JaxVAE(start, x)
         compiled.fit(1)
-        calls["jax, jit and scan"] = lambda: compiled.fit(epochs)
+        calls["jax, jit and scan"] = partial(compiled.fit, epochs)
         seconds = {
             name: np.median(values) / epochs for name, values in interleaved(calls, repeats, budget=30.0).items()
         }

@@ -1,9 +1,10 @@
-r"""Integrals over one or two latents: :math:`\int p(x_i\mid z)\,\mathcal{N}(z; 0, I_k)\,\mathrm{d}z`, wherever its mass is.
+r"""Integrals over one or two latents, :math:`\int p(x_i\mid z)\,\mathcal{N}(z; 0, I_k)\,\mathrm{d}z`, wherever their
+mass is.
 
-The line or plane is cut into *cells*. In each the joint density is known at Gauss–Lobatto nodes. A cell is halved along its
-axes until parent and children agree, and as long as the logarithm of the density is not close to a polynomial there: a
-function that oscillates or bends is followed even where its nodes meet hardly any mass. Every observation has cells of
-its own, so that narrow posteriors of many observations cost no more than their number.
+The line or plane is cut into *cells*. In each the joint density is known at Gauss–Lobatto nodes. A cell is halved
+along its axes until parent and children agree, and as long as the logarithm of the density is not close to a
+polynomial there: a function that oscillates or bends is followed even where its nodes meet hardly any mass. Every
+observation has cells of its own, so that narrow posteriors of many observations cost no more than their number.
 
 The range ends where the prior mass outside, times the largest :math:`p(x\mid z)` seen, is negligible. That and the
 disagreement of parents and children is the error. What nothing hints at goes unseen: a hump that is narrower than the
@@ -25,6 +26,7 @@ from companion.quadrature import QuadratureError
 
 _BLOCK = 2**16  # log-likelihoods computed at a time: a decoder's output may be large
 _MOST_LATENTS = {1: 4_000_000, 2: 8_000_000}
+_MOST_CELLS = 20_000_000  # of all observations
 _CORE, _RADIUS = 9.0, 45.0  # equal cells in (−9, 9), growing ones up to 45 and, if need be, beyond
 _NEGLIGIBLE = -45.0  # logarithm of the share of a cell that is not looked into
 _ROUNDING = 1e-12  # relative, of the log-likelihoods
@@ -82,6 +84,8 @@ class _Cells(NamedTuple):
     most: np.ndarray  # (c,)
     resolved: np.ndarray  # (c,), whether the log-density is close to a polynomial, and the mass not far below the most
 
+    rough: np.ndarray  # (c,), its coefficients of the highest degrees
+
     def at(self, chosen):
         return _Cells(*(values[chosen] for values in self))
 
@@ -136,8 +140,9 @@ class _Integral:
         edges = self._edges(radius)
         self.radius = edges[-1]
         cells = (edges.size - 1) ** self.k
-        if cells * self.rule.log_weights.size > _MOST_LATENTS[self.k]:
-            self._give_up("nodes", cells * self.rule.log_weights.size, "Pass a larger spacing.")
+        if cells * self.rule.log_weights.size > _MOST_LATENTS[self.k] or cells * self.n > _MOST_CELLS:
+            fix = "Pass a larger spacing, or fewer observations at a time."
+            self._give_up("first cells", cells, fix)
         centre, half = product((edges[1:] + edges[:-1]) / 2, self.k), product(np.diff(edges) / 2, self.k)
         self.last = cells
         out = self.radius * (np.array([1.0, 1.1, 1.5, 4.0])[:, None, None] * self.around).reshape(1, -1, self.k)
@@ -158,7 +163,7 @@ class _Integral:
     def _measured(self, observation, number, centre, half):
         """Cells with what their nodes say of them. Latents that several observations need are passed on once."""
         m = self.rule.log_weights.size
-        found = np.empty((3, number.size))
+        found = np.empty((4, number.size))
         first, column = np.unique(number, return_index=True, return_inverse=True)[1:]
         per_observation = np.bincount(observation, minlength=self.n).max()
         shared = first.size < self.n * per_observation
@@ -183,8 +188,8 @@ class _Integral:
             chosen = by_column[slice(*ends)]
             z = np.broadcast_to(z, (self.n, *z.shape[1:]))[row[chosen], column[chosen] - start]
             found[:, chosen] = self._look(values[row[chosen], column[chosen] - start], z, half[chosen])
-        mass, most, resolved = found
-        return _Cells(observation, number, centre, half, mass, most, resolved.astype(bool))
+        mass, most, resolved, rough = found
+        return _Cells(observation, number, centre, half, mass, most, resolved.astype(bool), rough)
 
     def _evaluate(self, z):
         self.latents += z.shape[0] * z.shape[1]
@@ -203,7 +208,8 @@ class _Integral:
         return -0.5 * np.sum(z**2, axis=-1) - 0.5 * self.k * np.log(2 * np.pi)
 
     def _look(self, log_likelihood, z, half):
-        """For cells with these values at their nodes: log-mass, log of the most they may hold, whether the two are resolved."""
+        """For cells with these values at their nodes: log-mass, log of the most they may hold, and whether all is
+        resolved."""
         logs = log_likelihood + self._log_prior(z)
         volume = np.sum(np.log(half), axis=-1)
         top = logs.max(axis=1)
@@ -221,15 +227,15 @@ class _Integral:
         above = np.where(whole, np.maximum(peak.reshape(len(top), -1).max(axis=1), 0.0) + rough, 0.0)
         mass = np.where(none, -np.inf, volume + top + np.log(sums))
         most = np.where(none, -np.inf, volume + self.k * np.log(2) + top + above)
-        return mass, most, whole & (rough < 0.5) & (most - np.where(none, 0.0, mass) < 4 * self.k)
+        return mass, most, whole & (rough < 0.5) & (most - np.where(none, 0.0, mass) < 4 * self.k), rough
 
     # --- refinement
     def _total(self, cells):
         return log_sums(cells.observation, cells.mass, self.n)
 
     def _refine(self, cells):
-        """log-integral and its error: what parents and children disagree by, what cells not looked into may hold, and what
-        the rounding of latents does in narrow cells."""
+        """log-integral and its error: what parents and children disagree by, what cells not looked into may hold, and
+        what the rounding of latents does in narrow cells."""
         done, doubt, rounded = np.full((3, self.n), -np.inf)
         while cells.mass.size:
             total = np.logaddexp(done, self._total(cells))
@@ -248,6 +254,10 @@ class _Integral:
             allowed = (total + np.log(self.tolerance / 10_000))[parents.observation]
             known = children.resolved | (children.most <= allowed[family])
             noise = mass + np.log(4 * np.finfo(float).eps * np.max(np.abs(parents.centre) / parents.half, axis=1))
+            # roughness that halving takes from no child is noise, e.g. of a decoder in single precision
+            least = children.rough.reshape(-1, 2**self.k).min(axis=1)
+            noisy = parents.resolved & (parents.rough < 0.01) & (least > 0.3 * parents.rough)
+            noise = np.where(noisy, np.maximum(noise, differ), noise)
             good = (differ <= np.maximum(allowed, noise)) & np.all(known.reshape(-1, 2**self.k), axis=1)
             done = np.logaddexp(done, self._total(children.at(good[family])))
             differ = np.where(differ > noise, differ, -np.inf)
@@ -287,8 +297,9 @@ class _Integral:
 
     def _give_up(self, what, reached, fix):
         raise QuadratureError(
-            f"{self.where}: {what} = {checks.describe(reached)}; expected an evidence to within {self.tolerance:g} from at most "
-            f"{_MOST_LATENTS[self.k]:,} latents, and the integrand is too rough, too narrow or has no end. {fix}"
+            f"{self.where}: {what} = {checks.describe(reached)}; expected an evidence to within {self.tolerance:g} "
+            f"from at most {_MOST_LATENTS[self.k]:,} latents, and the integrand is too rough, too narrow or has no "
+            f"end. {fix}"
         )
 
 

@@ -1,13 +1,13 @@
-r"""Counts: log-probabilities that keep their digits however large the counts are, and the entropies of their distributions.
+r"""Counts: log-probabilities that keep their digits however large they are, and the entropies of their distributions.
 
 A textbook log-probability of a count subtracts logarithms of factorials as large as n log n; at n = 1e12 nothing of
-three digits is left. Loader's form takes Stirling's formula out of each factorial first. What remains are deviances, the
-non-negative `companion.remainders.kl_term`, and Stirling's remainders:
+three digits is left. Loader's form takes Stirling's formula out of each factorial first. What remains are deviances,
+the non-negative `companion.remainders.kl_term`, and Stirling's remainders:
 
 .. math:: \log\mathrm{Poi}(k\mid\lambda) = -\tfrac12\log 2\pi k - R(k) - \big(k\log\tfrac k\lambda - k + \lambda\big).
 
-The entropy is a sum over the support. Three rules share the work: term by term; for a wide bell, every h-th term times h,
-since the sum of a smooth bell over a lattice does not depend on the lattice (its error is of the order
+The entropy is a sum over the support. Three rules share the work: term by term; for a wide bell, every h-th term
+times h, since the sum of a smooth bell over a lattice does not depend on the lattice (its error is of the order
 :math:`e^{-2\pi^2(\sigma/h)^2}`); for a wide distribution that is no bell, an integral in log k beyond the first 4,096.
 
 Reference: Loader (2000), *Fast and accurate computation of binomial probabilities*.
@@ -16,6 +16,7 @@ Reference: Loader (2000), *Fast and accurate computation of binomial probabiliti
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from companion import checks
 from companion.remainders import kl_term, stirling
@@ -29,7 +30,7 @@ _REACH = 14  # so many standard deviations far: what is beyond is below e^-50;
 _FAR = 16.0  # if zero is at least so many standard deviations below the mean
 
 
-def product(a, b):
+def product(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray | np.float64, np.ndarray | np.float64]:
     """a·b as a sum of two doubles, exact unless it underflows (Dekker's product, of the mantissas)."""
     (a, i), (b, j) = np.frexp(a), np.frexp(b)
     high = a * b
@@ -45,7 +46,7 @@ def _split(a):
     return head, a - head
 
 
-def log_poisson(k, mean, away=None):
+def log_poisson(k: ArrayLike, mean: ArrayLike, away: ArrayLike | None = None) -> np.ndarray | np.float64:
     """log probability of k at a Poisson mean; `away` is mean − k where it is known more accurately.
 
     >>> print(f"{log_poisson(1e10, 1e10):.15f}")
@@ -57,8 +58,8 @@ def log_poisson(k, mean, away=None):
 
 
 def log_binomial(k, n, p, complement=None, rest=None, away=None):
-    """log probability of k successes in n trials of probability p. The caller may know 1 − p, the number n − k of failures
-    and n p − k (`away`) more accurately than the subtractions; k and n need not be whole.
+    """log probability of k successes in n trials of probability p. The caller may know 1 − p, the number n − k of
+    failures and n p − k (`away`) more accurately than the subtractions; k and n need not be whole.
 
     >>> print(f"{log_binomial(5e11, 1e12, 0.5):.12f}")
     -14.041301910609

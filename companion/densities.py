@@ -255,7 +255,7 @@ class _Object(_Density):
         return 0.0 if self.ends.get(c) else super().resolution(c)
 
 
-def as_distribution(obj, argument="distribution"):
+def as_distribution(obj, argument="as_distribution: obj"):
     """The adapter that the quadrature works with, for a frozen scipy distribution or an object with ``log_prob``.
 
     Raises
@@ -273,6 +273,10 @@ def as_distribution(obj, argument="distribution"):
         )
     if hasattr(obj, "components") and hasattr(obj, "weights"):
         return _Mixture(obj, argument)
+    if isinstance(obj, type) and hasattr(obj, "to_scipy"):
+        raise TypeError(
+            f"{argument} = {obj.__name__}, a family; expected a distribution. Give it parameters: {obj.__name__}(...)."
+        )
     if hasattr(obj, "to_scipy"):
         obj, original = obj.to_scipy(), obj
         if isinstance(obj, infrastructure.rv_frozen):

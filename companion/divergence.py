@@ -304,7 +304,7 @@ def _finish(where, value, base, return_error, error):
             f"{where}: value = nan; expected a number. A closed form has left the range of doubles: the parameters are more "
             "than 300 orders of magnitude apart. Change the unit of measurement."
         )
-    if not return_error:
+    if not checks.flag(where, "return_error", return_error):
         return (value / scale)[()]
     with np.errstate(all="ignore"):
         error = np.asarray(error(value) if callable(error) else error, dtype=float)
@@ -404,7 +404,10 @@ def two_humps(half_distance):
     >>> two_humps(2.0).variance()
     5.0
     """
-    m = checks.scalar("two_humps", "half_distance", half_distance, "Pass half the distance between the humps.")
+    fix = "Pass half the distance between the humps."
+    m = checks.scalar("two_humps", "half_distance", half_distance, fix)
+    if m < 0:
+        checks.fail("two_humps", "half_distance", m, "a number that is not negative", fix)
     return Mixture([0.5, 0.5], Normal([-m, m], 1.0))
 
 

@@ -179,7 +179,8 @@ class ProbabilisticPCA(Distribution):
     def kl_divergence(self, other: ProbabilisticPCA) -> float:
         """KL divergence between the distributions of x, in nats.
 
-        >>> one, turned = ProbabilisticPCA([[3.0, 0.0], [0.0, 1.0]], [0, 0], 1), ProbabilisticPCA([[0.0, 3.0], [1.0, 0.0]], [0, 0], 1)
+        >>> one = ProbabilisticPCA([[3.0, 0.0], [0.0, 1.0]], [0, 0], 1)
+        >>> turned = ProbabilisticPCA([[0.0, 3.0], [1.0, 0.0]], [0, 0], 1)
         >>> abs(round(float(one.kl_divergence(turned)), 12))     # two names for one model
         0.0
         """
@@ -221,13 +222,17 @@ class ProbabilisticPCA(Distribution):
         return -0.5 * np.sum((away / self.sd) ** 2, -1) - self.dimension * (np.log(self.sd) + 0.5 * _LOG_2PI)
 
     def log_joint(self, x: ArrayLike, z: ArrayLike) -> np.ndarray:
-        r"""Complete-data log-density :math:`\log p(x\mid z) + \log p(z)` in nats: x (..., d) and z (..., k) -> (...)."""
+        r"""Complete-data log-density :math:`\log p(x\mid z) + \log p(z)` in nats.
+
+        x (..., d) and z (..., k) -> (...).
+        """
         x, z = self._check_data(x, "log_joint"), self._check_latents(z, "log_joint")
         checks.broadcast("ProbabilisticPCA.log_joint", x=x.shape[:-1], z=z.shape[:-1])
         return self._log_given(x - self.decode(z)) + _log_prior(z)
 
     def elbo(self, x: ArrayLike, q: Normal | MultivariateNormal) -> np.ndarray:
-        r"""Evidence lower bound :math:`\mathrm{E}_q[\log p(x\mid z)] - \mathrm{KL}(q\,\|\,p(z))` in nats, in closed form.
+        r"""Evidence lower bound :math:`\mathrm{E}_q[\log p(x\mid z)] - \mathrm{KL}(q\,\|\,p(z))` in nats,
+        in closed form.
 
         `x` (n, d); `q` a `MultivariateNormal` over z, batch (n,) or one for all. Shape (n,).
         """
@@ -250,10 +255,11 @@ class ProbabilisticPCA(Distribution):
 
         With eigenvalues :math:`\lambda_1 \ge \dots \ge \lambda_d` of the covariance of the data (divided by n) and
         eigenvectors :math:`u_j`: :math:`\sigma^2 = \frac{1}{d-k}\sum_{j>k}\lambda_j` and
-        :math:`w_j = \sqrt{\lambda_j - \sigma^2}\,u_j`. W is identified up to a rotation of z; here its columns are orthogonal.
+        :math:`w_j = \sqrt{\lambda_j - \sigma^2}\,u_j`. W is identified up to a rotation of z; here its columns are
+        orthogonal.
 
-        Raises `ValueError` if the data lie in a k-dimensional plane, or so close to one that the rounding of their digits
-        explains the distance: then no maximum exists, or none can be had from these digits.
+        Raises `ValueError` if the data lie in a k-dimensional plane, or so close to one that the rounding of their
+        digits explains the distance: then no maximum exists, or none can be had from these digits.
         """
         where = "ProbabilisticPCA.fit"
         x, _ = checks.sample(where, x, None, 1, "Pass observations as an array of shape (n, d).")
@@ -265,7 +271,8 @@ class ProbabilisticPCA(Distribution):
                 "k",
                 k,
                 f"fewer latent coordinates than the {d} of an observation",
-                "With k = d − 1 the model already is a normal distribution with any covariance: use MultivariateNormal.fit.",
+                "With k = d − 1 the model already is a normal distribution with any covariance: "
+                "use MultivariateNormal.fit.",
             )
         unit = 2.0 ** np.frexp(np.max(np.abs(x)))[1] or 1.0  # squares of very large or small data would not be numbers
         scaled = x / unit
@@ -281,9 +288,10 @@ class ProbabilisticPCA(Distribution):
                 where,
                 "distance of x from a plane",
                 float(sd * unit),
-                f"observations that do not lie in a {k}-dimensional plane: a distance above their rounding, {4 * rounding * unit:.2g}",
-                "Without a residual the likelihood grows without bound as sd falls to 0, and no maximum exists: take more "
-                "observations or a smaller k, or record x with more digits (subtract a constant that they share).",
+                f"observations that do not lie in a {k}-dimensional plane: "
+                f"a distance above their rounding, {4 * rounding * unit:.2g}",
+                "Without a residual the likelihood grows without bound as sd falls to 0, and no maximum exists: take "
+                "more observations or a smaller k, or record x with more digits (subtract a constant that they share).",
             )
         directions = vt[:k] * np.sign(vt[np.arange(k), np.argmax(np.abs(vt[:k]), axis=1)])[:, None]
         lengths = np.sqrt(s[:k] ** 2 / n - sd**2)
@@ -292,7 +300,8 @@ class ProbabilisticPCA(Distribution):
 
 # --- non-linear models --------------------------------------------------------------------------------------------
 def gaussian_decoder(x: ArrayLike, decode: Callable[[np.ndarray], np.ndarray], sd: float) -> LogLikelihood:
-    r"""The function :math:`z \mapsto \log p(x_i\mid z)` of the model :math:`x\mid z \sim \mathcal{N}(\mathrm{decode}(z), \sigma^2 I_d)`.
+    r"""The function :math:`z \mapsto \log p(x_i\mid z)` of the model
+    :math:`x\mid z \sim \mathcal{N}(\mathrm{decode}(z), \sigma^2 I_d)`.
 
     Parameters
     ----------
@@ -385,12 +394,22 @@ def _callable(where, function, name="log_likelihood"):
         checks.fail(where, name, function, "a function of z", fix, TypeError)
 
 
-def _draws(where, draws):
-    """A number of draws of which a standard error can be had."""
-    draws = checks.positive_integer(where, "draws", draws, "Pass e.g. draws=1000.")
-    if draws < 2:
-        checks.fail(where, "draws", draws, "at least 2", "A single draw says nothing about its own error.")
-    return draws
+def _size(where, name, value, fix, least=1, most=100_000_000, why=""):
+    """A whole number from `least` to `most`."""
+    value = checks.positive_integer(where, name, value, fix)
+    if not least <= value <= most:
+        expected, why = (
+            (f"at least {least}", why) if value < least else (f"at most {most:,}", "That needs too much memory.")
+        )
+        checks.fail(where, name, value, expected, why)
+    return value
+
+
+def _draws(where, draws, least=2):
+    """A number of draws, by default one of which a standard error can be had."""
+    return _size(
+        where, "draws", draws, "Pass e.g. draws=1000.", least, why="A single draw says nothing about its own error."
+    )
 
 
 def log_weights(log_likelihood: LogLikelihood, q: Normal | MultivariateNormal, z: ArrayLike) -> np.ndarray:
@@ -414,7 +433,7 @@ def log_weights(log_likelihood: LogLikelihood, q: Normal | MultivariateNormal, z
     >>> model = ProbabilisticPCA([[2.0], [1.0]], [0.0, 0.0], 1.0)
     >>> x = [[3.0, 1.5]]
     >>> w = log_weights(gaussian_decoder(x, model.decode, model.sd), model.posterior(x), np.array([[[0.0], [1.3]]]))
-    >>> bool(np.allclose(w, model.log_prob(x), rtol=1e-12))     # under the posterior the weight is the evidence, whatever z
+    >>> bool(np.allclose(w, model.log_prob(x), rtol=1e-12))     # under the posterior the weight is the evidence
     True
     """
     q, z = _gaussian("log_weights", q), checks.finite("log_weights", "z", z, "Pass latents.")
@@ -448,9 +467,12 @@ def _log_weights(where, log_likelihood, q, z):
 def draw_log_weights(
     log_likelihood: LogLikelihood, q: Normal | MultivariateNormal, draws: int, rng: np.random.Generator | int
 ) -> np.ndarray:
-    """`log_weights` at independent `draws` from q, shape (n, draws); a single q gives all observations the same draws."""
+    """`log_weights` at independent `draws` from q, shape (n, draws).
+
+    A single q gives all observations the same draws.
+    """
     where = "draw_log_weights"
-    q, draws = _gaussian(where, q), checks.positive_integer(where, "draws", draws, "Pass e.g. draws=1000.")
+    q, draws = _gaussian(where, q), _draws(where, draws, least=1)
     return _drawn(where, log_likelihood, q, draws, rng)
 
 
@@ -478,7 +500,9 @@ def importance_weighted_bound(log_weights: ArrayLike) -> np.ndarray:
 
 
 def effective_sample_size(log_weights: ArrayLike) -> np.ndarray:
-    r"""Effective sample size :math:`(\sum_k w_k)^2 / \sum_k w_k^2` over the last axis: K for equal weights, 1 if one has it all.
+    r"""Effective sample size :math:`(\sum_k w_k)^2 / \sum_k w_k^2` over the last axis.
+
+    K for equal weights, 1 if one has it all.
 
     References
     ----------
@@ -519,8 +543,8 @@ def _weights(where, log_weights):
 
 
 def prior_average(log_likelihood: LogLikelihood, k: int, draws: int, rng: np.random.Generator | int) -> Estimate:
-    r"""Log-evidence by averaging :math:`p(x\mid z)` over `draws` from the prior: right in the limit, and useless in more
-    than a few dimensions.
+    r"""Log-evidence by averaging :math:`p(x\mid z)` over `draws` from the prior: right in the limit, and useless in
+    more than a few dimensions.
 
     Returns an `Estimate`: the values (n,) and their standard errors, :math:`\sqrt{1/\mathrm{ESS} - 1/m}` by the delta
     method. Below an effective sample size (ESS) of 10 a few draws decide, which tell as little of the error as of the
@@ -529,12 +553,13 @@ def prior_average(log_likelihood: LogLikelihood, k: int, draws: int, rng: np.ran
     Examples
     --------
     >>> model = ProbabilisticPCA([[2.0], [1.0]], [0.0, 0.0], 1.0)
-    >>> value, error, method = prior_average(gaussian_decoder([[3.0, 1.5]], model.decode, 1.0), k=1, draws=10_000, rng=0)
+    >>> given = gaussian_decoder([[3.0, 1.5]], model.decode, 1.0)
+    >>> value, error, method = prior_average(given, k=1, draws=10_000, rng=0)
     >>> bool(abs(value[0] - model.log_prob([3.0, 1.5])) < 4 * error[0])
     True
     """
     where = "prior_average"
-    q = _prior(checks.positive_integer(where, "k", k, "Pass the number of latents."))
+    q = _prior(_size(where, "k", k, "Pass the number of latents.", most=10_000))
     w = _drawn(where, log_likelihood, q, _draws(where, draws), rng)
     value, error = importance_weighted_bound(w), np.full(len(w), np.inf)
     some = value > -np.inf
@@ -577,7 +602,7 @@ def gauss_hermite(q: Normal | MultivariateNormal, nodes: int) -> tuple[np.ndarra
     5.0
     """
     where = "gauss_hermite"
-    q, nodes = _gaussian(where, q), checks.positive_integer(where, "nodes", nodes, "Pass e.g. nodes=64.")
+    q, nodes = _gaussian(where, q), _size(where, "nodes", nodes, "Pass e.g. nodes=64.", most=10_000)
     if nodes**q.dimension > 1_000_000:
         checks.fail(
             where,
@@ -599,24 +624,27 @@ def _hermite(nodes):
 
 def _nodes(where, nodes):
     """A number of nodes with which a rule can be told from one of half as many."""
-    nodes = checks.positive_integer(where, "nodes", nodes, "Pass e.g. nodes=64.")
-    if nodes < 8:
-        checks.fail(where, "nodes", nodes, "at least 8", "With fewer, the error of the rule cannot be told.")
-    return nodes
+    why = "With fewer, the error of the rule cannot be told."
+    return _size(where, "nodes", nodes, "Pass e.g. nodes=64.", least=8, most=10_000, why=why)
 
 
 def gaussian_posterior(log_likelihood: LogLikelihood, k: int, nodes: int = 32, rounds: int = 60) -> MultivariateNormal:
-    r"""A Gaussian that covers the posterior p(z|x_i), found by Gauss–Hermite quadrature: a `MultivariateNormal`, batch (n,).
+    r"""A Gaussian that covers the posterior p(z|x_i), found by Gauss–Hermite quadrature.
 
-    From the prior on, the posterior's mean and covariance are computed on the nodes of the last Gaussian (Naylor and Smith
-    1982), until they settle or `rounds` are over. The covariance is widened by the spacing of the nodes, so that a
-    posterior between two of them is not lost. It is a search: a hump that its nodes miss is not covered. Whatever it
+    It is a `MultivariateNormal` with batch (n,).
+
+    From the prior on, the posterior's mean and covariance are computed on the nodes of the last Gaussian, until they settle or `rounds` are over. The covariance is widened by the spacing of the nodes, so that
+    a posterior between two of them is not lost. It is a search: a hump that its nodes miss is not covered. Whatever it
     finds, `elbo` is a bound and the average weight is unbiased.
 
     Raises `ValueError` if log p(x|z) is NaN, or −inf at all nodes.
+
+    References
+    ----------
+    Naylor and Smith (1982).
     """
     where = "gaussian_posterior"
-    k = checks.positive_integer(where, "k", k, "Pass the number of latents, 1 or 2.")
+    k = _size(where, "k", k, "Pass the number of latents, 1 or 2.", most=10)
     nodes, rounds = _nodes(where, nodes), checks.positive_integer(where, "rounds", rounds, "Pass e.g. rounds=60.")
     q, old = _prior(k), None
     for _ in range(rounds):
@@ -663,15 +691,15 @@ def evidence(
         How far the nodes of the first cells lie apart; by default 0.05 on the line, 0.1 in the plane. It decides which
         humps can be overlooked, not how well those are resolved that were seen.
     tolerance : float, optional
-        Largest error of the quadrature, in nats; by default 1e-8 on the line, 1e-6 in the plane. Smooth decoders stay far
-        below; for one with kinks in the plane (ReLU) a larger one may be needed.
+        Largest error of the quadrature, in nats; by default 1e-8 on the line, 1e-6 in the plane. Smooth decoders stay
+        far below; for one with kinks in the plane (ReLU) a larger one may be needed.
 
     Returns
     -------
     Estimate
-        `value` and `error`, each of shape (n,). The error counts what halving the cells changed, what may lie outside the
-        range, and the rounding of z. A hump that is narrower than `spacing`, and of which the log-likelihood at the
-        nodes shows no trace, goes unseen.
+        `value` and `error`, each of shape (n,). The error counts what halving the cells changed, what may lie outside
+        the range, and the rounding of z. A hump that is narrower than `spacing`, and of which the log-likelihood at
+        the nodes shows no trace, goes unseen.
 
     Raises
     ------
@@ -682,7 +710,7 @@ def evidence(
 
     References
     ----------
-    Davis and Rabinowitz (1984), chapter 6.
+    Trefethen (2008).
 
     Examples
     --------
@@ -723,8 +751,12 @@ def _one_or_two(where, k):
 def _evidence(where, log_likelihood, k, spacing, tolerance):
     _callable(where, log_likelihood)
     spacing = _positive(where, "spacing", spacing, "Pass e.g. spacing=0.05.")
+    if not 1e-5 <= spacing <= 1:
+        checks.fail(where, "spacing", spacing, "from 1e-5 to 1", "Cells are halved where it is needed: try 0.05.")
     tolerance = (1e-8 if k == 1 else 1e-6) if tolerance is None else tolerance
     tolerance = _positive(where, "tolerance", tolerance, "Pass e.g. tolerance=1e-8.")
+    if tolerance >= 1:
+        checks.fail(where, "tolerance", tolerance, "less than 1 nat", "Pass e.g. tolerance=1e-8.")
     value, error = cells.log_integral(where, log_likelihood, k, spacing, tolerance)
     return Estimate(value, error, "adaptive cells")
 
@@ -734,9 +766,9 @@ def elbo(log_likelihood: LogLikelihood, q: Normal | MultivariateNormal, nodes: i
     r"""Evidence lower bound :math:`\mathrm{E}_q[\log p(x_i, z) - \log q(z)]` in nats by Gauss–Hermite quadrature, for a
     Gaussian q over 1 or 2 latents.
 
-    Returns an `Estimate` of shape (n,). Its error is twice the spread of nine rules, from half the nodes to all of them:
-    small for a decoder that is smooth where q is, and honest where it bends or jumps. The value is −inf where q has
-    nodes at which p(x|z) is zero.
+    Returns an `Estimate` of shape (n,). Its error is twice the spread of nine rules, from half the nodes to all of
+    them: small for a decoder that is smooth where q is, and honest where it bends or jumps. The value is −inf where q
+    has nodes at which p(x|z) is zero.
 
     Examples
     --------
@@ -772,8 +804,8 @@ def elbo(log_likelihood: LogLikelihood, q: Normal | MultivariateNormal, nodes: i
 def elbo_monte_carlo(
     log_likelihood: LogLikelihood, q: Normal | MultivariateNormal, draws: int, rng: np.random.Generator | int
 ) -> Estimate:
-    """Evidence lower bound as the average log-weight over `draws` from q, for any number of latents: an `Estimate` whose
-    error is the standard error; −inf with error `inf` if a draw has weight zero."""
+    """Evidence lower bound as the average log-weight over `draws` from q, for any number of latents: an `Estimate`
+    whose error is the standard error; −inf with error `inf` if a draw has weight zero."""
     where = "elbo_monte_carlo"
     w = _drawn(where, log_likelihood, _gaussian(where, q), _draws(where, draws), rng)
     value, error = w.mean(axis=1), np.full(len(w), np.inf)
@@ -783,10 +815,11 @@ def elbo_monte_carlo(
 
 
 def mixture_elbo(mixture: Mixture, x: ArrayLike, responsibilities: ArrayLike) -> np.ndarray:
-    r"""Evidence lower bound of a mixture, :math:`\sum_j r_{ij}\,(\log \pi_j p_j(x_i) - \log r_{ij})`, shape (n,), in nats.
+    r"""Evidence lower bound of a mixture, :math:`\sum_j r_{ij}\,(\log \pi_j p_j(x_i) - \log r_{ij})`, shape (n,), in
+    nats.
 
-    `responsibilities` r (n, J) are any distributions over the components. With ``mixture.posterior(x)`` the bound is the
-    log-density itself.
+    `responsibilities` r (n, J) are any distributions over the components. With ``mixture.posterior(x)`` the bound is
+    the log-density itself.
 
     References
     ----------
@@ -839,7 +872,7 @@ def _from_responsibilities(where, family, x, responsibilities, fixed):
         try:
             member = family.fit(x, weights=r, **{name: np.broadcast_to(v, k)[j] for name, v in fixed.items()})
         except ValueError as error:
-            raise ValueError(f"{where}: component {j} has no maximum-likelihood fit. {error}") from None
+            raise ValueError(f"{where}: component {j} has no fit to the observations it still holds. {error}") from None
         if not family.discrete:
             _check_spread(where, j, member, x[r > 0])
         members.append(member)
@@ -860,16 +893,17 @@ def _check_spread(where, j, member, x):
             f"spread of component {j}",
             float(spread),
             f"more than {least:.2g}, the rounding of its data",
-            "The component has collapsed onto a point or a plane, where the likelihood of a mixture is unbounded: no maximum "
-            "exists there, and none is returned. Start elsewhere, with fewer components or wider ones.",
+            "The component has collapsed onto a point or a plane, where the likelihood of a mixture is unbounded: no "
+            "maximum exists there, and none is returned. Start elsewhere, with fewer components or wider ones.",
         )
 
 
 def em_step(mixture: Mixture, x: ArrayLike, weights: ArrayLike | None = None) -> Mixture:
     r"""One step of expectation–maximisation: the mixture after it.
 
-    E: responsibilities :math:`r_{ij} = \mathrm{P}(j\mid x_i)`. M: weights :math:`\pi_j = \frac1n\sum_i r_{ij}`, and each component is
-    the maximum-likelihood member of its family for the data weighted by :math:`r_{ij}`. The log-likelihood does not fall.
+    E: responsibilities :math:`r_{ij} = \mathrm{P}(j\mid x_i)`. M: weights :math:`\pi_j = \frac1n\sum_i r_{ij}`, and
+    each component is the maximum-likelihood member of its family for the data weighted by :math:`r_{ij}`. The
+    log-likelihood does not fall.
 
     Parameters
     ----------

@@ -48,8 +48,8 @@ class Parameters:
         for name, shape in shapes.items():
             if not isinstance(shape, tuple):
                 checks.fail("Parameters", f"shapes[{name!r}]", shape, "a tuple of sizes", fix, TypeError)
-            for size in shape:
-                checks.positive_integer("Parameters", f"shapes[{name!r}]", size, fix)
+            for length in shape:
+                _size("Parameters", f"shapes[{name!r}]", length, fix)
         self._lay_out(dict(shapes), np.zeros(sum(map(math.prod, shapes.values())), _number("Parameters", dtype)))
 
     def _lay_out(self, shapes, flat):
@@ -76,20 +76,44 @@ class Parameters:
         return iter(self._views)
 
 
+#: More than this of anything is a slip, or more than a machine holds.
+_MOST = 10**8
+
+
+def _size(where: str, argument: str, value: int, fix: str) -> int:
+    """A positive integer of at most a hundred million: a size of an array, or a number of rounds."""
+    value = checks.positive_integer(where, argument, value, fix)
+    if value > _MOST:
+        checks.fail(where, argument, value, f"at most {_MOST:,}", fix)
+    return value
+
+
+def _flag(where: str, argument: str, value: bool) -> bool:
+    """True or False, and nothing that merely counts as one of them."""
+    if not isinstance(value, (bool, np.bool_)):
+        checks.fail(where, argument, value, "True or False", f"Pass {argument}=True or leave it out.", TypeError)
+    return bool(value)
+
+
+def _dtype_name(dtype):
+    """Name of a type of numbers that may be given as numpy's name, dtype or class, or as Python's; None for all
+    else."""
+    if isinstance(dtype, np.dtype) or (isinstance(dtype, type) and issubclass(dtype, (float, complex, np.inexact))):
+        return np.dtype(dtype).name
+    return dtype if isinstance(dtype, str) else None
+
+
 def _number(where, dtype):
     """`dtype` as a type of real or complex floating-point numbers."""
-    try:
-        kind = np.dtype(dtype)
-    except TypeError:
-        kind = None
-    if dtype is None or kind is None or kind.kind not in "fc":
+    name = _dtype_name(dtype)
+    if name not in ("float32", "float64", "complex64", "complex128"):
         checks.fail(where, "dtype", dtype, "a floating-point type", 'Pass "float64" or "float32".', TypeError)
-    return kind
+    return np.dtype(name)
 
 
 def _fits(where, argument, array, shape, dtype):
     """Fail unless `array` is one of this shape and type, ready to be computed with in place."""
-    if not isinstance(array, np.ndarray) or array.dtype != dtype:
+    if type(array) is not np.ndarray or array.dtype != dtype:
         checks.fail(
             where,
             argument,
@@ -128,7 +152,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
     """
     arrays = {"a": a, "b": b, "out": out}
     for name, array in arrays.items():
-        if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fc":
+        if type(array) is not np.ndarray or array.ndim != 2 or array.dtype.kind not in "fc":
             fix = "Convert numbers with np.asarray(…, float), and add axes where there are fewer than two."
             checks.fail("product", name, array, "a numpy array of two axes and a floating-point type", fix, TypeError)
     if a.shape[1] != b.shape[0] or out.shape != (len(a), b.shape[1]) or not a.dtype == b.dtype == out.dtype:
@@ -222,7 +246,7 @@ class Network:
             checks.fail("Network.shapes", "sizes", sizes, "a tuple of at least two sizes", fix, TypeError)
         if not isinstance(name, str):
             checks.fail("Network.shapes", "name", name, "a string", 'Pass e.g. name="encoder.".', TypeError)
-        sizes = [checks.positive_integer("Network.shapes", f"sizes[{i}]", n, fix) for i, n in enumerate(sizes)]
+        sizes = [_size("Network.shapes", f"sizes[{i}]", n, fix) for i, n in enumerate(sizes)]
         pairs = list(pairwise(sizes))
         return {
             f"{name}{part}{i}": shape
@@ -239,7 +263,7 @@ class Network:
 
     def workspace(self, n: int) -> Workspace:
         """Arrays for passes over n observations."""
-        n = checks.positive_integer("Network.workspace", "n", n, "Pass how many observations a pass has.")
+        n = _size("Network.workspace", "n", n, "Pass how many observations a pass has.")
         a, d = ([np.empty((n, size), self.b[0].dtype) for size in self.sizes[1:]] for _ in range(2))
         return Workspace(a, d, np.ones(n, self.b[0].dtype))
 
@@ -276,7 +300,7 @@ class Network:
         The activations in `work` are overwritten. With `inputs`, the derivative by x (n, inputs) is returned.
         """
         self._check("backward", work, x=x, d=d)
-        return self._backward(x, work, d, inputs)
+        return self._backward(x, work, d, _flag("Network.backward", "inputs", inputs))
 
     def _backward(self, x, work, d, inputs=False):
         for i in reversed(range(len(self.W))):
@@ -324,17 +348,17 @@ class Adam:
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
     def __init__(self, size: int, dtype: DTypeLike = "float64"):
-        size = checks.positive_integer("Adam", "size", size, "Pass the length of the parameter vector.")
+        length = _size("Adam", "size", size, "Pass the length of the parameter vector.")
         dtype, self.t = _number("Adam", dtype), 0
-        self.m, self.v = np.zeros(size, dtype), np.zeros(size, dtype)
-        self._scratch = np.empty(size, dtype)
+        self.m, self.v = np.zeros(length, dtype), np.zeros(length, dtype)
+        self._scratch = np.empty(length, dtype)
 
     def step(self, theta: np.ndarray, gradient: np.ndarray, learning_rate: float) -> None:
         """Move `theta` (size,) in place; α is the `learning_rate`. A gradient that is not finite is an error."""
         for name, array in (("theta", theta), ("gradient", gradient)):
             _fits("Adam.step", name, array, self.m.shape, self.m.dtype)
             _finite("Adam.step", name, array)
-        if not (isinstance(learning_rate, (float, int)) and 0 < learning_rate < math.inf):
+        if not (type(learning_rate) is float and 0 < learning_rate < math.inf):
             learning_rate = checks.scalar("Adam.step", "learning_rate", learning_rate, "Pass e.g. 0.01.")
             checks.positive("Adam.step", "learning_rate", learning_rate, "Pass e.g. 0.01.")
         self.t += 1
@@ -350,7 +374,11 @@ class Adam:
         np.sqrt(self.v, out=s)
         s += self.epsilon * root
         np.divide(self.m, s, out=s)
-        s *= learning_rate * root / (1 - self.beta1**self.t)
+        with np.errstate(over="ignore"):
+            s *= learning_rate * root / (1 - self.beta1**self.t)
+        if not np.isfinite(np.vdot(s, s)) and not np.all(np.isfinite(theta - s)):
+            expected = "steps to finite parameters"
+            checks.fail("Adam.step", "learning_rate", learning_rate, expected, "Start again with a smaller one.")
         theta -= s
 
 
@@ -363,7 +391,7 @@ def batches(n: int, size: int) -> list[slice]:
     [119, 120]
     """
     fix = "Pass how many observations there are, and at most how many in a batch."
-    n, size = (checks.positive_integer("batches", name, value, fix) for name, value in (("n", n), ("size", size)))
+    n, size = (_size("batches", name, value, fix) for name, value in (("n", n), ("size", size)))
     count = -(-n // size)
     ends = [round(n * i / count) for i in range(count + 1)]
     return [slice(i, j) for i, j in pairwise(ends)]

@@ -35,8 +35,8 @@ def as_numbers(value: ArrayLike) -> np.ndarray | np.float64:
 
 
 def choose(holds, near, far, *arguments, inner=0):
-    """``near(*arguments)`` where `holds`, ``far(*arguments)`` elsewhere; of long arrays each only where it is wanted. The
-    arguments may have `inner` more axes, the last ones, which the functions sum over.
+    """``near(*arguments)`` where `holds`, ``far(*arguments)`` elsewhere; of long arrays each only where it is
+    wanted. The arguments may have `inner` more axes, the last ones, which the functions sum over.
 
     >>> choose(np.array([True, False]), np.negative, np.sqrt, np.array([4.0, 9.0]))
     array([-4.,  3.])
@@ -215,8 +215,8 @@ def _edge_term(p, q, log_q):
 
 
 def stirling(a: ArrayLike) -> np.ndarray | np.float64:
-    r"""Stirling's remainder R(a) > 0, :math:`\log\Gamma(a) = (a - \tfrac12)\log a - a + \tfrac12\log 2\pi + R(a)`; for a = k
-    also that of :math:`\log k! = (k + \tfrac12)\log k - k + \tfrac12\log 2\pi + R(k)`.
+    r"""Stirling's remainder R(a) > 0, :math:`\log\Gamma(a) = (a - \tfrac12)\log a - a + \tfrac12\log 2\pi + R(a)`;
+    for a = k also that of :math:`\log k! = (k + \tfrac12)\log k - k + \tfrac12\log 2\pi + R(k)`.
 
     >>> print(f"{stirling(1e8):.12e}")     # gammaln minus Stirling's formula has no digit of it
     8.333333333333e-10

@@ -404,19 +404,24 @@ class Ising(ExponentialFamily):
         return cls(rows, columns, eta[0], eta[1])
 
     # --- statistics
-    def _check_data(self, x, method="log_prob"):
+    def _inside(self, x):
+        return np.all(np.abs(x) == 1, axis=-1)
+
+    def _read(self, x, method):
         where = f"Ising.{method}"
         x = checks.real_array(where, "x", x, "Pass spins.")
-        checks.require(where, "x", x, np.abs(x) == 1, "a spin, −1 or 1", "Recode 0/1 data as 2 x − 1.")
         if x.shape[-1:] != (self.states.shape[1],):
-            checks.fail(
-                where,
-                "shape of x",
-                x.shape,
-                f"(..., {self.states.shape[1]})",
-                "The last axis holds the spins of the grid.",
-            )
+            fix = "The last axis holds the spins of the grid."
+            checks.fail(where, "shape of x", x.shape, f"(..., {self.states.shape[1]})", fix)
         return x
+
+    def _check_data(self, x, method="log_prob"):
+        x = self._read(x, method)
+        checks.require(f"Ising.{method}", "x", x, np.abs(x) == 1, "a spin, −1 or 1", "Recode 0/1 data as 2 x − 1.")
+        return x
+
+    def _inside(self, x):
+        return np.all(np.abs(x) == 1, axis=-1)
 
     def _statistic(self, x):
         return np.stack([x.sum(-1), 0.5 * np.sum(x @ self._neighbours * x, axis=-1)], axis=-1)

@@ -1,9 +1,9 @@
 """Files of numbers that cannot lie: a header and arrays, sealed.
 
-A file is an ordinary ``.npz`` archive, so that ``numpy.load`` reads it: ``header`` holds JSON, the other members arrays.
-Its last 64 characters, the archive's comment, are the SHA-256 of all that precedes them. A file that was cut off, or in
-which a single bit has changed, is therefore recognised before anything in it is believed. Nothing is compressed and
-nothing pickled: a file holds no code, and cannot grow when it is read.
+A file is an ordinary ``.npz`` archive, so that ``numpy.load`` reads it: ``header`` holds JSON, the other members
+arrays. Its last 64 characters, the archive's comment, are the SHA-256 of all that precedes them. A file that was cut
+off, or in which a single bit has changed, is therefore recognised before anything in it is believed. Nothing is
+compressed and nothing pickled: a file holds no code, and cannot grow when it is read.
 
 Whoever reads a file still compares names, shapes and types with what they must be (`expect`): one error for all faults.
 """
@@ -46,8 +46,13 @@ def write(where: str, file: File, header: Mapping, arrays: Mapping[str, np.ndarr
     >>> read("example", file)
     ({'of': 'doubling'}, {'x': array([1., 2.])})
     """
+    try:
+        text = json.dumps(header, allow_nan=False).encode()
+    except (TypeError, ValueError):
+        fix = "Pass numbers, strings, lists and dicts, without NaN."
+        checks.fail(where, "header", header, "what JSON can hold", fix, TypeError)
     packed = io.BytesIO()
-    np.savez(packed, header=np.frombuffer(json.dumps(header, allow_nan=False).encode(), np.uint8), **arrays)
+    np.savez(packed, header=np.frombuffer(text, np.uint8), **arrays)
     with zipfile.ZipFile(packed, "a") as archive:
         archive.comment = bytes(_SEAL)
     body = packed.getvalue()[:-_SEAL]

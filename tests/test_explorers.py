@@ -27,6 +27,7 @@ sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "tests")]
 
 explorer = pytest.importorskip("explorer", reason="the book's requirements (requirements.txt) are not installed")
 import make_explorer_reference as maker  # noqa: E402
+
 from conftest import QuietHandler  # noqa: E402
 
 REFERENCE = json.loads(maker.TARGET.read_text(encoding="utf-8"))

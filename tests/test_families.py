@@ -97,13 +97,37 @@ def integral(member, function):
         top = high if np.isfinite(high) else member.mean() + 40 * np.sqrt(member.variance()) + 60
         return function(np.arange(low, top + 1.0)).sum(axis=0)
     if member.event_ndim == 0:
-        cuts = [member.support[0], *member.to_scipy().ppf([1e-6, 0.1, 0.5, 0.9, 1 - 1e-6]), member.support[1]]
-        return sum(
-            integrate.quad_vec(lambda x: function(np.array([x]))[0], a, b, epsabs=1e-12, epsrel=1e-11)[0]
-            for a, b in zip(cuts, cuts[1:])
-        )
-    x, volume = (plane_nodes if np.isinf(member.support[0]) else simplex_nodes)(member)
+        nodes = line_nodes
+    else:
+        nodes = plane_nodes if np.isinf(member.support[0]) else simplex_nodes
+    x, volume = nodes(member)
     return np.tensordot(volume, function(x), axes=(0, 0))
+
+
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
+
+
+def line_nodes(member):
+    """Gauss–Legendre points in log|x − c| on both sides of the median and inside the finite ends c of the support, on
+    panels that grow away from the quartiles: powers of x − c at an end, and tails, are smooth there."""
+    low, high = member.support
+    quarter, middle, three = member.to_scipy().ppf([0.25, 0.5, 0.75])
+    pieces = []
+    for sign, end, near in ((-1, low, quarter), (1, high, three)):
+        half = abs(end - middle) / 2
+        pieces.append((middle, sign, abs(near - middle), half))
+        if np.isfinite(end):
+            pieces.append((end, -sign, abs(near - end), half))
+    widths = np.r_[0.0, np.full(24, 0.5), 0.5 * 1.3 ** np.arange(1, 20)]
+    x, volume = [], []
+    for c, sign, scale, reach in pieces:
+        first, last = np.log(max(1e-100, 4e-16 * abs(c))), np.log(min(reach, 1e25))
+        knots = np.clip(np.log(scale) + np.r_[-np.cumsum(widths)[::-1], np.cumsum(widths)[1:]], first, last)
+        knots = np.unique(np.r_[first, knots, last])
+        t = knots[:-1, None] + np.diff(knots)[:, None] * (NODES + 1) / 2
+        x.append((c + sign * np.exp(t)).ravel())
+        volume.append((np.exp(t) * np.diff(knots)[:, None] * WEIGHTS / 2).ravel())
+    return np.concatenate(x), np.concatenate(volume)
 
 
 def plane_nodes(member):

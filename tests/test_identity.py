@@ -97,17 +97,19 @@ def test_three_estimates(model, seed):
     np.testing.assert_allclose([mean_at(by_kl), mean_at(by_sum), mean_at(by_average)], x.mean(), rtol=1e-6)
 
 
-@each_seed
-def test_exact_minimiser_under_a_wrong_model_matches_moments_and_samples_approach_it(seed):
-    rng = np.random.default_rng(seed)
-    truth = Mixture([0.3, 0.7], Normal([-1.0, 2.0], [0.5, 1.0]))
+HUMPS = Mixture([0.3, 0.7], Normal([-1.0, 2.0], [0.5, 1.0]))
+
+
+def test_exact_minimiser_under_a_wrong_model_matches_moments():
     found = optimize.minimize(
-        lambda t: kl_divergence(truth, Normal(t[0], np.exp(t[1]))),
-        [0.0, 0.0],
-        method="Nelder-Mead",
-        options={"xatol": 1e-8, "fatol": 1e-13},
+        lambda t: kl_divergence(HUMPS, Normal(t[0], np.exp(t[1]))), [0.0, 0.0], jac="3-point", options={"gtol": 1e-9}
     ).x
-    np.testing.assert_allclose([found[0], np.exp(found[1])], [truth.mean(), np.sqrt(truth.variance())], rtol=1e-6)
+    np.testing.assert_allclose([found[0], np.exp(found[1])], [HUMPS.mean(), np.sqrt(HUMPS.variance())], rtol=1e-6)
+
+
+@each_seed
+def test_fits_under_a_wrong_model_approach_the_exact_minimiser(seed):
+    rng, truth = np.random.default_rng(seed), HUMPS
     distances = []
     for n in (100, 10_000, 1_000_000):
         fit = Normal.fit(truth.sample(n, rng))

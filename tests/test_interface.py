@@ -43,6 +43,7 @@ from companion.families import (
     statistics,
 )
 from companion.families.newton import first_at_least
+from companion.residuals import Ising
 
 SCALAR = [name for name, row in FAMILIES.items() if not row.cls.event_ndim]
 MIXTURES = {
@@ -191,6 +192,13 @@ def test_outside_works_for_batches_and_single_numbers():
     assert batch[2].log_prob(3, outside=-np.inf) == -np.inf
     plane = MultivariateNormal([[0, 0], [1, 1]], np.eye(2))
     assert np.array_equal(np.isfinite(plane.log_prob([[[0.0, 0]], [[np.inf, 0]]], outside=-np.inf)), [[1, 1], [0, 0]])
+
+
+def test_outside_works_for_spins():
+    model = Ising(2, 2, 0.1, 0.3)
+    x = np.array([[1.0, -1, 1, 1], [1, 0.5, 1, 1]])
+    assert np.array_equal(model.log_prob(x, outside=-np.inf), [model.log_prob(x[0]), -np.inf])
+    assert_allclose(model.pdf(model.states).sum(), 1, rtol=1e-14)
 
 
 @pytest.mark.parametrize("outside", ["-inf", [0.0], True, None])
@@ -440,8 +448,8 @@ def torch_tensor(values):
 
 def jax_array(values):
     jax = pytest.importorskip("jax")
-    with jax.experimental.enable_x64():
-        return jax.numpy.asarray(values)
+    jax.config.update("jax_enable_x64", True)
+    return jax.numpy.asarray(values)
 
 
 class Foreign:

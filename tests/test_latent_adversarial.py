@@ -36,8 +36,8 @@ def linear(x, sd, slope=1.0):
 
 
 def two_lines(x, sd, left, right, at=0.0):
-    """Evidence of the mean that is a + b z with (a, b) = left for z < at and right above: two truncated normal integrals,
-    in closed form."""
+    """Evidence of the mean that is a + b z with (a, b) = left for z < at and right above: two truncated normal
+    integrals, in closed form."""
     parts = []
     for (a, b), side in ((left, 1.0), (right, -1.0)):
         variance = 1 / (1 + (b / sd) ** 2)
@@ -188,7 +188,7 @@ def test_an_overflow_far_out_is_no_matter_and_one_at_the_posterior_is():
     value, error, _ = latent.evidence(half, k=1)
     exact = linear(0.3, 0.5) + log_ndtr((0.3 / 1.25) / np.sqrt(0.2))
     assert abs(value - exact) <= error
-    with pytest.raises(ValueError, match="largest log_likelihood.*= -inf"):
+    with pytest.raises(ValueError, match=r"largest log_likelihood.*= -inf"):
         latent.evidence(lambda z: np.full(z.shape[:2], -np.inf), k=1)
 
 

@@ -1,5 +1,8 @@
 """The network against plain formulas and complex steps, Adam against the algorithm as printed and against torch."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -25,6 +28,21 @@ def test_parameters_are_views_of_one_vector():
     assert theta.flat[7] == -1
     with pytest.raises(KeyError):
         theta["d"]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=range(3))
+def test_copies_are_views_of_their_own_vector(copied):
+    network, theta, gradient = copied(make((3, 4, 2)))
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    before = network.forward(x, network.workspace(5)).copy()
+    theta.flat[:] *= 2
+    work = network.workspace(5)
+    assert not np.any(network.forward(x, work) == before), "the network sees its parameters"
+    network.backward(x, work, np.ones((5, 2)))
+    assert np.all(gradient["net.b2"] == 5) and np.all(gradient.flat[-2:] == 5), "and writes its gradient"
+    assert all(np.shares_memory(theta[name], theta.flat) for name in theta)
+    with pytest.raises(AttributeError):
+        theta.flat = np.zeros(3)
 
 
 @pytest.mark.parametrize(

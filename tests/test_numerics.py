@@ -61,7 +61,7 @@ def rows(name, *suites):
 # --- two arithmetics, one formula ---------------------------------------------------------------------------------
 @each_formula
 def test_exact_kl_against_the_frozen_table(name):
-    for p, q, reference in rows(name, *TABLE[name])[:: 4 if name in ("Gamma", "Beta", "Dirichlet") else 1]:
+    for p, q, reference in rows(name, *TABLE[name])[:: 9 if name in ("Gamma", "Beta", "Dirichlet") else 2]:
         assert abs(exact_kl(p, q) - reference) <= Decimal("1e-21") * reference
 
 
@@ -227,7 +227,7 @@ def test_relative_error():
 @pytest.mark.parametrize("name", ["Poisson", "Bernoulli", "Exponential", "Gamma", "Beta", "Normal", "Geometric"])
 def test_fisher_integral_against_the_frozen_table(name):
     """Close pairs: no more is lost than the rounding of the natural parameters, u over their distance."""
-    for p, q, reference in rows(name, "near"):
+    for p, q, reference in rows(name, "near")[::3]:
         delta = q.natural_parameters() - p.natural_parameters()
         size = np.sqrt(delta @ p.fisher_information() @ delta)
         rounding = np.sqrt(np.diag(p.fisher_information())) @ (np.abs(p.natural_parameters()) + 1) * UNIT
@@ -236,7 +236,7 @@ def test_fisher_integral_against_the_frozen_table(name):
 
 def test_fisher_integral_without_rounding_of_the_natural_parameters():
     for name in ("Exponential", "Gamma", "Beta"):
-        for p, q, reference in rows(name, "near"):
+        for p, q, reference in rows(name, "near")[::4]:
             assert relative_error(fisher_integral(p, q), reference) < 1e-13
 
 

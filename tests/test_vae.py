@@ -1,4 +1,7 @@
-"""The VAE: divergences against textbook formulas and quadrature, gradients against differences, training against closed forms."""
+"""The VAE: divergences against textbook formulas and quadrature, gradients against differences, training to optima."""
+
+import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -19,6 +22,16 @@ from companion.vae import (
     start_linear,
 )
 
+TINY_NOISE = {
+    "distortion": 135899999999969.61,
+    "rate": 0.49334718055994533,
+    "entropy": 3.085225187327399,
+    "data_model": 70899999999983.615,
+    "gap": 64999999999983.409,
+    "joint": 135899999999967.02,
+    "information": 0.42592943585738312,
+    "codes": 0.067417744702562207,
+}
 SHAPES = [(1, 1), (2, 1), (3, 2), (5, 3), (2, 2), (2, 4)]
 each_shape = pytest.mark.parametrize("d, k", SHAPES)
 each_seed = pytest.mark.parametrize("seed", range(3))
@@ -277,7 +290,7 @@ def test_restricted_encoder_is_biased_and_training_leaves_the_truth(d, causes, l
     assert np.all(np.diff([p.joint for p in parts]) < 0) and np.all(np.diff([p.data_model for p in parts]) > 0)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@each_seed
 def test_without_the_entropy_the_codes_collapse_to_points(seed):
     rng = np.random.default_rng(seed)
     data = random_data(5, rng)
@@ -311,6 +324,69 @@ def test_restrictions_hold():
     assert free.loss < loss(held, data)
 
 
+def test_training_leaves_the_saddle_of_a_silent_code():
+    """At W = V = 0 every slope is zero: the loss there is that of the best model without a code."""
+    data = MultivariateNormal([0.0, 0.0], [[3.0, 1.0], [1.0, 3.0]])
+    saddle = LinearVAE(np.zeros((2, 1)), np.zeros(2), 3**0.5, np.zeros((1, 2)), [0.0], [1.0])
+    assert all(np.allclose(slope, 0, atol=1e-12) for slope in gradient(saddle, data).values())
+    fit = fit_linear(saddle, data)
+    assert fit.loss == pytest.approx(closed_form(data.cov, 1)[0], abs=1e-9) and fit.loss < loss(saddle, data) - 0.05
+    assert fit.gradient < 1e-6 and fit.curvature > -1e-6
+    held = {"W": np.zeros((0, 2, 1))}
+    assert fit_linear(saddle, data, along=held).loss == pytest.approx(loss(saddle, data)), "nothing leads down there"
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_training_knows_no_units(scale):
+    rng = np.random.default_rng(0)
+    x = random_data(4, rng).sample(200, rng)
+    one, other = (fit_linear(start_linear(y, 2, rng=1), y) for y in (x, scale * x))
+    assert other.loss == pytest.approx(one.loss + 4 * np.log(scale), abs=1e-8) and other.gradient < 1e-6
+    assert other.vae.sd == pytest.approx(scale * one.vae.sd, rel=1e-5)
+
+
+def test_losses_without_an_optimum_are_refused():
+    data = MultivariateNormal([0.0, 0.0], [[3.0, 1.0], [1.0, 3.0]])
+    start, held = start_linear(data, 1, rng=0), {"log_tau": np.zeros((0, 1))}
+    for arguments in ({"latent_term": "nll"}, {"beta": 0.0}, {"beta": 0.0, "along": held}):
+        with pytest.raises(ValueError, match="expected a loss that has an optimum"):
+            fit_linear(start, data, **arguments)
+    assert fit_linear(start, data, "nll", along=held).gradient < 1e-6
+    assert fit_linear(start, data, beta=0.0, along=held | {"V": np.zeros((0, 1, 2))}).gradient < 1e-6
+    with pytest.raises(ValueError, match="data that do not lie in a plane"):
+        fit_linear(start, [[1.0, 2.0], [2.0, 4.0], [4.0, 8.0]])
+
+
+# --- extremes: constants by mpmath with 60 digits, from the textbook formulas for normals and log-determinants
+def test_parts_where_the_noise_is_tiny():
+    vae = LinearVAE([[1.0], [2.0]], [0.0, 0.0], 1e-7, [[0.2, 0.4]], [0.1], [0.5])
+    parts = objective_parts(vae, MultivariateNormal([0.3, -0.1], [[2.0, 0.6], [0.6, 1.0]]))
+    for name, exact in TINY_NOISE.items():
+        assert_allclose(getattr(parts, name), exact, rtol=1e-13, err_msg=name)
+
+
+def test_information_of_a_code_that_hardly_listens():
+    """V = 1e-9: log1p(V² λ/τ²)/2, where the difference of two entropies has no digit left."""
+    vae = LinearVAE([[1.0]], [0.0], 1.0, [[1e-9]], [0.0], [0.5])
+    parts = objective_parts(vae, MultivariateNormal([0.0], [[2.0]]))
+    assert_allclose(parts.information, 0.5 * np.log1p(1e-18 * 2 / 0.25), rtol=1e-14)
+
+
+@pytest.mark.parametrize("call", [loss, gradient])
+def test_losses_beyond_doubles_are_an_error(call):
+    far = LinearVAE([[1.0]], [0.0], 1e-200, [[0.5]], [0.0], [0.7])
+    with pytest.raises(ValueError, match="expected a finite number"):
+        call(far, DATA)
+
+
+def test_a_linear_vae_cannot_be_changed():
+    for copied in (lambda vae: vae, copy.deepcopy, lambda vae: pickle.loads(pickle.dumps(vae))):
+        vae = copied(VAE11)
+        assert_allclose(vae.tau, VAE11.tau)
+        with pytest.raises(ValueError, match="read-only"):
+            vae.tau[0] = -1.0
+
+
 # --- sampling the latent term -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("mean, tau", [(0.0, 1.0), (1.5, 0.3), (-0.4, 0.8)])
 def test_sampled_gradient_has_the_exact_mean_and_the_derived_variance(mean, tau):
@@ -334,6 +410,7 @@ def test_sampled_gradient_has_the_exact_mean_and_the_derived_variance(mean, tau)
 
 # --- bad input ----------------------------------------------------------------------------------------------------
 GOOD = {"W": [[1.0]], "b": [0.0], "sd": 1.0, "V": [[0.5]], "c": [0.0], "tau": [0.7]}
+WIDE = MultivariateNormal([0.0, 0.0], [[3.0, 1.0], [1.0, 3.0]])
 VAE11, DATA = LinearVAE(**GOOD), MultivariateNormal([0.0], [[1.0]])
 
 
@@ -360,8 +437,17 @@ VAE11, DATA = LinearVAE(**GOOD), MultivariateNormal([0.0], [[1.0]])
         (lambda: descend(VAE11, DATA, 100, 50.0), ["descend", "learning_rate", "50.0", "smaller one"]),
         (lambda: start_linear(DATA, 0, 0), ["latents = 0", "positive integer"]),
         (lambda: sampled_kl_gradient(0.0, -1.0, [0.3]), ["tau", "-1.0", "positive"]),
+        (lambda: descend(VAE11, DATA, 100, 1e300), ["descend", "learning_rate", "smaller one"]),
+        (lambda: descend(start_linear(WIDE, 1, rng=0), WIDE, 300, 1.0), ["descend", "learning_rate", "smaller one"]),
+        (lambda: kl_to_prior(0.0, -2.0), ["kl_to_prior", "tau = -2.0", "positive"]),
+        (lambda: loss(VAE11, [[1.0], [np.inf]]), ["loss", "x[1] = inf", "a finite number"]),
+        (lambda: loss(VAE11, DATA, beta=-1), ["loss", "beta = -1.0", "at least 0"]),
+        (lambda: fit_linear(VAE11, DATA, iterations=-5), ["iterations = -5", "positive integer"]),
+        (lambda: start_linear([[1.0], [1.0]], 1, 0), ["standard deviation of data = 0.0", "positive"]),
+        (lambda: loss("vae", DATA), ["loss", "vae = 'vae'", "a LinearVAE"]),
+        (lambda: fit_linear(VAE11, DATA, along=[1.0]), ["along", "a dict of directions"]),
     ],
-    ids=range(14),
+    ids=range(23),
 )
 def test_bad_input(call, words):
     with pytest.raises((ValueError, TypeError)) as caught:

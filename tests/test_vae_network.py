@@ -1,6 +1,8 @@
-"""The non-linear VAE against scipy's distributions, complex steps and sums over all images; training, files, bad input."""
+"""The non-linear VAE against scipy's distributions, complex steps and sums over all images; training, files."""
 
+import copy
 import io
+import pickle
 from functools import partial
 
 import numpy as np
@@ -137,7 +139,7 @@ def test_the_sampled_term_has_the_mean_of_the_closed_form():
         vae, x, _ = small(latent_term=term, n=1)
         rng = np.random.default_rng(5)
         runs[term] = np.array(
-            [np.append(*vae.value_and_gradient(x, rng.normal(size=(1, 2)))[::-1]) for _ in range(5_000)]
+            [np.append(*vae.value_and_gradient(x, rng.normal(size=(1, 2)))[::-1]) for _ in range(1_500)]
         )
     difference = runs["sampled"] - runs["kl"]
     error = difference.std(axis=0) / np.sqrt(len(difference))
@@ -174,25 +176,25 @@ def test_probabilities_of_all_images_sum_to_one():
 
 def test_bounds_are_below_the_evidence_and_close_in(trained):
     vae, x = trained
-    x = x[:12]
-    exact = evidence(vae, x, 601)
-    assert_allclose(exact, evidence(vae, x, 501), atol=1e-9)
-    elbo = vae.log_weights(x, 20_000, rng=4)
-    error = elbo.std(axis=1) / np.sqrt(20_000)
+    x = x[:6]
+    exact = evidence(vae, x, 401)
+    assert_allclose(exact, evidence(vae, x, 321), atol=1e-9)
+    elbo = vae.log_weights(x, 5_000, rng=4)
+    error = elbo.std(axis=1) / np.sqrt(5_000)
     assert np.all(elbo.mean(axis=1) < exact) and np.mean(exact - elbo.mean(axis=1)) > 0.1
-    assert_allclose(vae.elbo(x, rng=5, draws=20_000), elbo.mean(axis=1), atol=7 * error.max())
-    bound = {K: logsumexp(elbo.reshape(12, -1, K), axis=2) - np.log(K) for K in (1, 10, 100, 1000)}
+    assert_allclose(vae.elbo(x, rng=5, draws=5_000), elbo.mean(axis=1), atol=7 * error.max())
+    bound = {K: logsumexp(elbo.reshape(6, -1, K), axis=2) - np.log(K) for K in (1, 10, 100, 1000)}
     means = np.array([b.mean() for b in bound.values()])
     spread = np.array([b.mean(axis=0).std() / np.sqrt(b.shape[1]) for b in bound.values()])
     assert np.all(np.diff(means) > -3 * spread[1:]) and np.all(means < exact.mean() + 3 * spread)
-    assert np.mean(exact - logsumexp(elbo, axis=1) + np.log(20_000)) < 0.2 * np.mean(exact - elbo.mean(axis=1))
+    assert np.mean(exact - logsumexp(elbo, axis=1) + np.log(5_000)) < 0.2 * np.mean(exact - elbo.mean(axis=1))
 
 
 def test_the_latent_module_takes_its_likelihood_and_encoder(trained):
     vae, x = trained
-    x = x[:6]
-    model, q, exact = partial(vae.log_likelihood, x), vae.encoder(x), evidence(vae, x, 601)
-    on_grid = latent.evidence_on_grid(model, 2, 0.03)
+    x = x[:4]
+    model, q, exact = partial(vae.log_likelihood, x), vae.encoder(x), evidence(vae, x, 401)
+    on_grid = latent.evidence_on_grid(model, 2, 0.5)
     assert_allclose(on_grid.value, exact, atol=1e-9)
     elbo = latent.elbo(model, q).value
     weights = vae.log_weights(x, 5000, rng=6)
@@ -222,9 +224,9 @@ def test_training_raises_the_bound(trained):
 
 def test_seeds_decide_everything():
     x = digits().images[:300]
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
     runs = [VAE(rng=seed).fit(x, 3, rng=noise).theta.flat for seed, noise in ((1, 2), (1, 2), (1, 3), (2, 2))]
-    assert_array_equal(np.random.get_state()[1], state)
+    assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
     assert_array_equal(runs[0], runs[1])
     assert not np.any(runs[0] == runs[2]) and not np.any(runs[0] == runs[3])
 
@@ -279,6 +281,35 @@ def test_progress_is_silent_unless_asked(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 10 and lines[0].startswith("epoch 7: ELBO -") and lines[-1].startswith("epoch 43: ")
     assert f"{vae.history['elbo'][-1]:.2f}" in lines[-1]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda vae: pickle.loads(pickle.dumps(vae))], ids=["copy", "pickle"])
+def test_a_copy_trains_alone_and_as_the_original_would(copied, tmp_path):
+    x = digits().images[:200]
+    vae = VAE(rng=1).fit(x, 2, rng=2)
+    before, other = vae.theta.flat.copy(), copied(vae)
+    other.fit(x, 2, rng=3)
+    assert_array_equal(vae.theta.flat, before)
+    other.save(tmp_path / "other.npz")
+    again = VAE.load(tmp_path / "other.npz")
+    vae.fit(x, 2, rng=3)
+    for name in vae.theta:
+        assert np.shares_memory(other.theta[name], other.theta.flat)
+        assert_array_equal(other.theta[name], vae.theta[name])
+        assert_array_equal(again.theta[name], vae.theta[name])
+    noise = np.random.default_rng(0).normal(size=(200, 2))
+    for one, two in zip(other.value_and_gradient(x, noise), vae.value_and_gradient(x, noise)):
+        assert_array_equal(one, two)
+    assert other.history == vae.history and len(other.history["elbo"]) == 4
+
+
+def test_the_rate_near_the_prior_keeps_its_digits():
+    """log τ = 1e-9 and m = 0: the rate is e(2e-9)/2 = 1e-18 a code, to nine digits; by subtraction it is 5e-19 or 0."""
+    vae, x, _ = small(latent=1)
+    vae.theta["encoder.W2"][:] = 0.0
+    vae.theta["encoder.b2"][:] = [0.0, 1e-9]
+    assert_allclose(vae.distortion_and_rate(x, rng=0)[1], 1e-18, rtol=1e-8)
+    assert_allclose(vae.fit(x, 1, rng=0, learning_rate=1e-30).history["rate"], 1e-18, rtol=1e-5)
 
 
 # --- files
@@ -369,7 +400,7 @@ ROWS = {
         T,
         "VAE.log_weights: draws = 'many'; expected a positive integer",
     ),
-    "no sample": (lambda: VAE().sample(0, rng=0), V, "n = 0; expected a positive integer number of draws"),
+    "no sample": (lambda: VAE().sample(0, rng=0), V, "n = 0; expected a positive integer"),
 }
 
 
@@ -387,8 +418,8 @@ def test_divergence_is_reported_and_not_taken():
     for dtype in ("float32", "float64"):
         vae = VAE(dtype=dtype, rng=0)
         with pytest.raises(
-            ArithmeticError,
-            match=r"^VAE.fit: objective in epoch 1, step \d+ = (inf|nan); expected a finite number. .*smaller learning_rate",
+            ValueError,
+            match=r"^VAE.fit: objective in epoch 1, step \d+ = (inf|nan); expected a finite number. .*smaller",
         ):
             vae.fit(x, 2, rng=0, learning_rate=1e4)
         assert np.all(np.isfinite(vae.theta.flat)) and vae.history["elbo"] == []

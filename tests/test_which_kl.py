@@ -7,12 +7,12 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from scipy import optimize, stats
 from scipy.special import log_softmax, softmax
 
 from companion import cross_entropy, entropy, kl_divergence, log_likelihood
 from companion.families import Normal
+from conftest import ROOT
 
 CELLS = json.loads((ROOT / "book" / "which-kl.ipynb").read_text(encoding="utf-8"))["cells"]
 PAGE = "\n".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "markdown")

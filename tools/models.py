@@ -1,8 +1,8 @@
-"""Train the chapter's variational autoencoders and store them: ``python tools/models.py [name ...]``, or ``make models``.
+"""Train the chapter's VAEs and store them: ``python tools/models.py [name ...]``, or ``make models``.
 
-A stored model is a file that `companion.vae.VAE.save` has written; its header holds the recipe below that it was trained
-by, the images it was trained on (their SHA-256) and the versions of Python and numpy. Training is reproducible to the
-last digit on one machine. On another one the runs part, slowly: sums are taken in another order.
+A stored model is a file that `companion.vae.VAE.save` has written; its header holds the recipe below that it was
+trained by, the images it was trained on (their SHA-256) and the versions of Python and numpy. Training is reproducible
+to the last digit on one machine. On another one the runs part, slowly: sums are taken in another order.
 """
 
 from __future__ import annotations

@@ -144,14 +144,15 @@ class Bernoulli(ExponentialFamily):
             return -self.p * log_expit(other._logits), -self.complement * log_expit(-other._logits)
         return -xlogy(self.p, other.p), -xlog1py(self.complement, -other.p)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         d = self._difference(other)
         logs = (None, None) if other._logits is None else (log_expit(other._logits), log_expit(-other._logits))
         return kl_term(self.p, other.p, d, logs[0]) + kl_term(self.complement, other.complement, -d, logs[1])
 
-    def kl_per_success(self, other):
-        """KL divergence over p, that of the numbers of trials up to the first success: φ(d/p) stays when p underflows."""
+    def _kl_per_success(self, other):
+        """KL divergence over p, that of the numbers of trials up to the first success: φ(d/p) stays when p
+        underflows."""
         d = self._difference(other)
         return phi_of(other.p, self.p, d) + kl_term(self.complement, other.complement, -d) / self.p
 

@@ -8,6 +8,7 @@ for large κ; for moderate κ, I0 is an average over the circle, and averages of
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import i0e, i1e
 
 from companion.families.newton import positive_root
@@ -41,7 +42,7 @@ def _powers(coefficients, kappa):
     return total
 
 
-def one_minus_ratio(kappa):
+def one_minus_ratio(kappa: ArrayLike) -> np.ndarray | np.float64:
     """1 − I1(κ)/I0(κ): the circular variance.
 
     >>> print(f"{one_minus_ratio(1e8):.12e}")
@@ -51,13 +52,13 @@ def one_minus_ratio(kappa):
     return choose(kappa < _LARGE, lambda k: 1 - i1e(k) / i0e(k), lambda k: (0.5 + _powers(_SLOPE, k)) / k, kappa)
 
 
-def ratio(kappa):
+def ratio(kappa: ArrayLike) -> np.ndarray | np.float64:
     """r(κ) = I1(κ)/I0(κ), the mean resultant length."""
     kappa = as_numbers(kappa)
     return choose(kappa < _LARGE, lambda k: i1e(k) / i0e(k), lambda k: 1 - one_minus_ratio(k), kappa)
 
 
-def ratio_slope(kappa):
+def ratio_slope(kappa: ArrayLike) -> np.ndarray | np.float64:
     """r'(κ), the variance of cos x under a von Mises distribution."""
     kappa = as_numbers(kappa)
     return choose(kappa < _LARGE, _cosine_variance, lambda k: (0.5 + _powers(_CURVATURE, k)) / k**2, kappa)
@@ -74,10 +75,12 @@ def _cosine_variance(kappa):
     return _average(kappa, (_AWAY - mean[..., None]) ** 2)
 
 
-def bregman(k, l):
-    r""":math:`\log I_0(l) - \log I_0(k) - r(k)(l - k) \ge 0`, the KL divergence of concentrations k and l about one mean.
+def bregman(k: ArrayLike, l: ArrayLike) -> np.ndarray | np.float64:
+    r""":math:`\log I_0(l) - \log I_0(k) - r(k)(l - k) \ge 0`, the KL divergence of concentrations k and l about one
+    mean.
 
-    For two moderate ones it is log E[e^y] with y = (l − k)(cos x − r(k)), which has mean zero under k: log(1 + E[e^y − 1 − y]).
+    For two moderate ones it is log E[e^y] with y = (l − k)(cos x − r(k)), which has mean zero under k: log(1 + E[e^y
+    − 1 − y]).
     For two large ones the series gives φ and a sum of positive terms.
     """
     k, l = as_numbers(k), as_numbers(l)
@@ -110,7 +113,7 @@ def _apart(k, l):
     return (l - k) * one_minus_ratio(k) + np.log(i0e(l) / i0e(k))
 
 
-def inverse_ratio(r, gap):
+def inverse_ratio(r: ArrayLike, gap: ArrayLike) -> np.ndarray | np.float64:
     """The κ with r(κ) = `r`, given with `gap` = 1 − r: the smaller of the two carries the digits."""
     r, gap = np.asarray(r, dtype=float), np.asarray(gap, dtype=float)
     uniform = r == 0

@@ -131,7 +131,7 @@ class Beta(MeanLogs, ExponentialFamily):
     def _cross_entropy_terms(self, other):
         return self._pair._cross_entropy_terms(other._pair)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return divergence(self._pair.alpha, other._pair.alpha)
 
@@ -157,9 +157,9 @@ class Beta(MeanLogs, ExponentialFamily):
             x,
             (x > 0) & (x < 1),
             "observations strictly between 0 and 1",
-            "At 0 and 1 the density of every concentration below 1 is infinite: no maximum exists. Recorded ones belong "
-            "to a model of their own; drawn ones are numbers below 5e-324 or above 1 − 1e-16, which a double cannot "
-            "hold: draw larger concentrations.",
+            "At 0 and 1 the density of every concentration below 1 is infinite: no maximum exists. Recorded ones "
+            "belong to a model of their own; drawn ones are numbers below 5e-324 or above 1 − 1e-16, which a double "
+            "cannot hold: draw larger concentrations.",
         )
 
     def _moment_variable(self, x, out):

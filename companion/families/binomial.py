@@ -116,7 +116,7 @@ class Binomial(ExponentialFamily):
     def _cross_entropy_terms(self, other):
         return counts.binomial_entropy(self.n, self.p, self._trial.complement), self.kl_divergence(other)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return (self.n * self._trial.kl_divergence(other._trial))[()]
 
@@ -130,7 +130,7 @@ class Binomial(ExponentialFamily):
     # --- fit
     @classmethod
     def _fixed(cls, method, x, weights, n):
-        if np.ndim(n):
+        if checks.numbers(f"Binomial.{method}", "n", n, "Pass the number of trials.").ndim:
             checks.fail(
                 f"Binomial.{method}",
                 "n",

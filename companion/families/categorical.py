@@ -118,7 +118,7 @@ class Categorical(ExponentialFamily):
 
     @classmethod
     def from_natural(cls, eta: ArrayLike) -> Self:
-        eta = cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "K − 1")
+        eta = cls._natural_column(eta, "K − 1")
         return cls.from_logits(np.concatenate([np.zeros(eta.shape[:-1] + (1,)), eta], axis=-1))
 
     @classmethod
@@ -127,7 +127,7 @@ class Categorical(ExponentialFamily):
             "Categorical.from_mean_parameters",
             "They are the probabilities of the classes 1, …, K − 1; class 0 gets what is left.",
         )
-        mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "K − 1")
+        mu = cls._mean_column(mu, "K − 1")
         checks.require(where, "mu", mu, mu >= 0, "a probability in [0, 1]", fix)
         rest = 1 - mu.sum(-1, keepdims=True)
         checks.require(where, "sum of mu", 1 - rest[..., 0], rest[..., 0] >= 0, "at most 1", fix)
@@ -173,7 +173,7 @@ class Categorical(ExponentialFamily):
         logs = np.where(self.probs > 0, other._log_probs(), 0.0)
         return (-np.sum(self.probs * logs, axis=-1),)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         if self._logits is not None and other._logits is not None:
             return _kl_from_logits(self, other)

@@ -263,14 +263,17 @@ class Distribution:
             If an x is NaN, or outside the support and `outside` is not given.
         """
         if outside is None:
-            return self._log_prob(self._check_data(x))
+            data = self._check_data(x)
+            with np.errstate(over="ignore", under="ignore"):  # far out the logarithm is −inf
+                return self._log_prob(data)
         if not isinstance(outside, (int, float, np.integer, np.floating)) or isinstance(outside, bool):
             where = f"{type(self).__name__}.log_prob"
             checks.fail(where, "outside", outside, "a number", "Pass outside=-np.inf, or leave it out.", TypeError)
         data = self._read(x, "log_prob")
         inside = self._inside(data)
         if np.all(inside):
-            return self._log_prob(data)
+            with np.errstate(over="ignore", under="ignore"):
+                return self._log_prob(data)
         low, high = self.support
         anchor = (
             self.mean() if self.event_ndim else np.where(np.isfinite(low), low, np.where(np.isfinite(high), high, 0.0))
@@ -338,11 +341,11 @@ class Distribution:
         TypeError
             For vectors, which have no order.
         """
-        return self._probability("cdf", self._on_the_line("cdf", x))[()]
+        return self._probability("cdf", x)[()]
 
     def sf(self, x: ArrayLike) -> Any:
         r"""Survival function :math:`\mathrm{P}(X > x)` = 1 − `cdf`, with its digits where that is close to 1."""
-        return self._probability("sf", self._on_the_line("sf", x))[()]
+        return self._probability("sf", x)[()]
 
     def quantile(self, q: ArrayLike) -> Any:
         r"""Smallest x of the support with :math:`\mathrm{P}(X \le x) \ge q`; `q` broadcasts against the batch.
@@ -356,27 +359,30 @@ class Distribution:
         TypeError
             For vectors, which have no order.
         """
-        q = self._on_the_line("quantile", q)
-        fix = "Pass probabilities, e.g. [0.05, 0.5, 0.95]."
-        q = checks.probability(f"{type(self).__name__}.quantile", "q", q, fix)
+        where = self._where_on_the_line("quantile")
+        q = checks.probability(where, "q", q, "Pass probabilities, e.g. [0.05, 0.5, 0.95].")
+        checks.broadcast(where, q=q.shape, batch=self.batch_shape)
         q, low, high = np.broadcast_arrays(q, *self.support, np.zeros(self.batch_shape))[:3]
         inner = np.where((q > 0) & (q < 1), q, 0.5)
         return np.where(q == 0, low, np.where(q == 1, high, self._quantile(inner)))[()]
 
-    def _on_the_line(self, method, x):
-        """`x` as a float array that broadcasts, where cdf, sf and quantile make sense."""
+    def _where_on_the_line(self, method):
+        """The name of a method that makes sense for numbers only."""
         where = f"{type(self).__name__}.{method}"
         if self.event_ndim:
             fix = "Vectors have no order: ask for one coordinate."
             checks.fail(where, "an outcome", "a vector", "a distribution of numbers", fix, TypeError)
-        return self._read(x, method)
+        return where
 
     def _probability(self, name, x):
         """cdf or sf, or an error where SciPy has no value."""
-        value = self._tail(name, x)
+        where = self._where_on_the_line(name)
+        x = self._read(x, name)
+        with np.errstate(all="ignore"):  # NaN is reported below
+            value = self._tail(name, x)
         if np.any(np.isnan(value)):
             fix = "They are too extreme for its algorithm: approximate, e.g. by a normal distribution."
-            checks.fail(f"{type(self).__name__}.{name}", "parameters", self, "ones that SciPy can work with", fix)
+            checks.fail(where, "parameters", self, "ones that SciPy can work with", fix)
         return value
 
     def _tail(self, name: str, x: np.ndarray) -> Any:
@@ -477,7 +483,7 @@ class ExponentialFamily(Distribution):
             return mean[()]
         if self.event_ndim:
             raise NotImplementedError(
-                f"{type(self).__name__}: _mean_log_base_measure = missing; expected E[log h(x)], which the entropy needs. "
+                f"{type(self).__name__}: _mean_log_base_measure = missing; expected E[log h(x)], for the entropy. "
                 "For vectors there is no quadrature here: define the method beside _log_base_measure."
             )
         for index in np.ndindex(*self.batch_shape):
@@ -491,7 +497,7 @@ class ExponentialFamily(Distribution):
 
     @classmethod
     def from_natural(cls, eta: ArrayLike, *args: Any, **fixed: Any) -> Self:
-        r"""The member with natural parameters `eta` of shape (..., k), and the parameters that the family holds fixed."""
+        r"""The member with natural parameters `eta` of shape (..., k), and the fixed ones if the family has any."""
         raise NotImplementedError
 
     @classmethod
@@ -502,7 +508,9 @@ class ExponentialFamily(Distribution):
     # --- derived once for all ---------------------------------------------------------------------------------
     def sufficient_statistics(self, x: ArrayLike) -> np.ndarray:
         """u(x) for data of shape (n, ...): array of shape (n, ..., k)."""
-        return self._statistic(self._check_data(x, "sufficient_statistics"))
+        x = self._check_data(x, "sufficient_statistics")
+        with np.errstate(over="ignore", under="ignore"):
+            return self._statistic(x)
 
     def log_partition(self) -> Any:
         r"""Log-partition function :math:`A(\eta)`, in nats, shape of the batch."""
@@ -569,7 +577,7 @@ class ExponentialFamily(Distribution):
         with np.errstate(all="ignore"):
             return self._log_partition_at(eta)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         r"""KL divergence to another member of the family, in nats, as accumulated Fisher information:
 
         .. math:: \mathrm{KL}(\eta_1\|\eta_2) = \int_0^1 (1-t)\,\delta^\top \nabla^2 A(\eta_1 + t\delta)\,\delta\,\mathrm{d}t,
@@ -655,7 +663,7 @@ class ExponentialFamily(Distribution):
         return 16 * _EPS * sum(abs(term) for term in self._cross_entropy_terms(other))
 
     def _kl_error(self, other, value):
-        """Bound on the rounding error of `kl_divergence`, which gave `value`; without a closed form, what that certifies."""
+        """Bound on the rounding error of `kl_divergence`, which gave `value`; where derived, what it certifies."""
         derived = type(self).kl_divergence is ExponentialFamily.kl_divergence
         return (1e-8 if derived else self.kl_rounding * _EPS) * np.where(np.isfinite(value), value, 0.0)
 
@@ -696,8 +704,8 @@ class ExponentialFamily(Distribution):
     def statistics(cls, x: ArrayLike, weights: ArrayLike | None = None, **fixed: Any) -> Statistics:
         """Sufficient statistics of data `x` (n, ...) with optional `weights` (n,), as an object that adds.
 
-        The object is a `Statistics`. One pass over chunks, without a copy of the data; parameters that the family holds fixed are named, as in `fit`.
-        Masked observations are left out.
+        The object is a `Statistics`. One pass over chunks, without a copy of the data; parameters that the family holds
+        fixed are named, as in `fit`. Masked observations are left out.
         """
         return cls._statistics("statistics", x, weights, fixed)
 
@@ -821,7 +829,7 @@ class ExponentialFamily(Distribution):
     # --- shared helpers ---------------------------------------------------------------------------------------
     @classmethod
     def _natural_column(cls, eta, k=1):
-        """`eta` checked to be finite with last axis k."""
+        """`eta` checked to be finite with last axis k; with any if k is the name of its length."""
         return cls._column("from_natural", "eta", eta, k, "natural parameters")
 
     @classmethod
@@ -833,7 +841,7 @@ class ExponentialFamily(Distribution):
     def _column(cls, method, name, vector, k, content):
         where, fix = f"{cls.__name__}.{method}", f"The last axis holds the {content}, {k} of them."
         vector = checks.finite(where, name, vector, fix)
-        if vector.ndim == 0 or vector.shape[-1] != k:
+        if vector.ndim == 0 or isinstance(k, int) and vector.shape[-1] != k:
             checks.fail(where, f"shape of {name}", vector.shape, f"(..., {k})", fix)
         return vector
 

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import gammaln, loggamma, logsumexp, psi, softmax, xlogy, zeta
+from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 
 from companion import checks
 from companion.families import gamma_function
@@ -30,7 +30,7 @@ class MeanLogs(ShiftedMoments):
         if not variance.any():
             fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
             checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
-        gap = -logsumexp(mean)  # of the order of the variances, and their only measure of concentration
+        gap = _gap(mean)  # of the order of the variances, and their only measure of concentration
         if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
             expected = "observations that differ by more than 1e-7 of their size"
             fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
@@ -100,13 +100,13 @@ class Dirichlet(MeanLogs, ExponentialFamily):
 
     @classmethod
     def from_natural(cls, eta: ArrayLike) -> Self:
-        return cls(cls._natural_column(eta, np.shape(eta)[-1] if np.ndim(eta) else "d"))
+        return cls(cls._natural_column(eta, "d"))
 
     @classmethod
     def from_mean_parameters(cls, mu: ArrayLike) -> Self:
         where, fix = "Dirichlet.from_mean_parameters", "E[log x_i], for every coordinate."
-        mu = cls._mean_column(mu, np.shape(mu)[-1] if np.ndim(mu) else "d")
-        gap = -logsumexp(mu, axis=-1)
+        mu = cls._mean_column(mu, "d")
+        gap = _gap(mu)
         checks.require(where, "sum of exp(mu)", np.exp(-gap), gap > 0, "less than 1", fix)
         return cls(_inverse_mean_map(mu, gap))
 
@@ -195,7 +195,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
         return gamma_function.smaller_terms(plain, stirling)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return divergence(self.alpha, other.alpha)
 
@@ -283,36 +283,42 @@ def _divergence(p, q):
         p, q = p[order], q[order]
     else:  # coordinates first, so that sums over them broadcast
         p, q = (np.moveaxis(np.take_along_axis(v, order, -1), -1, 0) for v in (p, q))
-    step = q - p
-    rest, rest_after, rest_step = (np.add.reduce(v[:-1]) for v in (p, q, step))
-    before, after = rest + p[-1], rest_after + q[-1]
+    rows = np.empty((3, len(p) + 1, *p.shape[1:]))  # p, q and q − p, each with its total as the last entry
+    rows[0, :-1], rows[1, :-1], step = p, q, np.subtract(q, p, out=rows[2, :-1])
+    rest, rest_after, rest_step = rests = np.add.reduce(rows[:, :-2], axis=1)
+    before, after, _ = np.add(rests, rows[:, -2], out=rows[:, -1])
     s, w, growth = step / p, p / before, q / p
-    others = 1 - w
-    others[-1] = rest / before
     ratio = growth * (before / after)
-    near = (abs(s) < 0.5).all(axis=0)
+    pick = partial(_pick, (abs(s) < 0.5).all(axis=0))
     away = s - s[-1]
-    pick = partial(_pick, near)
+    # y_i = p_i Q/(q_i P) − 1; for the last cell of what is not in it
     y = pick(lambda: (np.add.reduce(w * away) - away) / growth, lambda: 1 / ratio - 1)
     odds = pick(lambda: (rest_step - rest * s[-1]) / q[-1], lambda: rest_after / q[-1] - rest / p[-1])
-    y[-1] = odds * w[-1]  # p_d Q/(q_d P) − 1, of what is not in the last cell
+    last = y[-1] = odds * w[-1]
     x = pick(lambda: -y / (1 + y), lambda: ratio - 1)
-    x[-1] = -y[-1] / (1 + y[-1])
-    phi_y, phi_s, phi_x = phi(np.array([y, s, x]), np.array([1 / ratio, growth, ratio]))
+    x[-1] = -last / (1 + last)
+    phi_y, phi_s, phi_x = phi(np.array((y, s, x)), np.array((1 / ratio, growth, ratio)))
+    others = 1 - w
+    others[-1] = rest / before
     cells = np.add.reduce(q * phi_y + 0.5 * (others * phi_s + w * phi_x))
-    if np.all(rest > 0.05 * before):  # the B_R of the last cell and of the total do not cancel
-        totals = (v[None] for v in (before, after, rest_step + step[-1]))
-        parts = gamma_function.bregman(*map(np.concatenate, zip((p, q, step), totals)))
+    if (rest > 0.05 * before).all():  # the B_R of the last cell and of the total do not cancel
+        parts = gamma_function.bregman(*rows)
         return cells + (np.add.reduce(parts[:-1]) - parts[-1])
-    parts = gamma_function.bregman(p[:-1], q[:-1], step[:-1])
+    parts = gamma_function.bregman(*rows[:, :-2])
     return cells + (np.add.reduce(parts) + gamma_function.bregman_drop(p[-1], q[-1], rest, rest_after, rest_step))
 
 
 def _pick(near, one, other):
     """`one` or `other`, or some entries of both."""
-    if np.ndim(near) == 0:
+    if not isinstance(near, np.ndarray):
         return one() if near else other()
     return np.where(near, one(), other())
+
+
+def _gap(mu):
+    """−log Σ exp(mu_i), which is 0 for a point and positive for mean logarithms."""
+    top = np.max(mu, axis=-1, keepdims=True)
+    return -np.log(np.sum(np.exp(mu - top), axis=-1)) - top[..., 0]
 
 
 def _inverse_mean_map(mu, gap):

@@ -97,7 +97,7 @@ class Exponential(ExponentialFamily):
     def _cross_entropy_terms(self, other):
         return other.rate / self.rate, -np.log(other.rate)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return phi_of(other.rate, self.rate)
 

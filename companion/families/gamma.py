@@ -146,7 +146,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         plain = gamma_function.log_gamma(q), (1 - q) * psi(a), -q * b, -np.log(self.rate), a * (other.rate / self.rate)
         return gamma_function.smaller_terms(plain, stirling)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         a, q = self.shape[()], other.shape[()]
         with np.errstate(over="ignore"):
@@ -187,13 +187,14 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             x,
             x > 0,
             "positive observations",
-            "For every shape below 1 the density at zero is infinite: no maximum exists. Recorded zeros stand for half a "
-            "unit of measurement; drawn ones for numbers below 5e-324, which a double cannot hold: draw a larger shape.",
+            "For every shape below 1 the density at zero is infinite: no maximum exists. Recorded zeros stand for half "
+            "a unit of measurement; drawn ones for numbers below 5e-324, which a double cannot hold: draw a larger "
+            "shape.",
         )
 
     def _sums_about(self, shift, x, weights, work):
-        """Σ t and Σ φ(t), t = x/c − 1. Where t is not small, φ(t) = t − log(x/c) is no small difference, and if it is large
-        x need not be divided by c first (the quotient may leave the range of doubles)."""
+        """Σ t and Σ φ(t), t = x/c − 1. Where t is not small, φ(t) = t − log(x/c) is no small difference, and if it is
+        large x need not be divided by c first (the quotient may leave the range of doubles)."""
         n = len(x) if weights is None else weights.sum()
         total, squares = weighted_sum(x, weights), x @ (x if weights is None else np.multiply(x, weights, out=work[1]))
         spread = squares / (n * shift) / shift - 2 * total / (n * shift) + 1

@@ -3,8 +3,8 @@ r"""Stirling's remainder: what is left of log Γ when the terms that cancel in a
 .. math:: \log\Gamma(a) = (a - \tfrac12)\log a - a + \tfrac12\log 2\pi + R(a), \qquad
           R''(a) = \sum_{j \ge 0} \frac{1}{2(a+j)^2(a+j+1)^2} > 0.
 
-The first terms turn into φ of `companion.remainders`. R is positive, decreasing and convex, of the order 1/(12a), and its
-Bregman divergence is computed here without cancellation. Everything works elementwise on arrays of positive numbers.
+The first terms turn into φ of `companion.remainders`. R is positive, decreasing and convex, of the order 1/(12a),
+and its Bregman divergence is computed here without cancellation. Everything works elementwise on positive numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import zip_longest
 
 import numpy as np
 from numpy.polynomial.chebyshev import chebval
+from numpy.typing import ArrayLike
 from scipy.special import loggamma, psi, zeta
 
 from companion.families.newton import positive_root
@@ -23,8 +24,8 @@ _LARGE = 10.0  # from here on the asymptotic series have all digits
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 _SLOPE = -(2 * np.arange(8) + 1) * STIRLING  # of a^-2, a^-4, …
 _CURVATURE = -(2 * np.arange(8) + 2) * _SLOPE  # of a^-3, a^-5, …
-# Chebyshev coefficients of (1 + a) a² R''(a) as a function of x = (1 − a)/(1 + a), that is, on (−1, 1): interpolation at 26
-# nodes of a²ψ'(a) − a − ½ in 50 digits.
+# Chebyshev coefficients of (1 + a) a² R''(a) as a function of x = (1 − a)/(1 + a), that is, on (−1, 1):
+# interpolation at 26 nodes of a²ψ'(a) − a − ½ in 50 digits.
 _CHEBYSHEV = np.array(
     [
         *(0.31182933746603186, 0.1667186128497306, 0.021731066698439605, -7.994013906176893e-05),
@@ -50,7 +51,7 @@ def _series(coefficients, a, power):
     return horner(coefficients[::-1], inverse * inverse) * inverse**power
 
 
-def log_gamma(a):
+def log_gamma(a: ArrayLike) -> np.ndarray | np.float64:
     """log Γ(a), to full relative accuracy also beside its root 1, where SciPy's keeps half of the digits.
 
     >>> print(f"{log_gamma(1.0000000001):.10e}")      # −γx, x = 1.00000008274e-10
@@ -64,19 +65,20 @@ def _log_gamma_series(a):
     return (a - 1) * ((a - 1) * horner(_NEAR_ONE, a - 1) - np.euler_gamma)
 
 
-def log_peak(a):
-    r""":math:`a\log a - a - \log\Gamma(a) = \tfrac12\log\tfrac{a}{2\pi} - R(a)`: the log-density of log x at its peak, x gamma of shape a."""
+def log_peak(a: ArrayLike) -> np.ndarray | np.float64:
+    r""":math:`a\log a - a - \log\Gamma(a) = \tfrac12\log\tfrac{a}{2\pi} - R(a)`: the log-density of log x at its
+    peak, x gamma of shape a."""
     return 0.5 * np.log(a) - _HALF_LOG_2PI - stirling(a)
 
 
-def slope(a):
+def slope(a: ArrayLike) -> np.ndarray | np.float64:
     """R'(a) < 0."""
     return choose(
         as_numbers(a) < _LARGE, lambda a: psi(a) - np.log(a) + 0.5 / a, lambda a: _series(_SLOPE, a, 2), as_numbers(a)
     )
 
 
-def curvature(a):
+def curvature(a: ArrayLike) -> np.ndarray | np.float64:
     """a² R''(a), between ½ at 0 and 1/(6a) at infinity."""
     a = np.asarray(a, dtype=float)
     if a.size > 64:
@@ -85,12 +87,13 @@ def curvature(a):
     return np.cos(angle[..., None] * _DEGREES) @ _CHEBYSHEV / (1 + a)
 
 
-def excess(a):
-    r""":math:`\log a - \psi(a) = \tfrac{1}{2a} - R'(a) > 0`: log of the mean minus mean of the log, under a gamma of shape a."""
+def excess(a: ArrayLike) -> np.ndarray | np.float64:
+    r""":math:`\log a - \psi(a) = \tfrac{1}{2a} - R'(a) > 0`: log of the mean minus mean of the log, under a gamma of
+    shape a."""
     return 0.5 / np.asarray(a, dtype=float) - slope(a)
 
 
-def curvature_drop(a, m):
+def curvature_drop(a: ArrayLike, m: ArrayLike) -> np.ndarray | np.float64:
     """a² (R''(a) − R''(a + m)) for m > 0: the differences of the terms of `curvature`, with the factor m taken out."""
     a, m = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(m, dtype=float))
     x, step = a[..., None] + _FIRST, m[..., None]
@@ -101,7 +104,7 @@ def curvature_drop(a, m):
     return 0.5 * np.sum(terms, axis=-1) - (a / (a + 8)) ** 2 * rest
 
 
-def bregman(a, b, difference=None):
+def bregman(a: ArrayLike, b: ArrayLike, difference: ArrayLike | None = None) -> np.ndarray | np.float64:
     r""":math:`B_R(b, a) = R(b) - R(a) - R'(a)(b - a) \ge 0`.
 
     Unless a and b differ by more than a factor of 7 it is the integral of (b − x) R''(x) from a to b. With
@@ -115,8 +118,9 @@ def bregman(a, b, difference=None):
     return choose(_comparable(a, b), _bregman_near, _bregman_far, a, b, b - a if difference is None else difference)
 
 
-def bregman_drop(a, b, m, n, step):
-    """B_R(b, a) − B_R(b + n, a + m) for m, n > 0 with n − m = `step`; nothing is lost if m and n are tiny next to a and b."""
+def bregman_drop(a: ArrayLike, b: ArrayLike, m: ArrayLike, n: ArrayLike, step: ArrayLike) -> np.ndarray | np.float64:
+    """B_R(b, a) − B_R(b + n, a + m) for m, n > 0 with n − m = `step`; nothing is lost if m and n are tiny next to a
+    and b."""
     slight = _comparable(a, b) & (10 * m < a) & (10 * n < b)
     return choose(slight, _drop_slight, _drop, a, b, m, n, step)
 
@@ -165,7 +169,8 @@ def _drop_slight(a, b, m, n, step):
 
 
 def _drop(a, b, m, n, step):
-    """The two terms one by one where both are integrals, else all differences between a and a + m, b and b + n first."""
+    """The two terms one by one where both are integrals, else all differences between a and a + m, b and b + n
+    first."""
     near = _comparable(a, b) & _comparable(a + m, b + n)
     return choose(near, _drop_near, _drop_far, a, b, m, n, step)
 
@@ -196,7 +201,7 @@ def smaller_terms(one, other):
     return tuple(np.where(first, a, b) for a, b in zip_longest(one, other, fillvalue=0.0))
 
 
-def inverse_excess(s):
+def inverse_excess(s: ArrayLike) -> np.ndarray | np.float64:
     """The shape a with log a − ψ(a) = s > 0."""
     s = np.asarray(s, dtype=float)
     start = (3 - s + np.sqrt((s - 3) ** 2 + 24 * s)) / (12 * s)

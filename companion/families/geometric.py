@@ -116,9 +116,9 @@ class Geometric(ExponentialFamily):
     def _cross_entropy_terms(self, other):
         return tuple(term / self.p for term in self._trial._cross_entropy_terms(other._trial))
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
-        return self._trial.kl_per_success(other._trial)
+        return self._trial._kl_per_success(other._trial)
 
     # --- cumulative probabilities, sampling and conversion
     def _tail(self, name, x):

@@ -22,7 +22,8 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
 
     .. math::
 
-       p(x) = \sqrt{\frac{\lambda}{2\pi x^3}}\, e^{-\lambda(x-\mu)^2/(2\mu^2x)}, \qquad u(x) = \Big(x, \frac1x\Big), \qquad
+       p(x) = \sqrt{\frac{\lambda}{2\pi x^3}}\, e^{-\lambda(x-\mu)^2/(2\mu^2x)}, \qquad u(x) = \Big(x, \frac1x\Big),
+       \qquad
        \eta = \Big(-\frac{\lambda}{2\mu^2}, -\frac\lambda2\Big), \qquad h(x) = (2\pi x^3)^{-1/2}
 
        A(\eta) = -2\sqrt{\eta_1\eta_2} - \tfrac12\log(-2\eta_2), \qquad
@@ -122,7 +123,8 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     # --- evaluation
     def _log_prob(self, x):
         z = np.where(x > 0, x, 1.0)
-        inside = 0.5 * (np.log(self.shape / z**3) - _LOG_2PI - self.shape / z * ((z - self._mean) / self._mean) ** 2)
+        distance = (z - self._mean) / self._mean * ((z - self._mean) / z) * (self.shape / self._mean)
+        inside = 0.5 * (np.log(self.shape) - 3 * np.log(z) - _LOG_2PI - distance)
         return np.where(x > 0, inside, -np.inf)[()]
 
     def mean(self):
@@ -136,12 +138,13 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         spread = 0.5 * other.shape / self.shape, self._means(other)
         return 0.5 * _LOG_2PI, -0.5 * np.log(other.shape), *mean_log, *spread
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return 0.5 * phi_of(other.shape, self.shape) + self._means(other)
 
     def _means(self, other):
-        """λ_q (μ_p − μ_q)²/(2 μ_q² μ_p), of square roots, since a quotient of squares may leave the range of doubles."""
+        """λ_q (μ_p − μ_q)²/(2 μ_q² μ_p), of square roots, since a quotient of squares may leave the range of
+        doubles."""
         mean, mean_q = self._mean[()], other._mean[()]
         with np.errstate(over="ignore"):
             return 0.5 * (np.sqrt(other.shape[()]) / np.sqrt(mean) * (mean - mean_q) / mean_q) ** 2
@@ -199,7 +202,8 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
 
 
 def _mean_log_gap(shape, mean):
-    r"""log μ − E[log x] = :math:`e^z E_1(z)` at z = 2λ/μ; beyond 100 by its asymptotic series, near 0 it is −log z − γ."""
+    r"""log μ − E[log x] = :math:`e^z E_1(z)` at z = 2λ/μ; beyond 100 by its asymptotic series, near 0 it is −log z −
+    γ."""
     z = np.maximum(2 * (shape / mean), 1e-300)
     near, far = np.minimum(z, 100.0), np.maximum(z, 100.0)
     series = 1.0

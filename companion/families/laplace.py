@@ -110,7 +110,7 @@ class Laplace(ExponentialFamily):
         mean_distance = distance + self.scale * np.exp(-distance / self.scale)  # E|x − m_q|
         return mean_distance / other.scale, np.log(2 * other.scale)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         scale = self.scale[()]
         with np.errstate(over="ignore"):
@@ -150,7 +150,8 @@ class Laplace(ExponentialFamily):
             scale,
             scale > 0,
             "a positive number",
-            "With all observations at loc the likelihood grows without bound as the scale falls to 0: no maximum exists.",
+            "With all observations at loc the likelihood grows without bound as the scale falls to 0: "
+            "no maximum exists.",
         )
         return cls(loc, scale)
 

@@ -117,7 +117,7 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
     def _cross_entropy_terms(self, other):
         return *self._log._cross_entropy_terms(other._log), self._mean
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return self._log.kl_divergence(other._log)
 

@@ -329,7 +329,7 @@ class MultivariateNormal(ExponentialFamily):
             matrices = [np.broadcast_to(m, away.shape[:-2] + m.shape[-2:]) for m in matrices]
         return np.concatenate([*matrices, away], axis=-1)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         r"""KL divergence :math:`\tfrac12\big[\sum_i\varphi(M_{ii}^2-1) + \sum_{i>j}M_{ij}^2 + \|z\|^2\big]` in nats.
 
         For two covariances as given and close, the first two sums are Σ φ(λ) over the eigenvalues of
@@ -356,8 +356,8 @@ class MultivariateNormal(ExponentialFamily):
             return 0.5 * (far + mean_part)
 
     def _kl_error(self, other, value):
-        """A covariance as given has a Cholesky factor that is known to the condition number of its correlations; near pairs
-        feel that of q alone, and in relative terms."""
+        """A covariance as given has a Cholesky factor that is known to the condition number of its correlations;
+        near pairs feel that of q alone, and in relative terms."""
         value = np.where(np.isfinite(value), value, 0.0)
         relative = super()._kl_error(other, value) + 8 * other._lost_in_solving() * value
         if not (self._cov_given or other._cov_given):
@@ -376,13 +376,14 @@ class MultivariateNormal(ExponentialFamily):
         return super()._cross_entropy_error(other) + lost * terms
 
     def _lost_in_solving(self):
-        """Relative rounding error of L⁻¹v by forward substitution: Skeel's condition number, in units of the last digit."""
+        """Relative rounding error of L⁻¹v by forward substitution: Skeel's condition number, in units of the last
+        digit."""
         inverse = _solve(self.tril, np.broadcast_to(np.eye(self.dimension), self.tril.shape))
         return _EPS * np.max(np.sum(np.abs(inverse) @ np.abs(self.tril), axis=-1), axis=-1)
 
     def _lost_in_factoring(self):
-        """Relative error of LLᵀ in the metric of Σ, from rounding in the Cholesky factor of a covariance as given, and from
-        what is not symmetric in that."""
+        """Relative error of LLᵀ in the metric of Σ, from rounding in the Cholesky factor of a covariance as given,
+        and from what is not symmetric in that."""
         if not self._cov_given:
             return 0.0
         sd = np.sqrt(np.diagonal(self.cov, axis1=-2, axis2=-1))
@@ -484,6 +485,7 @@ class MultivariateNormal(ExponentialFamily):
                 "covariance of x",
                 cov,
                 f"observations that span {len(mean)} dimensions",
-                "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or add data.",
+                "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or "
+                "add data.",
             )
         return cls(mean, cov)

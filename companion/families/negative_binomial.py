@@ -128,9 +128,9 @@ class NegativeBinomial(ExponentialFamily):
     def _cross_entropy_terms(self, other):
         return counts.negative_binomial_entropy(self.r, self.p, self._trial.complement), self.kl_divergence(other)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
-        return self.r * self._trial.kl_per_success(other._trial)
+        return self.r * self._trial._kl_per_success(other._trial)
 
     # --- cumulative probabilities, sampling and conversion
     def _tail(self, name, x):

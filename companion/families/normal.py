@@ -129,7 +129,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
             spread = (self.sd / other.sd) ** 2 + ((self._mean - other._mean) / other.sd) ** 2
         return 0.5 * spread, 0.5 * _LOG_2PI, np.log(other.sd)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         sd, sd_q = self.sd[()], other.sd[()]
         with np.errstate(over="ignore"):

@@ -123,7 +123,7 @@ class Pareto(ExponentialFamily):
     def _cross_entropy_terms(self, other):
         return np.log(self.xm), -np.log(other.alpha), (other.alpha + 1) / self.alpha, self._start(other)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return phi_of(other.alpha, self.alpha) + self._start(other)
 

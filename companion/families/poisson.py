@@ -109,7 +109,7 @@ class Poisson(ExponentialFamily):
     def _cross_entropy_terms(self, other):
         return counts.poisson_entropy(self.rate), self.kl_divergence(other)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return kl_term(self.rate, other.rate)
 

@@ -1,13 +1,13 @@
 r"""Sufficient statistics as objects that add: what a fit needs to know of a sample, however large.
 
-A sample enters the likelihood of an exponential family through :math:`\sum_i w_i\,u(x_i)` alone, so the statistics of two
-samples add up to those of their union. Written as raw sums (of x and x², say) they lose all digits when the spread is
-small against the mean. Here sums are taken about a *shift* near the mean, :math:`\sum(x-c)` and :math:`\sum(x-c)^2`, in
-one pass over chunks that fit the cache; two samples are brought to one shift before they are added, and that takes only
-their sums.
+A sample enters the likelihood of an exponential family through :math:`\sum_i w_i\,u(x_i)` alone, so the statistics of
+two samples add up to those of their union. Written as raw sums (of x and x², say) they lose all digits when the spread
+is small against the mean. Here sums are taken about a *shift* near the mean, :math:`\sum(x-c)` and
+:math:`\sum(x-c)^2`, in one pass over chunks that fit the cache; two samples are brought to one shift before they are
+added, and that takes only their sums.
 
-`ExponentialFamily` adds up u(x) as it is. `ShiftedMoments` and `ShiftedRatios` are for the families whose fit is a small
-difference of averages. Each is a Jensen gap, the mean of a convex function less the function of the mean, which is best
+`ExponentialFamily` adds up u(x) as it is. `ShiftedMoments` and `ShiftedRatios` are for the families whose fit is a
+small difference of averages. Each is a Jensen gap, the mean of a convex function less the function of the mean, best
 taken about that mean: x² for the normal distribution, −log x for the gamma, 1/x for the inverse Gaussian.
 """
 
@@ -146,7 +146,7 @@ class Statistics:
         )
 
     def mean(self) -> np.ndarray:
-        r"""Weighted average of u(x), shape (k,): :math:`\mathrm{E}_{\mathrm{emp}}[u]`, the data's half of every gradient."""
+        r"""Weighted average of u(x), shape (k,): :math:`\mathrm{E}_{\mathrm{emp}}[u]`, half of every gradient."""
         return np.atleast_1d(self.family._mean_statistic(self))
 
     def _about(self, shift):
@@ -166,7 +166,7 @@ def _example(family):
 
 
 def of_sample(family, x, weights, fixed, method):
-    """Statistics of the sample x (n, ...) with weights (n,) or None: one pass, no copy of x. Errors name the `method`."""
+    """Statistics of the sample x (n, ...), weights (n,) or None: one pass, no copy of x. Errors name the `method`."""
     n, example = len(x), family._example(**fixed) if fixed else _example(family)
     rows = min(n, max(1, CHUNK * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
@@ -281,8 +281,8 @@ class ShiftedMoments:
 
 
 class ShiftedRatios:
-    r"""Families of positive numbers whose fit needs the Jensen gap of a convex function: sums of :math:`t = x/c - 1` and of
-    a remainder f(t) ≥ 0, the function less its tangent at c.
+    r"""Families of positive numbers whose fit needs the Jensen gap of a convex function: sums of :math:`t = x/c - 1`
+    and of a remainder f(t) ≥ 0, the function less its tangent at c.
 
     `_remainder` gives Σ f(t), and `_remainder_moved` the same about another shift.
     """

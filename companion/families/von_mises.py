@@ -148,7 +148,7 @@ class VonMises(ExponentialFamily):
         spread = other.kappa * bessel.one_minus_ratio(self.kappa)
         return np.log(2 * np.pi), np.log(i0e(other.kappa)), spread, self._turn(other)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return bessel.bregman(self.kappa, other.kappa) + self._turn(other)
 

@@ -70,13 +70,15 @@ class Weibull(ExponentialFamily):
     def from_natural(cls, eta: ArrayLike, k: ArrayLike) -> Self:
         eta, k = cls._natural_column(eta)[..., 0], cls._shape("from_natural", k)
         checks.require("Weibull.from_natural", "eta", eta, eta < 0, "a negative number", "η = −scale^(−k).")
-        return cls(k, (-eta) ** (-1 / k))
+        with np.errstate(over="ignore", under="ignore"):  # a scale of 0 or infinity is refused
+            return cls(k, (-eta) ** (-1 / k))
 
     @classmethod
     def from_mean_parameters(cls, mu: ArrayLike, k: ArrayLike) -> Self:
         mu, k = cls._mean_column(mu)[..., 0], cls._shape("from_mean_parameters", k)
         checks.require("Weibull.from_mean_parameters", "mu", mu, mu > 0, "a positive mean", "E[x^k] = scale^k.")
-        return cls(k, mu ** (1 / k))
+        with np.errstate(over="ignore", under="ignore"):
+            return cls(k, mu ** (1 / k))
 
     @staticmethod
     def _shape(method, k):
@@ -121,7 +123,7 @@ class Weibull(ExponentialFamily):
         k, log = self.k, log_ratio(self.scale, other.scale)
         return np.log(other.scale / k), (1 - k) * log, np.euler_gamma * (1 - 1 / k), np.exp(k * log)
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         return expm1_remainder(self.k * log_ratio(self.scale, other.scale))
 
@@ -172,7 +174,8 @@ class Weibull(ExponentialFamily):
 
     @classmethod
     def _mean_statistic(cls, statistics):
-        return statistics.sums[0] / statistics.weight * statistics.shift ** statistics.fixed["k"]
+        with np.errstate(over="ignore", under="ignore"):
+            return statistics.sums[0] / statistics.weight * np.float64(statistics.shift) ** statistics.fixed["k"]
 
     @classmethod
     def _estimate(cls, statistics):
