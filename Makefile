@@ -101,5 +101,13 @@ lock: $(VENV)/.installed-tools  ## write constraints.txt anew: the newest set th
 benchmarks: .venv-benchmarks/.installed  ## compare with other libraries and store the results (minutes)
 	.venv-benchmarks/bin/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
+.venv-mutants/.installed: tests/requirements-mutants.txt pyproject.toml
+	test -x .venv-mutants/bin/python || $(PYTHON) -m venv .venv-mutants
+	.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-mutants.txt
+	touch $@
+
+mutants: .venv-mutants/.installed  ## change the package and list what no test notices; ONLY=companion/remainders.py
+	.venv-mutants/bin/python tools/mutants.py $(ONLY)
+
 clean:  ## remove the environments and the built site
 	rm -rf $(VENV) .venv-benchmarks .venv-portable .venv-mutants _build

@@ -87,6 +87,7 @@ def test_numbers_agree_with_the_reference(name):
             np.testing.assert_allclose(numbers[key], value, rtol=1e-8, atol=1e-9, err_msg=f"{key} at {row['state']}")
 
 
+@pytest.mark.slow
 def test_reference_is_what_companion_computes_today():
     for row in REFERENCE["two-humps"][::15]:
         state = {k: v for k, v in row["state"].items() if k != "seed"}

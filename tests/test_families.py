@@ -227,6 +227,7 @@ def test_log_prob_takes_a_scalar_and_any_shape(member):
 
 
 # --- moments and geometry ------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_mean_and_variance(member):
     mean = mean_of(member, lambda x: x.reshape(len(x), -1))
     square = mean_of(member, lambda x: (x.reshape(len(x), -1) - mean) ** 2)
@@ -238,6 +239,7 @@ def test_mean_map_is_the_gradient_of_the_log_partition(member):
     assert_allclose(member.mean_parameters(), derived("mean_parameters", member), rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_mean_parameters_are_the_expectation_of_u(member):
     assert_allclose(member.mean_parameters(), mean_of(member, statistic(member)), rtol=1e-8, atol=1e-10)
 
@@ -250,6 +252,7 @@ def test_fisher_information_is_the_hessian_of_the_log_partition(member):
     )
 
 
+@pytest.mark.slow
 def test_fisher_information_is_the_covariance_of_u(member):
     mu = member.mean_parameters()
 
@@ -300,6 +303,7 @@ def test_kl_is_half_the_fisher_form_for_a_small_step(pair):
     assert_allclose(p.kl_divergence(near), 0.5 * delta @ p.fisher_information() @ delta, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_kl_is_the_expected_log_ratio(pair):
     p, q = pair
     expected = mean_of(p, lambda x: (log_density(p, x) - log_density(q, x))[:, None])[0]
@@ -310,6 +314,7 @@ def test_kl_to_itself_is_zero(member):
     assert member.kl_divergence(member) == 0.0
 
 
+@pytest.mark.slow
 def test_cross_entropy_is_the_expected_surprise(pair):
     p, q = pair
     expected = mean_of(p, lambda x: -log_density(q, x)[:, None])[0]
