@@ -791,7 +791,7 @@ def test_keyboard_alone(browser, playground):
             "sample",
             "reset",
         ]
-        for name, key in ((name, c["key"]) for name in NAMES for c in controls(name)):
+        for name, key in [(each, c["key"]) for each in NAMES for c in controls(each)]:
             slider = page.locator(f"explorer-{name} input[data-key={key}]")
             slider.focus()
             assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"

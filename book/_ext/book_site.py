@@ -13,11 +13,12 @@ import shutil
 from html import escape
 from pathlib import Path
 
-import css_prune
 from bs4 import BeautifulSoup
 from docutils import nodes
 from PIL import Image, ImageChops, ImageStat
 from sphinx.builders.html._assets import _CascadingStyleSheet
+
+import css_prune
 
 BUNDLE = "_static/book.css"
 THEME_CSS = ["_static/basic.css", "_static/styles/pydata-sphinx-theme.css"]  # the theme's template links these itself

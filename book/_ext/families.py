@@ -31,7 +31,9 @@ def table():
     for name, row in FAMILIES.items():
         fixed = ", ".join(f"`{parameter}`" for parameter in row.cls.fixed_names) or "–"
         scipy_name = f"`{row.scipy_name}`" if row.scipy_name else "–"
-        yield f"| {{py:obj}}`{name} <companion.families.{name}>` | {', '.join(f'`{p}`' for p in row.cls.parameter_names)} | {fixed} | {scipy_name} |"
+        parameters = ", ".join(f"`{parameter}`" for parameter in row.cls.parameter_names)
+        link = f"{{py:obj}}`{name} <companion.families.{name}>`"
+        yield f"| {link} | {parameters} | {fixed} | {scipy_name} |"
 
 
 class Families(SphinxDirective):

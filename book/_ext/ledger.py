@@ -63,7 +63,8 @@ def lines_of(row):
         return
     yield (
         f": *Paid.* Derived in {many('derivation', reference)}; computed by {many('computed', function)}; "
-        f"checked by {checks(row['checked'])}; seen in {many('figure', reference)}; practised in {many('exercise', reference)}."
+        f"checked by {checks(row['checked'])}; seen in {many('figure', reference)}; "
+        f"practised in {many('exercise', reference)}."
     )
 
 
