@@ -46,7 +46,9 @@ def _split(a):
     return head, a - head
 
 
-def log_poisson(k: ArrayLike, mean: ArrayLike, away: ArrayLike | None = None) -> np.ndarray | np.float64:
+def log_poisson(
+    k: float | np.ndarray, mean: float | np.ndarray, away: ArrayLike | None = None
+) -> np.ndarray | np.float64:
     """log probability of k at a Poisson mean; `away` is mean − k where it is known more accurately.
 
     >>> print(f"{log_poisson(1e10, 1e10):.15f}")

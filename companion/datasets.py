@@ -89,7 +89,8 @@ def old_faithful() -> OldFaithful:
     Source: A. Azzalini and A. W. Bowman (1990), *Applied Statistics* 39, 357–365; the 272 pairs usually quoted, not the
     paper's series of 299.
 
-    >>> len(old_faithful().waiting), round(float(old_faithful().waiting.mean()), 3), float(old_faithful().eruption.max())
+    >>> data = old_faithful()
+    >>> len(data.waiting), round(float(data.waiting.mean()), 3), float(data.eruption.max())
     (272, 70.897, 5.1)
     """
     with resources.files("companion").joinpath("data", "old_faithful.csv").open(encoding="utf-8") as file:

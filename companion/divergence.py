@@ -212,8 +212,9 @@ def _pair(where, p, q):
     if kinds[0] != kinds[1]:
         measure = "KL divergence" if "kl" in where else "cross-entropy"
         raise TypeError(
-            f"{where}: there is no {measure} between p = {checks.describe(p)} ({kinds[0]}) and q = {checks.describe(q)} ({kinds[1]}); "
-            "expected two distributions on the same outcomes. Compare probabilities of bins with probabilities of the same bins."
+            f"{where}: there is no {measure} between p = {checks.describe(p)} ({kinds[0]}) and "
+            f"q = {checks.describe(q)} ({kinds[1]}); expected two distributions on the same outcomes. "
+            "Compare probabilities of bins with probabilities of the same bins."
         )
     checks.broadcast(where, p=_batch_shape(p), q=_batch_shape(q))
     return p, q
@@ -281,8 +282,8 @@ def _member(d, index):
 
 
 def _vector_error(p, q, value, kl=False):
-    """Bound for sums over vectors: rounding, and what their sums lack to one. Σ (p log p/q − p + q) of the vectors as given
-    is P KL(p/P‖q/Q) + (P log P/Q − P + Q), P and Q the two sums."""
+    """Bound for sums over vectors: rounding, and what their sums lack to one. Σ (p log p/q − p + q) of the vectors as
+    given is P KL(p/P‖q/Q) + (P log P/Q − P + Q), P and Q the two sums."""
     size = np.where(np.isfinite(value), np.abs(value), 0.0)
     lack_p, lack_q = (np.abs(np.sum(d, axis=-1) - 1) + 4 * np.finfo(float).eps for d in (p, q))
     rounding = (16 + np.log2(p.shape[-1])) * np.finfo(float).eps * size
@@ -301,8 +302,8 @@ def _finish(where, value, base, return_error, error):
     value = np.asarray(value, dtype=float)
     if np.any(np.isnan(value)):
         raise quadrature.QuadratureError(
-            f"{where}: value = nan; expected a number. A closed form has left the range of doubles: the parameters are more "
-            "than 300 orders of magnitude apart. Change the unit of measurement."
+            f"{where}: value = nan; expected a number. A closed form has left the range of doubles: the parameters are "
+            "more than 300 orders of magnitude apart. Change the unit of measurement."
         )
     if not checks.flag(where, "return_error", return_error):
         return (value / scale)[()]
@@ -466,8 +467,8 @@ def _hermite_averages(f):
         before, step = average, step / 2
         z = -12 + step * np.arange(1, round(24 / step), 2)
     raise quadrature.QuadratureError(
-        "reverse_fit: a quarter of a million nodes do not resolve the log-density of the target on the scale of the normal; expected "
-        "humps whose distance is at most about a hundred of their widths. Start closer to one of them."
+        "reverse_fit: a quarter of a million nodes do not resolve the log-density of the target on the scale of the "
+        "normal; expected humps whose distance is at most about a hundred of their widths. Start closer to one of them."
     )
 
 
@@ -485,8 +486,8 @@ def _reverse_kl(target, mean, log_sd):
 def reverse_fit(target, start):
     r"""The local minimum of :math:`\mathrm{KL}(q\|\text{target})` over normals q downhill from `start`, certified.
 
-    Newton steps in the mean (in units of the current sd) and log sd, with step halving; where the function is not convex the Hessian's eigenvalues
-    are replaced by their absolute values, so that every step goes down.
+    Newton steps in the mean (in units of the current sd) and log sd, with step halving; where the function is not
+    convex the Hessian's eigenvalues are replaced by their absolute values, so that every step goes down.
 
     Parameters
     ----------
@@ -548,7 +549,8 @@ def reverse_fit(target, start):
     size = float(np.max(np.abs(gradient)))
     if size > 1e-10:
         raise ArithmeticError(
-            f"reverse_fit: gradient = {size:.2e} at {Normal(mean, np.exp(log_sd))}; expected less than 1e-10. Start elsewhere."
+            f"reverse_fit: gradient = {size:.2e} at {Normal(mean, np.exp(log_sd))}; expected less than 1e-10. "
+            "Start elsewhere."
         )
     return ReverseFit(Normal(mean, np.exp(log_sd)), float(value), size, float(np.linalg.eigvalsh(hessian)[0]))
 

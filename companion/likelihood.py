@@ -147,7 +147,7 @@ class Line(NamedTuple):
     """One line of a derivation: its formula, its value at every parameter, and what is done with it."""
 
     formula: str
-    values: np.ndarray
+    values: np.ndarray | np.float64
     goal: str
 
     @property

@@ -304,7 +304,8 @@ def relative_error(value: float, exact: Decimal | Fraction) -> float:
     value = float(value)
     if not math.isfinite(value) or exact in (Decimal("Infinity"), -Decimal("Infinity")):
         return 0.0 if value == float(exact) else math.inf
-    return float(abs(type(exact)(value) - exact) / abs(exact))
+    kind: Any = type(exact)
+    return float(abs(kind(value) - exact) / abs(exact))
 
 
 def nearby(p: ExponentialFamily, d: float) -> ExponentialFamily:
@@ -373,7 +374,7 @@ def fisher_integral(p: ExponentialFamily, q: ExponentialFamily, nodes: int = 16)
 
 
 # --- averages that lose everything --------------------------------------------------------------------------------
-def running_total(x: ArrayLike) -> np.floating:
+def running_total(x: ArrayLike) -> np.float64:
     """Sum of `x` from left to right, every partial sum rounded; `numpy.sum` adds in another order, with smaller errors.
 
     >>> float(running_total([1e16, 1.0, -1e16])), float(running_total([1e16, -1e16, 1.0]))
@@ -415,8 +416,8 @@ def exact_moments(x: ArrayLike, ddof: int = 0) -> tuple[Fraction, Decimal]:
     if not isinstance(ddof, (int, np.integer)) or isinstance(ddof, bool) or ddof not in range(len(x)):
         expected = f"a whole number from 0 to {len(x) - 1}, less than the number of observations"
         checks.fail("exact_moments", "ddof", ddof, expected, "Pass 0, or 1 for a standard deviation over n − 1.")
-    mean = sum(x) / len(x)
-    variance = sum((v - mean) ** 2 for v in x) / (len(x) - ddof)
+    mean = sum(x, Fraction()) / len(x)
+    variance = sum(((v - mean) ** 2 for v in x), Fraction()) / (len(x) - ddof)
     with eighty_digits():
         return mean, (Decimal(variance.numerator) / variance.denominator).sqrt()
 

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 from companion import checks
 
@@ -25,7 +26,7 @@ FOURTH = "#A0457A"
 #: Marks, guides and constants.
 GREY = "#5A5A5A"
 
-_STYLE = {
+_STYLE: Any = {
     "figure.dpi": 110,
     "savefig.dpi": 150,
     "figure.facecolor": "white",
@@ -43,7 +44,7 @@ _STYLE = {
     "axes.axisbelow": True,
     "lines.linewidth": 2.0,
     "legend.frameon": False,
-    "axes.prop_cycle": mpl.cycler(color=[DATA, MODEL, THIRD, FOURTH], linestyle=["-", "--", "-.", ":"]),
+    "axes.prop_cycle": cycler(color=[DATA, MODEL, THIRD, FOURTH], linestyle=["-", "--", "-.", ":"]),
 }
 
 

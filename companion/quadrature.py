@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,10 +48,11 @@ class Estimate(NamedTuple):
     """A number, an estimate of its error, and how it was found: "exact sum", "sum with bounded tail", "sum with
     Euler–Maclaurin tail", "quadrature" or "support" (infinite because q does not cover p).
 
-    The error of an exact sum is a bound for its rounding; the others also contain the estimated error of the rule."""
+    The error of an exact sum is a bound for its rounding; the others also contain the estimated error of the rule.
+    Of several integrals at once, `value` and `error` are arrays."""
 
-    value: float
-    error: float
+    value: Any
+    error: Any
     method: str
 
 
@@ -147,7 +148,8 @@ def cross_entropy(p, q, rtol=1e-8, atol=1e-14) -> Estimate:
     >>> round(cross_entropy(stats.gamma(2), stats.expon()).value, 9)
     2.0
     """
-    return _surprise("cross_entropy", *_pair("cross_entropy", p, q), rtol, atol)
+    p, q = _pair("cross_entropy", p, q)
+    return _surprise("cross_entropy", p, q, rtol, atol)
 
 
 def _check_tolerances(where, rtol, atol):

@@ -15,6 +15,7 @@ factorials, in the log-probabilities of counts and in the KL of gamma and Dirich
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,7 +30,7 @@ _LARGE = 10.0  # from here on Stirling's series has all digits
 STIRLING = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400])
 
 
-def as_numbers(value: ArrayLike) -> np.ndarray | np.float64:
+def as_numbers(value: ArrayLike) -> Any:
     """`value` as a float array, a single number as a NumPy scalar: its arithmetic is ten times as fast."""
     return np.asarray(value, dtype=float)[()]
 

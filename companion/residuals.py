@@ -420,9 +420,6 @@ class Ising(ExponentialFamily):
         checks.require(f"Ising.{method}", "x", x, np.abs(x) == 1, "a spin, −1 or 1", "Recode 0/1 data as 2 x − 1.")
         return x
 
-    def _inside(self, x):
-        return np.all(np.abs(x) == 1, axis=-1)
-
     def _statistic(self, x):
         return np.stack([x.sum(-1), 0.5 * np.sum(x @ self._neighbours * x, axis=-1)], axis=-1)
 

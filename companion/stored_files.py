@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext
 from os import PathLike, fspath
-from typing import BinaryIO, NoReturn
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from companion import checks
 
 _SEAL = 64  # characters of a SHA-256
 
-File = str | PathLike | BinaryIO
+File = str | PathLike | IO[bytes]
 
 
 def broken(where: str, file: File, reason: str) -> NoReturn:
@@ -52,7 +52,8 @@ def write(where: str, file: File, header: Mapping, arrays: Mapping[str, np.ndarr
         fix = "Pass numbers, strings, lists and dicts, without NaN."
         checks.fail(where, "header", header, "what JSON can hold", fix, TypeError)
     packed = io.BytesIO()
-    np.savez(packed, header=np.frombuffer(text, np.uint8), **arrays)
+    content: dict[str, Any] = dict(header=np.frombuffer(text, np.uint8), **arrays)
+    np.savez(packed, **content)
     with zipfile.ZipFile(packed, "a") as archive:
         archive.comment = bytes(_SEAL)
     body = packed.getvalue()[:-_SEAL]

@@ -22,7 +22,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -585,7 +585,7 @@ def fit_linear(
         if vae.sd < 1e-7 * unit:
             fix = "There the likelihood has no maximum: take fewer latents, or drop coordinates that others determine."
             checks.fail(where, "sd, relative to the data", vae.sd / unit, "data that do not lie in a plane", fix)
-        curvatures, directions = np.linalg.eigh(hessian) if free.size else (np.zeros(1), None)
+        curvatures, directions = np.linalg.eigh(hessian) if free.size else (np.zeros(1), np.zeros((0, 1)))
         left -= found.nit + 1
         if left <= 0 or curvatures[0] >= -1e-6 * np.max(np.abs(curvatures)):
             break
@@ -852,8 +852,8 @@ class VAE:
         self._encoder.draw(rng)
         self._decoder.draw(rng)
         self._adam = Adam(self.theta.flat.size, dtype)
-        self.history = {name: [] for name in ("objective", "elbo", "distortion", "rate")}
-        self.made = {}
+        self.history: dict[str, list[float]] = {name: [] for name in ("objective", "elbo", "distortion", "rate")}
+        self.made: dict[str, Any] = {}
 
     # --- the objective and its gradient
     def _forward_and_backward(self, g, noise, work):

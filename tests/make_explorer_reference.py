@@ -117,7 +117,7 @@ def gap_by_sums(rate):
 
 
 def cancellation(family, x):
-    """Companion's numbers for the explorer of cancellation: the distance, log10 of the KL, digits of the textbook formula."""
+    """The explorer of cancellation: the distance, log10 of the KL, digits of the textbook formula, by the companion."""
     p, d = PAIRS[family], distance(x)
     q = nearby(p, d)
     exact = exact_kl(p, q)
@@ -169,7 +169,7 @@ def standardised():
 
 
 def waits():
-    """All the third explorer knows of its data: number of waits, sums of x and x², and counts from 40 minutes in fives."""
+    """All the third explorer knows of its data: number of waits, sums of x and x², counts from 40 minutes in fives."""
     x = standardised()
     counts, _ = np.histogram(old_faithful().waiting, bins=np.arange(40, 101, 5))
     return {"n": len(x), "sum": float(x.sum()), "squares": float(x @ x), "counts": counts.tolist()}
@@ -248,7 +248,7 @@ def elbo_by_quadrature(mu, sigma, height):
 
 
 def vae(w, sd, v, tau):
-    """Companion's numbers for the fourth explorer, at one state: data N(0, 2²), decoder N(w z, sd²), encoder N(v x, tau²)."""
+    """The fourth explorer at one state: data N(0, 2²), decoder N(w z, sd²), encoder N(v x, tau²), by the companion."""
     machine, data = LinearVAE([[w]], [0.0], sd, [[v]], [0.0], [tau]), MultivariateNormal([0.0], [[4.0]])
     parts = objective_parts(machine, data)
     return parts._asdict() | {"loss": parts.distortion + parts.rate, "nll": loss(machine, data, "nll")}

@@ -3,10 +3,10 @@
 Run with mpmath and scipy installed: ``python tests/make_kl_pairs.py``. It takes some minutes; the tests read the
 result and need neither mpmath nor this script.
 
-Each integral is computed twice, by rules that share no nodes and no substitution: composite Gauss–Legendre with 40 nodes
-in log|x - c| beside each anchor c, and the double-exponential trapezoidal rule (tanh-sinh, exp-sinh) in x. The two have
-to agree to 25 digits, both masses have to be 1 to 25 digits, and the log-densities written here have to agree with
-scipy's at random points. Sums are taken directly, or by zeta functions and by Euler–Maclaurin.
+Each integral is computed twice, by rules that share no nodes and no substitution: composite Gauss–Legendre with 40
+nodes in log|x - c| beside each anchor c, and the double-exponential trapezoidal rule (tanh-sinh, exp-sinh)
+in x. The two have to agree to 25 digits, both masses have to be 1 to 25 digits, and the log-densities written here have
+to agree with scipy's at random points. Sums are taken directly, or by zeta functions and by Euler–Maclaurin.
 """
 
 import functools
@@ -29,7 +29,7 @@ SHAPES, STANDARD = {}, {}
 
 
 def density(low=-inf, high=inf, kinks=lambda **s: []):
-    """Register a standard log-density f(D, **shapes) with support (low, high), each a number or a function of the shapes."""
+    """Register a standard log-density f(D, **shapes) with support (low, high): numbers, or functions of the shapes."""
 
     def register(f):
         STANDARD[f.__name__.rstrip("_")] = (f, low, high, kinks)
@@ -385,7 +385,7 @@ def gauss(p, q, width=1):
 
 
 def double_exponential(p, q, step):
-    """The trapezoidal rule in u: y = reach/(1 + exp(-pi sinh u)) on a finite piece, y = exp(pi/2 sinh u) on an infinite one."""
+    """The trapezoidal rule in u: y = reach/(1 + exp(-pi sinh u)) on a finite piece, exp(pi/2 sinh u) on an infinite."""
     total = [mp.mpf(0)] * 5
     for c, sign, reach in pieces(p, q):
         finite = mp.isfinite(reach)
@@ -456,7 +456,7 @@ def counts(p, q):
 
 
 def heavy(p, q, terms):
-    """Heavy tails: a direct sum and Euler–Maclaurin from two different places; for zipf against geom also by zeta functions."""
+    """Heavy tails: a direct sum and Euler–Maclaurin from two places; for zipf against geom also by zeta functions."""
 
     def from_place(n):
         total = [mp.mpf(0)] * 4

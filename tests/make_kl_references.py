@@ -6,8 +6,8 @@ Needs mpmath, which the tests do not. Each reference is computed from the very d
 formula, in so many digits that its cancellation does not matter. Nothing of `companion` is used here.
 
 Four suites of pairs, log-uniform random: `ordinary` (parameters of order one), `extreme` (1e-8 … 1e8; probabilities
-1e-12 … 1 − 1e-12; log-odds and scores to ±700), `near` (ordinary p, every parameter of q off by a relative 1e-12 … 1e-2) and
-`near and extreme`.
+1e-12 … 1 − 1e-12; log-odds and scores to ±700), `near` (ordinary p, every parameter of q off by a relative
+1e-12 … 1e-2) and `near and extreme`.
 
 A further family is one row of `ROWS`: how it is constructed (a name in `companion.families`), a function that draws
 the arguments of one member, a function that moves them a little, and its KL divergence in mpmath. A row's pairs depend
@@ -137,7 +137,7 @@ def relative_covariance(rng, arguments):
             return [mean, lower]
 
 
-# --- divergences: (arguments of p, arguments of q) as mpf -> mpf --------------------------------------------------------
+# --- divergences: (arguments of p, arguments of q) as mpf -> mpf ------------------------------------------------------
 def kl_cells(p, q):
     return mp.fsum(a * mp.log(a / b) for a, b in zip(p, q))
 

@@ -1505,7 +1505,7 @@ def test_every_family_refuses_what_no_family_takes(name):
             )
 
 
-# --- what is not an error ----------------------------------------------------------------------------------------------------
+# --- what is not an error ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "value",
     [

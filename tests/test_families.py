@@ -199,7 +199,7 @@ def test_the_rule_for_vectors_of_proportions():
     assert_allclose(mass @ x, [0.2, 0.5, 0.3], rtol=1e-9)
 
 
-# --- density ------------------------------------------------------------------------------------------------------------
+# --- density ----------------------------------------------------------------------------------------------------------
 def test_log_prob_is_eta_u_minus_log_partition_plus_log_base_measure(member):
     x = member.sample(40, rng=1)
     form = (
@@ -226,7 +226,7 @@ def test_log_prob_takes_a_scalar_and_any_shape(member):
     assert np.ndim(member.log_prob(x[0])) == 0
 
 
-# --- moments and geometry ------------------------------------------------------------------------------------------------
+# --- moments and geometry ---------------------------------------------------------------------------------------------
 @pytest.mark.slow
 def test_mean_and_variance(member):
     mean = mean_of(member, lambda x: x.reshape(len(x), -1))
@@ -281,7 +281,7 @@ def test_round_trip_through_mean_parameters(member):
     assert_allclose(again.mean_parameters(), member.mean_parameters(), rtol=1e-12, atol=1e-13)
 
 
-# --- divergences ---------------------------------------------------------------------------------------------------------
+# --- divergences ------------------------------------------------------------------------------------------------------
 def test_kl_is_the_bregman_divergence_of_the_log_partition(pair):
     p, q = pair
     delta = q.natural_parameters() - p.natural_parameters()
@@ -332,7 +332,7 @@ def test_entropy_against_scipy(member):
     assert_allclose(sum(derived("_cross_entropy_terms", member, member)), member.entropy(), rtol=1e-10, atol=1e-10)
 
 
-# --- fit -----------------------------------------------------------------------------------------------------------------
+# --- fit --------------------------------------------------------------------------------------------------------------
 def test_fit_matches_the_mean_of_u(member):
     x = member.sample(3000, rng=4)
     fit = type(member).fit(x, **fixed(member))
@@ -362,7 +362,7 @@ def test_weights_count_repetitions(member):
     assert weighted.kl_divergence(halved) < 1e-22
 
 
-# --- sampling ------------------------------------------------------------------------------------------------------------
+# --- sampling ---------------------------------------------------------------------------------------------------------
 def test_sample_moments_are_within_their_standard_errors(member):
     n = 40_000
     u = member.sufficient_statistics(member.sample(n, rng=9))
@@ -395,7 +395,7 @@ def test_sample_depends_on_the_seed_alone(member):
     assert not np.array_equal(x, member.sample(5000, rng))
 
 
-# --- batches --------------------------------------------------------------------------------------------------------------
+# --- batches ----------------------------------------------------------------------------------------------------------
 SUMMARIES = (
     "natural_parameters",
     "mean_parameters",
@@ -461,7 +461,7 @@ def test_batched_samples_have_the_moments_of_each_member(three):
     assert np.all(np.abs(error) < 4.5 * np.sqrt(np.diagonal(batch.fisher_information(), axis1=-2, axis2=-1) / n))
 
 
-# --- the object -------------------------------------------------------------------------------------------------------------
+# --- the object -------------------------------------------------------------------------------------------------------
 def test_members_are_immutable(member):
     for name in (*member.parameter_names, "batch_shape", "anything"):
         with pytest.raises(AttributeError, match="immutable"):
@@ -498,7 +498,7 @@ def test_equality(pair):
 
 
 def test_the_same_distribution_from_other_numbers_is_not_equal():
-    """0.5 and log-odds 0 are one distribution, but rounding would decide in general; in both orders the answer is no."""
+    """0.5 and log-odds 0 are one distribution, but rounding would decide in general; both ways the answer is no."""
     assert Bernoulli(0.5) != Bernoulli.from_logits(0.0) and Bernoulli.from_logits(0.0) != Bernoulli(0.5)
     assert Bernoulli(0.5).kl_divergence(Bernoulli.from_logits(0.0)) == 0.0
 
@@ -542,7 +542,7 @@ def test_documentation_of_each_family(name):
         assert heading in text, heading
 
 
-# --- single families: what the table cannot say -------------------------------------------------------------------------------
+# --- single families: what the table cannot say -----------------------------------------------------------------------
 def test_only_equal_scipy_distributions_become_ours():
     assert from_scipy(stats.norm(scale=2.0)) == Normal(0.0, 2.0)
     assert from_scipy(stats.norm(1.0)) == Normal(1.0, 1.0)
@@ -648,7 +648,7 @@ def test_kl_between_log_odds_and_a_probability_close_to_one():
 
 
 def test_entropy_of_large_counts():
-    """An exact sum up to a rate of 1000, an expansion beyond; the two meet, and both agree with a sum of scipy's terms."""
+    """An exact sum up to a rate of 1000, an expansion beyond; the two meet, both agree with a sum of scipy's terms."""
     for rate in (900.0, 1000.0, 1500.0, 1e5):
         x = np.arange(np.floor(rate - 12 * rate**0.5), rate + 12 * rate**0.5)
         log_p = stats.poisson.logpmf(x, rate)
@@ -667,7 +667,7 @@ def test_normal_divergence_of_wild_scales():
 
 
 def test_normal_fit_keeps_its_digits_far_from_zero():
-    """Values that are exact in doubles, with a mean a billion times the spread: the raw second moment has no digits left."""
+    """Values exact in doubles, with a mean a billion times the spread: the raw second moment has no digits left."""
     x = 1e9 + np.array([0.25, 0.5, 0.75, 1.5]) * np.ones((1000, 1))
     fit = Normal.fit(x.ravel())
     assert fit.mean() == 1e9 + 0.75
@@ -682,7 +682,7 @@ def test_multivariate_normal_fit_keeps_its_digits_far_from_zero():
 
 
 def test_multivariate_normal_fit_in_any_units():
-    """Coordinates in units that differ by eighteen powers of ten are no hyperplane; an exact multiple of another is one."""
+    """Coordinates in units eighteen powers of ten apart are no hyperplane; an exact multiple of another is one."""
     z = np.random.default_rng(2).normal(size=(5000, 2))
     units = np.array([1e9, 1e-9])
     assert_allclose(
@@ -703,7 +703,7 @@ def test_multivariate_normal_in_many_dimensions_agrees_with_independent_coordina
     assert_allclose(p.log_prob(n), Normal(m, s).log_prob(n).sum(), rtol=1e-13)
 
 
-# --- mixtures -----------------------------------------------------------------------------------------------------------------
+# --- mixtures ---------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def mixture():
     return Mixture([0.2, 0.5, 0.3], Normal([-2.0, 0.5, 4.0], [0.5, 1.0, 2.0]))

@@ -33,7 +33,7 @@ from companion.remainders import phi
 SHAPES = np.geomspace(1e-3, 1e6, 91)
 
 
-# --- the functions to invert ---------------------------------------------------------------------------------------------
+# --- the functions to invert ------------------------------------------------------------------------------------------
 def test_log_minus_digamma_has_its_digits():
     """Values in 20 digits (mpmath), and the recurrence ψ(a + 1) = ψ(a) + 1/a, in which nothing cancels."""
     shapes, values = (
@@ -74,7 +74,7 @@ def test_newton_says_when_it_fails():
         positive_root(lambda x: (np.nan * x, x), [0.5])
 
 
-# --- from mean parameters, over the whole range ---------------------------------------------------------------------------
+# --- from mean parameters, over the whole range -----------------------------------------------------------------------
 def test_gamma_from_mean_parameters():
     """log E[x] − E[log x] ≈ 1/(2α) is a difference of the numbers given: 1e-16 of them is 2e-16 α of α."""
     again = Gamma.from_mean_parameters(Gamma(SHAPES, 2.0).mean_parameters())
@@ -101,7 +101,7 @@ def test_von_mises_from_mean_parameters(gap):
     assert_allclose([again.mean(), again.kappa], [1.0, kappa], rtol=1e-15 + 5e-16 / gap)
 
 
-# --- fits ------------------------------------------------------------------------------------------------------------------
+# --- fits -------------------------------------------------------------------------------------------------------------
 FITS = {
     "Gamma": (Gamma(2.3, 0.7), {}, lambda x: stats.gamma.fit(x, floc=0)),
     "Gamma of small shape": (Gamma(0.05, 3.0), {}, lambda x: stats.gamma.fit(x, floc=0)),
@@ -139,7 +139,7 @@ def test_gamma_fit_solves_the_likelihood_equation(shape):
 
 
 def test_von_mises_fit_of_angles_that_hardly_differ():
-    """1 − r ≈ 1e-14 from the data, where the mean of the cosine has two digits of it; any turn of the circle will do."""
+    """1 − r ≈ 1e-14 from the data, where the mean of the cosine has two digits of it; any turn of the circle does."""
     away = 1e-7 * np.array([-1.5, -0.5, 0.0, 0.5, 1.5])
     fit = VonMises.fit(away)
     assert_allclose(fit.kappa, 1 / np.mean(away**2), rtol=1e-12)
@@ -272,7 +272,7 @@ def test_data_below_a_given_minimum():
         Pareto.fit([1.0, 2.0], xm=1.5)
 
 
-# --- beyond one exponential family -------------------------------------------------------------------------------------------
+# --- beyond one exponential family ------------------------------------------------------------------------------------
 def test_supports_that_are_not_nested():
     wide, narrow = Pareto(2.0, 1.0), Pareto(3.0, 1.5)
     assert wide.kl_divergence(narrow) == np.inf and wide.cross_entropy(narrow) == np.inf

@@ -5,7 +5,8 @@ median of every suite below 1e-15, nothing NaN or negative, KL(p, p) exactly 0.0
 
 Two kinds of input need a word about what the reference is. Probability *vectors* of doubles never sum to one exactly;
 the reference is Σ (p log p/q − p + q) of the vectors as given, which for close pairs is the only reading with a
-non-negative value, and agrees with the KL of the normalised vectors (`test_vectors_agree_with_their_normalised_versions`).
+non-negative value, and agrees with the KL of the normalised vectors
+(`test_vectors_agree_with_their_normalised_versions`).
 *Covariance* matrices are exact as given, but their Cholesky factor is only known to 1e-16 times the condition number
 of the correlations, so the table keeps that below about 1e4; `from_cholesky` has no such limit.
 """

@@ -405,7 +405,7 @@ def test_unnormalised_density_is_refused():
         def _logpdf(self, x):
             return -(x**2)
 
-    with pytest.raises(QuadratureError, match="integrates to 1.77245.*expected 1"):
+    with pytest.raises(QuadratureError, match=r"integrates to 1.77245.*expected 1"):
         kl_divergence(Unnormalised(name="unnormalised")(), stats.norm())
 
 
@@ -419,7 +419,7 @@ def test_missed_hump_is_noticed():
         def log_prob(self, x):
             return np.logaddexp(stats.norm.logpdf(x) - math.log(2), stats.norm.logpdf(x, 1e5, 1e-6) - math.log(2))
 
-    with pytest.raises(QuadratureError, match="integrates to 0.5.*quadrature_points"):
+    with pytest.raises(QuadratureError, match=r"integrates to 0.5.*quadrature_points"):
         kl_divergence(Hidden(), stats.norm())
 
 
@@ -448,7 +448,7 @@ def test_as_distribution_takes_its_own_result():
 
 
 def test_angles_may_be_written_on_different_turns():
-    """The supports (μ − π, μ + π) of two von Mises distributions differ as intervals, but not as turns of the circle."""
+    """The supports (μ − π, μ + π) of two von Mises distributions differ as intervals, not as turns of the circle."""
     rng = np.random.default_rng(12)
     for _ in range(20):
         p, q = (VonMises(rng.uniform(-6, 6), np.exp(rng.normal(0, 2))) for _ in range(2))
@@ -518,7 +518,7 @@ def test_expectation_of_a_function_that_cannot_be_averaged(g, kind, text):
 
 
 def test_an_expectation_that_does_not_exist():
-    with pytest.raises(QuadratureError, match="infinity in one tail and minus infinity in the other.*does not exist"):
+    with pytest.raises(QuadratureError, match=r"infinity in one tail and minus infinity in the other.*does not exist"):
         expectation(stats.cauchy(), lambda x: x)
 
 
@@ -533,12 +533,12 @@ def test_rounding_that_is_larger_than_the_formula_allows_is_seen():
 
 
 def test_the_budget_of_evaluations_ends_every_call():
-    with pytest.raises(QuadratureError, match="the budget of 3e.07 evaluations is spent.*Split it"):
+    with pytest.raises(QuadratureError, match=r"the budget of 3e.07 evaluations is spent.*Split it"):
         expectation(stats.uniform(), lambda x: np.sin(1e6 * x))
 
 
 def test_a_class_is_not_a_distribution():
-    with pytest.raises(TypeError, match="stats.rv_discrete, a class; expected a distribution"):
+    with pytest.raises(TypeError, match=r"stats\.rv_discrete, a class; expected a distribution"):
         entropy(stats.rv_discrete)
 
 

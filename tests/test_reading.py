@@ -1,4 +1,4 @@
-"""The reading list: every question of the thread has entries, every entry says what it is for, every reference is complete."""
+"""The reading list: every question of the thread has entries, every entry says what for, references are complete."""
 
 from __future__ import annotations
 

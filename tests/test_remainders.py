@@ -37,8 +37,8 @@ def test_phi(t):
 
 
 def test_phi_by_subtraction_loses_less_than_three_bits():
-    """Just outside the series, where it loses most: 7 times the error of log1p, which is within one unit in the last place
-    (2 u), and one rounding. log(1 + t) in place of log1p(t) would lose 20 u more, 1 + t being rounded."""
+    """Just outside the series, where it loses most: 7 times the error of log1p, which is within one unit in the last
+    place (2 u), and one rounding. log(1 + t) in place of log1p(t) would lose 20 u more, 1 + t being rounded."""
     for t in np.random.default_rng(0).uniform(0.3, 0.6, 500):
         assert_relative(phi(t), exact_phi(float(t)), 15 * 2.0**-53)
 

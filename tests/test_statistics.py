@@ -44,7 +44,7 @@ def assert_same(a, b, rtol=1e-12):
     assert one.kl_divergence(two) < 1e-22
 
 
-# --- for every family ------------------------------------------------------------------------------------------------------
+# --- for every family -------------------------------------------------------------------------------------------------
 @EACH
 def test_mean_is_the_average_of_u(name):
     cls, x, fixed, member = drawn(name, 500)
@@ -123,7 +123,7 @@ def test_data_are_not_copied_and_may_be_of_any_type():
     assert np.array_equal(x, np.random.default_rng(0).poisson(3.0, 200_000))
 
 
-# --- digits ----------------------------------------------------------------------------------------------------------------
+# --- digits -----------------------------------------------------------------------------------------------------------
 CASES = {f"NumAcc{level}": num_acc(level) for level in (1, 2, 3, 4)}
 CASES["offset 1e9"] = 1e9 + np.random.default_rng(1).normal(size=2000)
 CASES["offset 1e9, spread 1e-3"] = 1e9 + 1e-3 * np.random.default_rng(2).normal(size=2000)
@@ -229,7 +229,7 @@ def test_parts_without_spread(cls):
     assert cls.fit(parts[0] + parts[1]).kl_divergence(whole) < 1e-20
 
 
-# --- use and misuse --------------------------------------------------------------------------------------------------------
+# --- use and misuse ---------------------------------------------------------------------------------------------------
 def test_repr_equality_and_immutability():
     a = Normal.statistics([1.0, 3.0])
     assert a == Normal.statistics([1.0, 3.0]) != Normal.statistics([1.0, 4.0]) and a != 3

@@ -19,7 +19,8 @@ class Binomial(ExponentialFamily):
 
     .. math::
 
-       p(x) = \binom{n}{x} p^x (1-p)^{n-x}, \qquad u(x) = x, \qquad \eta = \log\frac{p}{1-p}, \qquad A(\eta) = n\log(1+e^\eta)
+       p(x) = \binom{n}{x} p^x (1-p)^{n-x}, \qquad u(x) = x, \qquad \eta = \log\frac{p}{1-p}, \qquad
+       A(\eta) = n\log(1+e^\eta)
 
        \mathrm{E}[u] = np, \qquad \mathrm{KL}\big(\mathrm{Bin}(n,p)\|\mathrm{Bin}(n,q)\big)
        = n\,\mathrm{KL}\big(\mathrm{Ber}(p)\|\mathrm{Ber}(q)\big)

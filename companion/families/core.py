@@ -580,7 +580,8 @@ class ExponentialFamily(Distribution):
     def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         r"""KL divergence to another member of the family, in nats, as accumulated Fisher information:
 
-        .. math:: \mathrm{KL}(\eta_1\|\eta_2) = \int_0^1 (1-t)\,\delta^\top \nabla^2 A(\eta_1 + t\delta)\,\delta\,\mathrm{d}t,
+        .. math:: \mathrm{KL}(\eta_1\|\eta_2)
+                  = \int_0^1 (1-t)\,\delta^\top \nabla^2 A(\eta_1 + t\delta)\,\delta\,\mathrm{d}t,
                   \qquad \delta = \eta_2 - \eta_1,
 
         by Gauss–Legendre nodes on panels that are halved until they agree. The integrand is positive, so nothing
@@ -844,7 +845,7 @@ class ExponentialFamily(Distribution):
     def _column(cls, method, name, vector, k, content):
         where, fix = f"{cls.__name__}.{method}", f"The last axis holds the {content}, {k} of them."
         vector = checks.finite(where, name, vector, fix)
-        if vector.ndim == 0 or isinstance(k, int) and vector.shape[-1] != k:
+        if vector.ndim == 0 or (isinstance(k, int) and vector.shape[-1] != k):
             checks.fail(where, f"shape of {name}", vector.shape, f"(..., {k})", fix)
         return vector
 

@@ -118,7 +118,9 @@ def bregman(a: ArrayLike, b: ArrayLike, difference: ArrayLike | None = None) -> 
     return choose(_comparable(a, b), _bregman_near, _bregman_far, a, b, b - a if difference is None else difference)
 
 
-def bregman_drop(a: ArrayLike, b: ArrayLike, m: ArrayLike, n: ArrayLike, step: ArrayLike) -> np.ndarray | np.float64:
+def bregman_drop(
+    a: float | np.ndarray, b: float | np.ndarray, m: float | np.ndarray, n: float | np.ndarray, step: ArrayLike
+) -> np.ndarray | np.float64:
     """B_R(b, a) − B_R(b + n, a + m) for m, n > 0 with n − m = `step`; nothing is lost if m and n are tiny next to a
     and b."""
     slight = _comparable(a, b) & (10 * m < a) & (10 * n < b)

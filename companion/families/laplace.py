@@ -19,7 +19,8 @@ class Laplace(ExponentialFamily):
 
     .. math::
 
-       p(x) = \frac{1}{2b} e^{-|x-m|/b}, \qquad u(x) = |x-m|, \qquad \eta = -\frac1b, \qquad A(\eta) = \log 2 - \log(-\eta)
+       p(x) = \frac{1}{2b} e^{-|x-m|/b}, \qquad u(x) = |x-m|, \qquad \eta = -\frac1b, \qquad
+       A(\eta) = \log 2 - \log(-\eta)
 
        \mathrm{E}[u] = b, \qquad
        \mathrm{KL}(p\|q) = \varphi\Big(\frac{b_p}{b_q}-1\Big) + \frac{b_p}{b_q}\,e\Big(-\frac{|m_p-m_q|}{b_p}\Big),

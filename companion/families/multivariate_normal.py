@@ -183,7 +183,7 @@ class MultivariateNormal(ExponentialFamily):
     @staticmethod
     def _split(vector):
         """(…, k) -> first part (…, d) and the symmetric matrix whose lower triangle is the second part."""
-        d = int(round((np.sqrt(9 + 8 * vector.shape[-1]) - 3) / 2))
+        d = round((np.sqrt(9 + 8 * vector.shape[-1]) - 3) / 2)
         rows, columns = np.tril_indices(d)
         matrix = np.zeros(vector.shape[:-1] + (d, d), dtype=vector.dtype)
         matrix[..., rows, columns] = vector[..., d:]
