@@ -40,7 +40,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark in marks_of(item):
             item.add_marker(mark)
-        if item.get_closest_marker("notebook"):
-            # the cells of a notebook stay together, in their order
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
     items.sort(key=turn_of)

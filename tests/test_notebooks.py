@@ -179,9 +179,7 @@ def solutions():
     for path in CHAPTERS:
         for cell in code_cells(load(path)):
             if "exercise" in tags(cell):
-                # one worker runs the chapter's cells for all of its exercises
-                group = pytest.mark.xdist_group(f"exercises of {path.stem}")
-                yield pytest.param(path, cell["id"], id=f"{path.stem}-{cell['id']}", marks=group)
+                yield pytest.param(path, cell["id"], id=f"{path.stem}-{cell['id']}")
 
 
 @pytest.mark.parametrize("path, identifier", list(solutions()))

@@ -55,14 +55,6 @@ every_page = pytest.mark.parametrize("name", PAGES)
 every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
 
 
-def together(names):
-    """All tests of a page in one worker, so that it is looked at once."""
-    return pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in names])
-
-
-every_page_together, every_notebook_together = together(PAGES), together(NOTEBOOKS)
-
-
 class Page(HTMLParser):
     """The tags of a page, and its text outside code, scripts and formulas."""
 
@@ -560,7 +552,7 @@ def look(browser, address, axe):
     return look
 
 
-@every_page_together
+@every_page
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_in_the_browser(look, name, scheme):
     found = look(name, scheme)
@@ -571,7 +563,7 @@ def test_page_in_the_browser(look, name, scheme):
     problems(found["complaints"])
 
 
-@every_page_together
+@every_page
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_formulas_are_like_the_text_around_them(look, name, scheme):
     problems(look(name, scheme)["formulas"])
@@ -585,24 +577,24 @@ def test_formulas_are_accessible(browser, address, axe, scheme):
         problems(visit.violations(axe))
 
 
-@every_page_together
+@every_page
 def test_weight_in_the_browser(look, name):
     sizes = look(name, "light")["weights"]
     heaviest = sorted(((size, url) for url, size in sizes.items()), reverse=True)[:6]
     assert sum(sizes.values()) <= MAX_WEIGHT, heaviest
 
 
-@every_notebook_together
+@every_notebook
 def test_pictures_are_clear_in_the_dark(look, name):
     problems(look(name, "dark")["faint pictures"])
 
 
-@every_notebook_together
+@every_notebook
 def test_wide_formulas_can_be_scrolled_by_keyboard(look, name):
     problems(look(name, "light")["boxes without keyboard"])
 
 
-@every_page_together
+@every_page
 def test_page_without_javascript(browser, address, name):
     if name == "search.html":
         return

@@ -41,7 +41,7 @@ pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = ["-q", "-x", "-p", "no:cacheprovider"]
 
 [tool.pytest.ini_options]
-markers = ["slow", "site", "browser", "notebook", "xdist_group"]
+markers = ["slow", "site", "browser", "notebook"]
 """
 
 
