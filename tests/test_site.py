@@ -403,8 +403,9 @@ def axe():
 
 
 # Contrast is two thirds of axe's time, the same verdict ten thousand times a page. Empties texts that have the colour,
-# size, weight, opacity and grounds of two texts before them.
+# size, weight, opacity and grounds of two texts before them; `REFILLED` puts them back.
 ALIKE = """() => {
+    window.emptied = [];
     const grounds = new Map(), seen = new Map();
     const ground = (e) => {
         if (!e) return "";
@@ -421,9 +422,13 @@ ALIKE = """() => {
         const e = text.parentElement, style = getComputedStyle(e);
         const look = [e.tagName, style.color, style.fontSize, style.fontWeight, style.display, ground(e)].join("|");
         seen.set(look, (seen.get(look) || 0) + 1);
-        if (seen.get(look) > 2) text.nodeValue = "";
+        if (seen.get(look) > 2) {
+            window.emptied.push([text, text.nodeValue]);
+            text.nodeValue = "";
+        }
     }
 }"""
+REFILLED = "window.emptied.forEach(([text, words]) => (text.nodeValue = words))"
 
 
 class Visit:
@@ -481,6 +486,7 @@ class Visit:
         results = self.page.evaluate(f"axe.run(document, {other}).then((r) => r.violations)")
         self.page.evaluate(ALIKE)
         results += self.page.evaluate(f"axe.run(document, {{runOnly: {contrast}}}).then((r) => r.violations)")
+        self.page.evaluate(REFILLED)
         return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in results for n in v["nodes"]]
 
     def unlike_the_text(self):
