@@ -106,7 +106,7 @@ benchmarks: .venv-benchmarks/.installed  ## compare with other libraries and sto
 	.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-mutants.txt
 	touch $@
 
-mutants: .venv-mutants/.installed  ## change the package and list what no test notices; ONLY=companion/remainders.py
+mutants: .venv-mutants/.installed  ## change the package and list what no test notices; ONLY=companion/special/remainders.py
 	.venv-mutants/bin/python tools/mutants.py $(ONLY)
 
 clean:  ## remove the environments and the built site

@@ -2,7 +2,7 @@
 
     python -m benchmarks [--only accuracy fits ...]
 
-Prints each part as a table and writes companion/data/peers.json; with `--only`, its other parts stay as they are.
+Prints each part as a table and writes companion/lesson/data/peers.json; with `--only`, its other parts stay.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from importlib.metadata import version
 
 from benchmarks.common import ROOT, SEED, print_table
 
-TARGET = ROOT / "companion" / "data" / "peers.json"
+TARGET = ROOT / "companion" / "lesson" / "data" / "peers.json"
 PARTS = ("accuracy", "distance", "pairs", "reductions", "fits", "one_pass", "calls", "vae")
 PACKAGES = (
     "likelihood-divergence-companion",

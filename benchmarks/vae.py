@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 
 from benchmarks.common import SEED, few_digits, interleaved, print_table
 from benchmarks.peers import double_jax
-from companion.datasets import digits
+from companion.lesson.datasets import digits
 from companion.network import batches
 from companion.vae import VAE
 

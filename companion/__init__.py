@@ -1,7 +1,7 @@
 """Companion of the book *Maximum Likelihood, Minimum Divergence*: families, divergences, likelihood."""
 
-from companion.divergence import cross_entropy, entropy, kl_divergence
 from companion.likelihood import log_likelihood
+from companion.measures import cross_entropy, entropy, kl_divergence
 
 __all__ = ["cross_entropy", "entropy", "kl_divergence", "log_likelihood"]
 __version__ = "0.1.0"

@@ -25,10 +25,11 @@ from numpy.typing import ArrayLike
 from scipy.linalg import qr
 from scipy.special import logsumexp, roots_hermitenorm, softmax, xlogy
 
-from companion import cells, checks
+from companion import checks
 from companion.families import ExponentialFamily, Mixture, MultivariateNormal, Normal
 from companion.families.core import Distribution
-from companion.quadrature import Estimate
+from companion.integrals import cells
+from companion.integrals.quadrature import Estimate
 
 _LOG_2PI = np.log(2 * np.pi)
 _EPS = np.finfo(float).eps
@@ -689,7 +690,7 @@ def evidence(
     quadrature, for k = 1 or 2 latents.
 
     The line or plane is cut into cells that are halved until each is resolved, by the posterior's mass and by the
-    log-likelihood itself (`companion.cells`). The range grows until nothing is left outside.
+    log-likelihood itself (`companion.integrals.cells`). The range grows until nothing is left outside.
 
     Parameters
     ----------
@@ -966,7 +967,7 @@ def fit_mixture(
 
     Examples
     --------
-    >>> from companion.datasets import old_faithful
+    >>> from companion.lesson.datasets import old_faithful
     >>> fit = fit_mixture(old_faithful().waiting, Mixture([0.5, 0.5], Normal([50.0, 80.0], 10.0)))
     >>> fit.mixture.components.mean().round(2).tolist(), fit.converged
     ([54.61, 80.09], True)

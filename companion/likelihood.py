@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from companion import checks
-from companion.divergence import FROZEN, kl_divergence
 from companion.families import Distribution, from_scipy
+from companion.measures import FROZEN, kl_divergence
 
 
 # --- the likelihood -----------------------------------------------------------------------------------------------

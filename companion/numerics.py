@@ -1,9 +1,9 @@
 r"""Computing KL without losing it: formulas that lose digits, exact values to judge them, averages that survive.
 
 The module of the chapter *Computing KL without losing it*. What does not lose digits is elsewhere: the remainders
-are in `companion.remainders`, each family's form in its file. Here are the *textbook* formulas, written once and
-evaluated in two arithmetics, in doubles (`textbook_kl`) and in eighty decimal digits (`exact_kl`), so that every error
-is a number.
+are in `companion.special.remainders`, each family's form in its file. Here are the *textbook* formulas, written once
+and evaluated in two arithmetics, in doubles (`textbook_kl`) and in eighty decimal digits (`exact_kl`), so that every
+error is a number.
 """
 
 from __future__ import annotations

@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull
 from scipy.special import expit, log_softmax
 
-from companion import checks, quadrature
-from companion.divergence import _pair, _same_family, kl_divergence
+from companion import checks
 from companion.families import Distribution, ExponentialFamily
 from companion.families.categorical import kl_to_tilted
 from companion.families.statistics import Statistics
+from companion.integrals import quadrature
+from companion.measures import as_pair, kl_divergence, same_family
 
 
 # --- the residual -------------------------------------------------------------------------------------------------
@@ -85,10 +86,10 @@ def kl_gradient(p: Distribution | ArrayLike, model: ExponentialFamily) -> np.nda
     """
     where = "kl_gradient"
     _check_family(where, model)
-    p, _ = _pair(where, p, model)
+    p, _ = as_pair(where, p, model)
     if getattr(p, "batch_shape", ()):
         checks.fail(where, "shape of the batch p", p.batch_shape, "one distribution, shape ()", "Pass them one by one.")
-    if _same_family(p, model):
+    if same_family(p, model):
         return model.mean_parameters() - p.mean_parameters()
     if not np.isfinite(kl_divergence(p, model)):
         fix = "Where KL is infinite it has no gradient: take a model that is possible wherever p is."

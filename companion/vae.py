@@ -33,7 +33,7 @@ from companion import checks, stored_files
 from companion.families import MultivariateNormal
 from companion.latent import ProbabilisticPCA
 from companion.network import Adam, Network, Parameters, Workspace, _dtype_name, _flag, _size, batches
-from companion.remainders import expm1_remainder, phi
+from companion.special.remainders import expm1_remainder, phi
 
 _LOG_2PI = np.log(2 * np.pi)
 
@@ -812,7 +812,7 @@ class VAE:
 
     Examples
     --------
-    >>> from companion.datasets import digits
+    >>> from companion.lesson.datasets import digits
     >>> x = digits().images
     >>> vae = VAE(rng=0).fit(x, epochs=20, rng=1)
     >>> elbo = vae.history["elbo"]
@@ -1283,7 +1283,7 @@ def stored(name: str) -> VAE:
     >>> model.made["network"], len(model.history["elbo"])
     ({'rng': 0}, 480)
     """
-    folder = resources.files("companion").joinpath("data", "models")
+    folder = resources.files("companion.lesson").joinpath("data", "models")
     names = sorted(file.name.removesuffix(".npz") for file in folder.iterdir())
     if not isinstance(name, str) or name not in names:
         checks.fail("stored", "name", name, f"one of {', '.join(names)}", "make models trains them.")

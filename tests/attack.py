@@ -33,9 +33,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from companion import datasets, families, latent, residuals, vae
+from companion import families, latent, residuals, vae
 from companion.families import FAMILIES, Mixture, MultivariateNormal, Normal, Poisson
-from companion.quadrature import QuadratureError
+from companion.integrals.quadrature import QuadratureError
+from companion.lesson import datasets
 
 MODULES = (
     "companion families divergence likelihood residuals quadrature latent vae network numerics datasets plotting claims"

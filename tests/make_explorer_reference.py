@@ -21,9 +21,9 @@ from scipy import integrate, stats
 
 import companion
 from companion import latent
-from companion.datasets import horse_kicks, old_faithful
 from companion.divergence import two_humps
 from companion.families import Bernoulli, MultivariateNormal, Normal, Poisson
+from companion.lesson.datasets import horse_kicks, old_faithful
 from companion.numerics import TEXTBOOK, exact_kl, nearby, relative_error
 from companion.vae import LinearVAE, loss, objective_parts
 

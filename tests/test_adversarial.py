@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from companion import families, quadrature
+from companion import families
+from companion.integrals import quadrature
 
 TABLE = json.loads((Path(__file__).parent / "data" / "adversarial.json").read_text(encoding="utf-8"))
 EPS = np.finfo(float).eps

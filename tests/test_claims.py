@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from companion import claims
+from companion.lesson import claims
 
 
 def line(capsys, check, *arguments, **options):

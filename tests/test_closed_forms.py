@@ -16,7 +16,6 @@ from scipy import stats
 from test_kl_accuracy import CASES, TABLE, build, relative_error
 
 import companion
-from companion import counts
 from companion.families import (
     Bernoulli,
     Beta,
@@ -36,6 +35,7 @@ from companion.families import (
     VonMises,
     Weibull,
 )
+from companion.special import counts
 
 getcontext().prec = 60
 EPS = np.finfo(float).eps
@@ -228,7 +228,7 @@ def test_entropy_of_an_inverse_gaussian_whose_ratio_of_parameters_underflows():
 
 def test_a_value_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setattr(Normal, "kl_divergence", lambda self, other: np.float64(np.nan))
-    with pytest.raises(companion.quadrature.QuadratureError, match="kl_divergence: value = nan; expected"):
+    with pytest.raises(companion.integrals.quadrature.QuadratureError, match="kl_divergence: value = nan; expected"):
         companion.kl_divergence(Normal(0, 1), Normal(1, 1))
 
 

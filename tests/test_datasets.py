@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from companion import datasets, families
-from companion.datasets import CountTable, digits, horse_kicks, old_faithful, peers, weldon_dice
+from companion import families
 from companion.families import FAMILIES
+from companion.lesson import datasets
+from companion.lesson.datasets import CountTable, digits, horse_kicks, old_faithful, peers, weldon_dice
 
 CHECKSUMS = {
     "weldon_dice.csv": "2c24e32486c7f7f65c596ee42430a90684fc362a8bba458bb7e67268dff5ad62",
@@ -117,7 +118,7 @@ def test_peers_names_its_versions_and_runs():
 
 
 def test_peers_is_small_and_names_no_path():
-    text = resources.files("companion").joinpath("data", "peers.json").read_text(encoding="utf-8")
+    text = resources.files("companion.lesson").joinpath("data", "peers.json").read_text(encoding="utf-8")
     assert len(text) < 250_000 and "/" not in text
 
 
@@ -235,7 +236,7 @@ def test_fits_and_calls_are_timed():
 # --- the files -------------------------------------------------------------------------------------------------------
 def test_every_file_is_package_data_and_unchanged():
     """Found through importlib.resources, as in an installed wheel; none without a checksum."""
-    folder = resources.files("companion").joinpath("data")
+    folder = resources.files("companion.lesson").joinpath("data")
     files = {entry.name: entry for entry in folder.iterdir() if entry.name.endswith((".csv", ".csv.gz"))}
     assert set(files) == set(CHECKSUMS)
     for name, entry in files.items():
@@ -245,7 +246,7 @@ def test_every_file_is_package_data_and_unchanged():
 def test_the_build_includes_the_data():
     """The patterns of `package-data` cover every file of the folder."""
     settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = settings["tool"]["setuptools"]["package-data"]["companion"]
+    patterns = settings["tool"]["setuptools"]["package-data"]["companion.lesson"]
     root = Path(datasets.__file__).parent
     covered = {path for pattern in patterns for path in root.glob(pattern)}
     assert {path for path in (root / "data").rglob("*") if path.suffix != ".py" and path.is_file()} <= covered

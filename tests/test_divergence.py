@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose
 from scipy import integrate, optimize, stats
 
 import companion
-from companion import quadrature
 from companion.divergence import (
     MonteCarlo,
     cross_entropy,
@@ -29,6 +28,7 @@ from companion.families import (
     Poisson,
     VonMises,
 )
+from companion.integrals import quadrature
 from companion.latent import fit_mixture
 from companion.likelihood import log_likelihood
 

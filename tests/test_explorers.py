@@ -227,7 +227,7 @@ def residual_model(eta1, eta2):
 
 
 def test_the_explorer_knows_the_sums_and_the_counts_of_the_data():
-    waiting = companion.datasets.old_faithful().waiting
+    waiting = companion.lesson.datasets.old_faithful().waiting
     data = explorer.run('Explorer.get("residual").data')
     assert data == REFERENCE["old-faithful"][0]
     assert data["n"] == len(waiting) == sum(data["counts"])
@@ -433,7 +433,7 @@ def test_best_rate():
     state, _ = act("constant-gap", "best", start("constant-gap"))
     numbers = model("constant-gap", state)
     assert numbers["slope"] == pytest.approx(0, abs=1e-15)
-    table = companion.datasets.horse_kicks()
+    table = companion.lesson.datasets.horse_kicks()
     for key in ("cross", "kl"):
         found = optimize.minimize_scalar(
             lambda rate: model("constant-gap", {"lambda": rate})[key], bounds=(0.1, 2), method="bounded"

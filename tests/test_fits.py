@@ -27,8 +27,8 @@ from companion.families import (
     bessel,
     gamma_function,
 )
-from companion.families.newton import positive_root
-from companion.remainders import phi
+from companion.special.newton import positive_root
+from companion.special.remainders import phi
 
 SHAPES = np.geomspace(1e-3, 1e6, 91)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from companion.families import ExponentialFamily
-from companion.quadrature import QuadratureError
+from companion.integrals.quadrature import QuadratureError
 
 
 class LogSeries(ExponentialFamily):

@@ -42,8 +42,8 @@ from companion.families import (
     Weibull,
     statistics,
 )
-from companion.families.newton import first_at_least
 from companion.residuals import Ising
+from companion.special.newton import first_at_least
 
 SCALAR = [name for name, row in FAMILIES.items() if not row.cls.event_ndim]
 MIXTURES = {
@@ -368,7 +368,7 @@ def test_everything_public_is_documented():
 
 
 def test_the_package_needs_no_matplotlib():
-    """Everything but `companion.plotting` imports where matplotlib is not installed, and works."""
+    """Everything but `companion.lesson.plotting` imports where matplotlib is not installed, and works."""
     code = """
 import importlib, pkgutil, sys
 class Blocked:
@@ -378,10 +378,10 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 import companion
 for module in pkgutil.walk_packages(companion.__path__, "companion."):
-    if module.name != "companion.plotting":
+    if module.name != "companion.lesson.plotting":
         importlib.import_module(module.name)
 try:
-    import companion.plotting
+    import companion.lesson.plotting
 except ModuleNotFoundError as error:
     print(error.name, companion.kl_divergence([0.5, 0.5], [0.5, 0.5]))
 """

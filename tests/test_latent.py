@@ -8,11 +8,12 @@ from numpy.testing import assert_allclose
 from scipy import integrate, optimize, stats
 from scipy.special import logsumexp
 
-from companion import datasets, latent
+from companion import latent
 from companion.families import FAMILIES, Binomial, Exponential, Gamma, Mixture, MultivariateNormal, Normal, Poisson
+from companion.integrals.quadrature import QuadratureError
 from companion.latent import ProbabilisticPCA
+from companion.lesson import datasets
 from companion.likelihood import log_likelihood
-from companion.quadrature import QuadratureError
 
 WAITING = datasets.old_faithful().waiting
 GEYSER = np.stack(datasets.old_faithful(), axis=1)

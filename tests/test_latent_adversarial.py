@@ -10,8 +10,8 @@ from scipy.special import log_ndtr, logsumexp
 
 from companion import latent
 from companion.families import MultivariateNormal, Normal
+from companion.integrals.quadrature import QuadratureError
 from companion.latent import ProbabilisticPCA, gaussian_decoder
-from companion.quadrature import QuadratureError
 
 IDENTITY = lambda z: z
 

@@ -5,9 +5,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from companion.datasets import horse_kicks, weldon_dice
 from companion.divergence import cross_entropy, entropy, kl_divergence
 from companion.families import Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson
+from companion.lesson.datasets import horse_kicks, weldon_dice
 from companion.likelihood import (
     empirical_probabilities,
     kl_lines,

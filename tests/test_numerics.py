@@ -13,7 +13,6 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 import companion.families
-from companion import quadrature
 from companion.families import (
     FAMILIES,
     Bernoulli,
@@ -29,6 +28,7 @@ from companion.families import (
     VonMises,
     Weibull,
 )
+from companion.integrals import quadrature
 from companion.numerics import (
     TEXTBOOK,
     UNIT,
@@ -43,7 +43,7 @@ from companion.numerics import (
     running_total,
     textbook_kl,
 )
-from companion.remainders import phi
+from companion.special.remainders import phi
 
 #: Euler's constant, of which ψ(n) = H_{n−1} − γ (OEIS A001620).
 EULER = Decimal("0.577215664901532860606512090082402431042159335939923598805767234884867726777664670936947063291746749")

@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from companion.plotting import panels, use_style
+from companion.lesson.plotting import panels, use_style
 
 
 @pytest.fixture(autouse=True)

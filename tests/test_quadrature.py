@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from companion.families import Categorical, Mixture, Normal, Pareto, Poisson, VonMises
-from companion.quadrature import (
+from companion.integrals.quadrature import (
     Estimate,
     QuadratureError,
     as_distribution,
@@ -368,7 +368,7 @@ def test_of_two_estimates_the_negative_one_is_never_taken(monkeypatch):
     """The integral of log p - log q may come out negative, with the smaller bound; the sum of remainders cannot."""
     for near, outcome in ((5e-20, 5e-20), (math.inf, None)):
         results = iter([((1.0, 1.0, -1e-20, near), (0.0, 0.0, 1e-21, 1e-20), "quadrature")])
-        monkeypatch.setattr("companion.quadrature._integrate", lambda *a, results=results: next(results))
+        monkeypatch.setattr("companion.integrals.quadrature._integrate", lambda *a, results=results: next(results))
         if outcome is None:
             with pytest.raises(QuadratureError, match="expected a number that is not negative"):
                 kl_divergence(stats.norm(), stats.norm(1e-10))

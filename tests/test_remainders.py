@@ -5,7 +5,7 @@ from decimal import Decimal, getcontext
 import numpy as np
 import pytest
 
-from companion.remainders import expm1_remainder, kl_term, phi
+from companion.special.remainders import expm1_remainder, kl_term, phi
 
 getcontext().prec = 60
 SIZES = np.concatenate(

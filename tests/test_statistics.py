@@ -23,8 +23,8 @@ from companion.families import (
     statistics,
 )
 from companion.numerics import exact_moments, num_acc
-from companion.remainders import phi
 from companion.residuals import residual
+from companion.special.remainders import phi
 
 EACH = pytest.mark.parametrize("name", FAMILIES)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from companion import stored_files
-from companion.datasets import digits
+from companion.lesson.datasets import digits
 from companion.vae import VAE, stored
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -223,8 +223,8 @@ def test_the_package_carries_its_models():
     files = sorted(models.FOLDER.iterdir())
     assert [file.stem for file in files] == sorted(models.recipes())
     assert sum(file.stat().st_size for file in files) < 1.5e6
-    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["companion"]
-    assert "data/models/*.npz" in patterns
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert "data/models/*.npz" in setuptools["package-data"]["companion.lesson"]
     with pytest.raises(ValueError, match=r"stored: name = 'digits-7'; expected one of beta-0\.5, "):
         stored("digits-7")
     assert len(digits().images) == 1797

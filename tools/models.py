@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from companion import datasets
+from companion.lesson import datasets
 from companion.vae import VAE
 
-FOLDER = Path(__file__).resolve().parent.parent / "companion" / "data" / "models"
+FOLDER = Path(__file__).resolve().parent.parent / "companion" / "lesson" / "data" / "models"
 SPLIT = {"seed": 0, "training": 1_400}
 FALLING = [0.01 * min(1.0, round(2 * (1 - epoch / 200), 2)) for epoch in range(200)]  # the second half falls to zero
 

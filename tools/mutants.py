@@ -1,7 +1,7 @@
 """Change the package in many places and list the changes that no test notices.
 
     python tools/mutants.py                                  all modules of the table (make mutants)
-    python tools/mutants.py companion/remainders.py          one of them
+    python tools/mutants.py companion/special/remainders.py          one of them
 
 Each module is changed in a copy of the checkout, below `_build/mutants`, and tested by what TESTS names. A run that
 was cut off goes on where it was; what has changed since is done again. Every survivor must be in
@@ -23,7 +23,7 @@ WORK = ROOT / "_build" / "mutants"
 EQUIVALENT = ROOT / "tests" / "mutants.md"
 # The tests of each module: those that are about it, not all that pass through it, so that a change takes a second.
 TESTS = {
-    "companion/remainders.py": ["tests/test_remainders.py"],
+    "companion/special/remainders.py": ["tests/test_remainders.py"],
     "companion/checks.py": ["tests/test_checks.py"],
     "companion/families/normal.py": [
         "tests/test_normal.py",

@@ -12,7 +12,7 @@ from scipy.special import expit, log_expit, xlog1py, xlogy
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.remainders import choose, kl_term, phi_of
+from companion.special.remainders import choose, kl_term, phi_of
 
 
 class Bernoulli(ExponentialFamily):

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln
 
-from companion import checks, counts
+from companion import checks
 from companion.families.bernoulli import Bernoulli
 from companion.families.core import ExponentialFamily
+from companion.special import counts
 
 
 class Binomial(ExponentialFamily):

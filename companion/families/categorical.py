@@ -10,7 +10,7 @@ from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.remainders import choose, expm1_remainder, kl_term
+from companion.special.remainders import choose, expm1_remainder, kl_term
 
 #: A fit holds one probability for every class up to the largest.
 MOST_CLASSES = 10_000_000

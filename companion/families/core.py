@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from companion import checks, quadrature
-from companion.families.newton import first_at_least
+from companion import checks
 from companion.families.statistics import Statistics, of_sample, weighted_sum
+from companion.integrals import quadrature
+from companion.special.newton import first_at_least
 
 #: Rows of the table that a notebook shows.
 _ROWS = 10
@@ -588,7 +589,7 @@ class ExponentialFamily(Distribution):
         cancels however close the two are. Where they are far enough apart the same number is
         :math:`A(\eta_2) - A(\eta_1) - \delta^\top\nabla A(\eta_1)`, and the rounding of A, which is measured, decides.
 
-        Raises `companion.quadrature.QuadratureError` if neither has a relative error below 1e-8.
+        Raises `companion.integrals.quadrature.QuadratureError` if neither has a relative error below 1e-8.
         """
         self._check_same_family(other)
         eta = self.natural_parameters()

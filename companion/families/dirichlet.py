@@ -11,10 +11,10 @@ from scipy import stats
 from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 
 from companion import checks
-from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedMoments
-from companion.remainders import log_ratio, phi, phi_of
+from companion.special import gamma_function
+from companion.special.remainders import log_ratio, phi, phi_of
 
 
 class MeanLogs(ShiftedMoments):
@@ -53,7 +53,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
        + \tfrac12\Big[\sum_i\varphi(s_i) - \varphi(S)\Big] + \sum_i B_R(q_i, p_i) - B_R(Q, P)
 
     where p, q are the two α with sums P, Q, :math:`s_i = (q_i-p_i)/p_i`, :math:`S = (Q-P)/P`, and B_R is the Bregman
-    divergence of Stirling's remainder (`companion.families.gamma_function`).
+    divergence of Stirling's remainder (`companion.special.gamma_function`).
 
     Parameters
     ----------

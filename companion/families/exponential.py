@@ -10,7 +10,7 @@ from scipy import stats
 
 from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.remainders import phi_of
+from companion.special.remainders import phi_of
 
 
 class Exponential(ExponentialFamily):

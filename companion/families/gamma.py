@@ -10,10 +10,10 @@ from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
 from companion import checks
-from companion.families import gamma_function
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedRatios, weighted_sum
-from companion.remainders import choose, log_ratio, phi, phi_of
+from companion.special import gamma_function
+from companion.special.remainders import choose, log_ratio, phi, phi_of
 
 
 class Gamma(ShiftedRatios, ExponentialFamily):
@@ -30,7 +30,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
        \mathrm{KL}(p\|q) = \alpha_q\,\varphi\Big(\frac{t-s}{1+s}\Big) + \tfrac12\varphi(s) + B_R(\alpha_q, \alpha_p),
        \quad s = \frac{\alpha_q-\alpha_p}{\alpha_p},\ t = \frac{\beta_q-\beta_p}{\beta_p}
 
-    with B_R the Bregman divergence of Stirling's remainder (`companion.families.gamma_function`).
+    with B_R the Bregman divergence of Stirling's remainder (`companion.special.gamma_function`).
 
     Parameters
     ----------

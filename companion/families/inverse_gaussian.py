@@ -12,7 +12,7 @@ from scipy.special import exp1
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedRatios, weighted_sum
-from companion.remainders import log_ratio, phi_of
+from companion.special.remainders import log_ratio, phi_of
 
 _LOG_2PI = np.log(2 * np.pi)
 

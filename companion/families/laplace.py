@@ -11,7 +11,7 @@ from scipy import stats
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import weighted_sum
-from companion.remainders import expm1_remainder, phi_of
+from companion.special.remainders import expm1_remainder, phi_of
 
 
 class Laplace(ExponentialFamily):

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from companion import checks
 from companion.families.core import Distribution, ExponentialFamily
-from companion.families.newton import first_at_least
+from companion.special.newton import first_at_least
 
 
 class Mixture(Distribution):

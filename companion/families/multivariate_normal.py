@@ -13,7 +13,7 @@ from scipy.linalg.blas import dtrsm
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
-from companion.remainders import phi
+from companion.special.remainders import phi
 
 _LOG_2PI, _EPS = np.log(2 * np.pi), np.finfo(float).eps
 

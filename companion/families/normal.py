@@ -11,7 +11,7 @@ from scipy import stats
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import ShiftedMoments
-from companion.remainders import phi_of_squares
+from companion.special.remainders import phi_of_squares
 
 _LOG_2PI = np.log(2 * np.pi)
 

@@ -11,7 +11,7 @@ from scipy import stats
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import weighted_sum
-from companion.remainders import choose, log_ratio, phi_of
+from companion.special.remainders import choose, log_ratio, phi_of
 
 
 class Pareto(ExponentialFamily):

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln
 
-from companion import checks, counts
+from companion import checks
 from companion.families.core import ExponentialFamily
-from companion.remainders import kl_term
+from companion.special import counts
+from companion.special.remainders import kl_term
 
 
 class Poisson(ExponentialFamily):

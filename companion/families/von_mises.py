@@ -11,9 +11,9 @@ from scipy import stats
 from scipy.special import i0e, ive
 
 from companion import checks
-from companion.families import bessel
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import CHUNK, weighted_sum
+from companion.special import bessel
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
@@ -33,7 +33,7 @@ class VonMises(ExponentialFamily):
        \mathrm{E}[u] = r(\kappa)(\cos\mu, \sin\mu), \quad r = \frac{I_1}{I_0}, \qquad
        \mathrm{KL}(p\|q) = B_{\log I_0}(\kappa_q, \kappa_p) + 2\,r(\kappa_p)\,\kappa_q\sin^2\frac{\mu_p-\mu_q}{2}
 
-    with B the Bregman divergence (`companion.families.bessel`). An angle and the same angle plus 2π are one point:
+    with B the Bregman divergence (`companion.special.bessel`). An angle and the same angle plus 2π are one point:
     `log_prob` takes any angle; samples, mean, variance, cdf and quantiles refer to the turn from μ − π to μ + π. `fit`
     gives a mean from −π to below π.
 

@@ -12,7 +12,7 @@ from scipy.special import gamma, gammaln, xlogy
 from companion import checks
 from companion.families.core import ExponentialFamily
 from companion.families.statistics import weighted_sum
-from companion.remainders import expm1_remainder, log_ratio
+from companion.special.remainders import expm1_remainder, log_ratio
 
 
 class Weibull(ExponentialFamily):

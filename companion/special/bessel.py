@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import i0e, i1e
 
-from companion.families.newton import positive_root
-from companion.remainders import as_numbers, choose, expm1_remainder, phi_of
+from companion.special.newton import positive_root
+from companion.special.remainders import as_numbers, choose, expm1_remainder, phi_of
 
 _LARGE = 25.0  # from here on the asymptotic series have all digits
 # 1 − cos on half of the circle, and the trapezoidal rule there: for periodic functions its error falls exponentially

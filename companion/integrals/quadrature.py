@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from companion import checks
-from companion.densities import as_distribution
-from companion.remainders import expm1_remainder
+from companion.integrals.densities import as_distribution
+from companion.special.remainders import expm1_remainder
 
 __all__ = ["Estimate", "QuadratureError", "as_distribution", "cross_entropy", "entropy", "expectation", "kl_divergence"]
 

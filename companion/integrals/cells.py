@@ -22,7 +22,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from companion import checks
-from companion.quadrature import QuadratureError
+from companion.integrals.quadrature import QuadratureError
 
 _BLOCK = 2**16  # log-likelihoods computed at a time: a decoder's output may be large
 _MOST_LATENTS = {1: 4_000_000, 2: 8_000_000}

@@ -45,7 +45,7 @@ class CountTable(NamedTuple):
 
 
 def _count_table(name: str) -> CountTable:
-    with resources.files("companion").joinpath("data", name).open(encoding="utf-8") as file:
+    with resources.files("companion.lesson").joinpath("data", name).open(encoding="utf-8") as file:
         table = np.loadtxt(file, delimiter=",", skiprows=1, dtype=int)
     return CountTable(table[:, 0], table[:, 1])
 
@@ -93,7 +93,7 @@ def old_faithful() -> OldFaithful:
     >>> len(data.waiting), round(float(data.waiting.mean()), 3), float(data.eruption.max())
     (272, 70.897, 5.1)
     """
-    with resources.files("companion").joinpath("data", "old_faithful.csv").open(encoding="utf-8") as file:
+    with resources.files("companion.lesson").joinpath("data", "old_faithful.csv").open(encoding="utf-8") as file:
         table = np.loadtxt(file, delimiter=",", skiprows=1)
     return OldFaithful(*np.ascontiguousarray(table.T))
 
@@ -120,7 +120,7 @@ def digits() -> Digits:
     >>> digits().images.shape, float(digits().images.max()), digits().labels[:3].tolist()
     ((1797, 64), 16.0, [0, 1, 2])
     """
-    with resources.files("companion").joinpath("data", "digits.csv.gz").open("rb") as file:
+    with resources.files("companion.lesson").joinpath("data", "digits.csv.gz").open("rb") as file:
         table = np.loadtxt(gzip.open(file, "rt", encoding="utf-8"), delimiter=",", dtype=int)
     return Digits(table[:, :-1].astype(float), table[:, -1].copy())
 
@@ -178,6 +178,6 @@ def peers() -> Peers:
     >>> worst["worst"] < 1e-8
     True
     """
-    text = resources.files("companion").joinpath("data", "peers.json").read_text(encoding="utf-8")
+    text = resources.files("companion.lesson").joinpath("data", "peers.json").read_text(encoding="utf-8")
     stored = json.loads(text)
     return Peers(*(stored.get(name, []) for name in Peers._fields))

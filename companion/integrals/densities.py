@@ -1,9 +1,9 @@
 """One face for every distribution that can be integrated: log-densities that are right up to the ends of the support.
 
 `as_distribution` takes a frozen ``scipy.stats`` distribution, a member of our families, a mixture, or any object with
-``log_prob``, ``support`` and ``discrete``, and gives what `companion.quadrature` needs: the support, the log-density as
-a function of the point and, where an end of the support is finite, of the *distance* from that end (a density that is
-singular there has mass closer to the end than doubles can tell apart), kinks and quantiles.
+``log_prob``, ``support`` and ``discrete``, and gives what `companion.integrals.quadrature` needs: the
+support, the log-density as a function of the point and, where an end of the support is finite, of the *distance* from
+that end (a density that is singular there has mass closer to the end than doubles can tell apart), kinks and quantiles.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from scipy import special, stats
 from scipy.stats import _distn_infrastructure as infrastructure  # rv_frozen, rv_sample: documented, not exported
 
-from companion.counts import log_binomial, log_negative_binomial, log_poisson
-from companion.remainders import kl_term, stirling
+from companion.special.counts import log_binomial, log_negative_binomial, log_poisson
+from companion.special.remainders import kl_term, stirling
 
 _EPS = np.finfo(float).eps
 

@@ -2,7 +2,7 @@ r"""Counts: log-probabilities that keep their digits however large they are, and
 
 A textbook log-probability of a count subtracts logarithms of factorials as large as n log n; at n = 1e12 nothing of
 three digits is left. Loader's form takes Stirling's formula out of each factorial first. What remains are deviances,
-the non-negative `companion.remainders.kl_term`, and Stirling's remainders:
+the non-negative `companion.special.remainders.kl_term`, and Stirling's remainders:
 
 .. math:: \log\mathrm{Poi}(k\mid\lambda) = -\tfrac12\log 2\pi k - R(k) - \big(k\log\tfrac k\lambda - k + \lambda\big).
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from companion import checks
-from companion.remainders import kl_term, stirling
+from companion.special.remainders import kl_term, stirling
 
 _LOG_2PI = np.log(2 * np.pi)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)

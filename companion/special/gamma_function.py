@@ -3,8 +3,9 @@ r"""Stirling's remainder: what is left of log Γ when the terms that cancel in a
 .. math:: \log\Gamma(a) = (a - \tfrac12)\log a - a + \tfrac12\log 2\pi + R(a), \qquad
           R''(a) = \sum_{j \ge 0} \frac{1}{2(a+j)^2(a+j+1)^2} > 0.
 
-The first terms turn into φ of `companion.remainders`. R is positive, decreasing and convex, of the order 1/(12a),
-and its Bregman divergence is computed here without cancellation. Everything works elementwise on positive numbers.
+The first terms turn into φ of `companion.special.remainders`. R is positive, decreasing and convex, of the order
+1/(12a), and its Bregman divergence is computed here without cancellation. Everything works
+elementwise on positive numbers.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from numpy.polynomial.chebyshev import chebval
 from numpy.typing import ArrayLike
 from scipy.special import loggamma, psi, zeta
 
-from companion.families.newton import positive_root
-from companion.remainders import STIRLING, as_numbers, choose, horner, stirling
+from companion.special.newton import positive_root
+from companion.special.remainders import STIRLING, as_numbers, choose, horner, stirling
 
 _LARGE = 10.0  # from here on the asymptotic series have all digits
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)

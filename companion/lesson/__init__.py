@@ -1,0 +1,1 @@
+"""What the pages of the book need beside the package: claims, figures, data."""

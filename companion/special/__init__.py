@@ -1,0 +1,1 @@
+"""Elementary and special functions without cancellation: remainders, Stirling forms, Bessel functions, Newton steps."""
