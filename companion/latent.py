@@ -27,7 +27,7 @@ from scipy.special import logsumexp, roots_hermitenorm, softmax, xlogy
 
 from companion import checks
 from companion.families import ExponentialFamily, Mixture, MultivariateNormal, Normal
-from companion.families.core import Distribution
+from companion.families.distribution import Distribution
 from companion.integrals import cells
 from companion.integrals.quadrature import Estimate
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln, psi
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.residuals import fisher_along
 
 #: The unit roundoff of doubles, by which a result may be off, relatively, after one operation.

@@ -17,9 +17,10 @@ from companion.families.bernoulli import Bernoulli
 from companion.families.beta import Beta
 from companion.families.binomial import Binomial
 from companion.families.categorical import Categorical
-from companion.families.core import Distribution, ExponentialFamily
 from companion.families.dirichlet import Dirichlet
+from companion.families.distribution import Distribution
 from companion.families.exponential import Exponential
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.gamma import Gamma
 from companion.families.geometric import Geometric
 from companion.families.inverse_gaussian import InverseGaussian

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import expit, log_expit, xlog1py, xlogy
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.special.remainders import choose, kl_term, phi_of
 
 

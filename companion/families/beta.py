@@ -10,8 +10,8 @@ from scipy import stats
 from scipy.special import betaln, xlog1py, xlogy
 
 from companion import checks
-from companion.families.core import ExponentialFamily
 from companion.families.dirichlet import Dirichlet, MeanLogs, divergence
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import weighted_sum
 from companion.special import gamma_function
 from companion.special.remainders import phi

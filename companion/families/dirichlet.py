@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedMoments
 from companion.special import gamma_function
 from companion.special.remainders import log_ratio, phi, phi_of

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedRatios, weighted_sum
 from companion.special import gamma_function
 from companion.special.remainders import choose, log_ratio, phi, phi_of

@@ -11,7 +11,7 @@ from scipy.special import xlog1py
 
 from companion import checks
 from companion.families.bernoulli import Bernoulli
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 
 
 class Geometric(ExponentialFamily):

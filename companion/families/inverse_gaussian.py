@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import exp1
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedRatios, weighted_sum
 from companion.special.remainders import log_ratio, phi_of
 

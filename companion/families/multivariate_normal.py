@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.linalg.blas import dtrsm
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
 from companion.special.remainders import phi
 

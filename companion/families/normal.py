@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedMoments
 from companion.special.remainders import phi_of_squares
 

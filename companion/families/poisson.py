@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import gammaln
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.special import counts
 from companion.special.remainders import kl_term
 

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import i0e, ive
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import CHUNK, weighted_sum
 from companion.special import bessel
 

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import gamma, gammaln, xlogy
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import weighted_sum
 from companion.special.remainders import expm1_remainder, log_ratio
 
