@@ -34,7 +34,9 @@ def table(root: Path = ROOT) -> str:
     for chapter in chapters.chapters(root / "book"):
         for key, value in of_notebook(chapter["slug"], root).items():
             row = rf"(- slug: {chapter['slug']}\n(?:      .*\n)*?      {key}: ).*"
-            text = re.sub(row, lambda found, value=value: f"{found[1]}{value}", text)
+            quoted = isinstance(value, str) and re.search(r": | #|^\W", value)
+            shown = json.dumps(value, ensure_ascii=False) if quoted else value
+            text = re.sub(row, lambda found, shown=shown: f"{found[1]}{shown}", text)
     return text
 
 

@@ -11,7 +11,9 @@ import re
 from bs4 import Tag
 
 ANSWER = ("tag_exercise", "tag_check", "tag_solution", "solution")
-STREAM = re.compile(r'(<div class="output stream[^>]*>\s*<div class="highlight"><pre>)(.*?)(</pre></div>\s*</div>)', re.S)
+STREAM = re.compile(
+    r'(<div class="output stream[^>]*>\s*<div class="highlight"><pre>)(.*?)(</pre></div>\s*</div>)', re.S
+)
 EFFORT = re.compile(r"\s*(★{1,3})\s*(?:\((\d+) min\))?\s*\)?\s*$")
 
 
@@ -93,7 +95,11 @@ def mark_solutions(app, docname, source):
     notebook = json.loads(source[0])
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
-        if cell["cell_type"] == "markdown" and "solution" in cell["metadata"].get("tags", []) and "{solution" not in text:
+        if (
+            cell["cell_type"] == "markdown"
+            and "solution" in cell["metadata"].get("tags", [])
+            and "{solution" not in text
+        ):
             cell["source"] = f"::::::{{admonition}} Solution\n:class: dropdown solution\n{text}\n::::::"
     source[0] = json.dumps(notebook, ensure_ascii=False)
 

@@ -47,7 +47,9 @@ def description_of(app, pagename, doctree):
     for chapter in chapters.chapters():
         if chapter["slug"] == slug:
             notebook = json.loads((chapters.BOOK / f"{slug}.ipynb").read_text(encoding="utf-8"))
-            return shortened(f"{chapter['question']} You will {'; '.join(notebook['metadata']['course']['objectives'])}.")
+            return shortened(
+                f"{chapter['question']} You will {'; '.join(notebook['metadata']['course']['objectives'])}."
+            )
     for part in chapters.rows():
         for page in part.get("pages", []):
             if page["slug"] == slug:

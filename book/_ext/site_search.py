@@ -37,7 +37,9 @@ def words(node, macros):
         return str(node)
     if isinstance(node, nodes.math):
         return drawn(node.astext(), macros)
-    if isinstance(node, SKIPPED) or (isinstance(node, addnodes.pending_xref) and node.get("reftype") in ("eq", "numref")):
+    if isinstance(node, SKIPPED) or (
+        isinstance(node, addnodes.pending_xref) and node.get("reftype") in ("eq", "numref")
+    ):
         return ""
     inner = "".join(words(child, macros) for child in node.children if not is_section(child))
     return f"{inner} " if isinstance(node, BLOCKS) else inner
