@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln, psi
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.special import decimals
 
 #: The unit roundoff of doubles, by which a result may be off, relatively, after one operation.

@@ -17,6 +17,7 @@ from companion.divergence import (
     total_variation,
     two_humps,
 )
+from companion.em import fit_mixture
 from companion.families import (
     Bernoulli,
     Binomial,
@@ -29,7 +30,6 @@ from companion.families import (
     VonMises,
 )
 from companion.integrals import quadrature
-from companion.latent import fit_mixture
 from companion.likelihood import log_likelihood
 
 LN2 = np.log(2)

@@ -12,8 +12,8 @@ from scipy import stats
 from scipy.special import comb, logsumexp
 
 from companion import latent
+from companion.digits import VAE
 from companion.lesson.datasets import digits
-from companion.vae import VAE
 
 each_term = pytest.mark.parametrize("term", ["kl", "sampled", "nll"])
 
