@@ -6,6 +6,10 @@ import re
 def mend_boxes(soup):
     for box in soup.select("div.admonition.dropdown"):
         title = box.find(class_="admonition-title")
+        if title is None:  # a folded proof: it begins with "Proof." and has no title
+            title = soup.new_tag("p", attrs={"class": "admonition-title"})
+            title.string = "Proof"
+            box.insert(0, title)
         box.name, title.name = "details", "summary"
     # sphinx-exercise gives every box a nameless section with the same id
     for section in soup.select(".admonition > section"):
