@@ -244,6 +244,10 @@ class Categorical(ExponentialFamily):
         return checks.whole(where, "x", x, 0, "Code the classes 0, 1, …, K−1.")
 
     @classmethod
+    def _random_member(cls, rng):
+        return cls(rng.dirichlet(np.ones(4)))
+
+    @classmethod
     def _example(cls, classes):
         return cls(np.full(classes, 1 / classes))
 

@@ -233,6 +233,10 @@ class Dirichlet(MeanLogs, ExponentialFamily):
     fit_excludes_ends = True
 
     @classmethod
+    def _random_member(cls, rng):
+        return cls(np.exp(rng.normal(0.5, 0.6, 3)))
+
+    @classmethod
     def _example(cls):
         return cls([1.0, 1.0])
 

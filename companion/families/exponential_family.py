@@ -38,6 +38,8 @@ class ExponentialFamily(Distribution):
 
     #: Bound on the relative error of `kl_divergence`, in units of 2^-52.
     kl_rounding: ClassVar[float] = 16.0
+    #: Name of the distribution in ``scipy.stats``, where it is there.
+    scipy_name: ClassVar[str | None] = None
 
     # --- what a subclass states -------------------------------------------------------------------------------
     def _statistic(self, x):
@@ -75,6 +77,17 @@ class ExponentialFamily(Distribution):
     def from_natural(cls, eta: ArrayLike, *args: Any, **fixed: Any) -> Self:
         r"""The member with natural parameters `eta` of shape (..., k), and the fixed ones if the family has any."""
         raise NotImplementedError
+
+    @classmethod
+    def _random_member(cls, rng: np.random.Generator) -> Self:
+        """A member with ordinary parameters, those that the family holds fixed being the same in every draw."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _scipy_arguments(**arguments: Any) -> list[Any] | None:
+        """The constructor's arguments for the arguments of the frozen distribution `scipy_name`, loc and scale among
+        them; None where these lead out of the family."""
+        return None
 
     @classmethod
     def from_mean_parameters(cls, mu: ArrayLike, *args: Any, **fixed: Any) -> Self:

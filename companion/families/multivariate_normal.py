@@ -430,6 +430,11 @@ class MultivariateNormal(ExponentialFamily):
 
     # --- fit
     @classmethod
+    def _random_member(cls, rng):
+        factor = rng.normal(size=(3, 5))
+        return cls(rng.normal(size=3), factor @ factor.T / 3 + 0.1 * np.eye(3))
+
+    @classmethod
     def _example(cls):
         return cls([0.0], [[1.0]])
 
