@@ -82,7 +82,7 @@ def test_is_small(path):
 @each_notebook
 def test_every_figure_has_a_name_a_caption_and_alt_text(path):
     for cell in code_cells(load(path)):
-        images = [o for o in cell["outputs"] if "image/png" in o.get("data", {})]
+        images = [o for o in cell["outputs"] if {"image/png", "image/svg+xml"} & o.get("data", {}).keys()]
         assert len(images) == source(cell).count("plt.show()"), cell["id"]
         if images:
             rendering = cell["metadata"]["mystnb"]
