@@ -35,8 +35,8 @@ def table(root: Path = ROOT) -> str:
         for key, value in of_notebook(chapter["slug"], root).items():
             row = rf"(- slug: {chapter['slug']}\n(?:      .*\n)*?      {key}: ).*"
             quoted = isinstance(value, str) and re.search(r": | #|^\W", value)
-            shown = json.dumps(value, ensure_ascii=False) if quoted else value
-            text = re.sub(row, lambda found, shown=shown: f"{found[1]}{shown}", text)
+            shown = json.dumps(value, ensure_ascii=False) if quoted else str(value)
+            text = re.sub(row, r"\g<1>" + shown.replace("\\", r"\\"), text)
     return text
 
 
