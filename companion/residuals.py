@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 
 from companion import checks
 from companion.families import Distribution, ExponentialFamily
+from companion.families.ising import Ising
 from companion.families.statistics import Statistics
 from companion.integrals import quadrature
-from companion.ising import Ising
 from companion.measures import as_pair, kl_divergence, same_family
 
 

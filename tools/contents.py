@@ -28,10 +28,10 @@ def of_notebook(slug: str, root: Path = ROOT) -> dict:
     return {"title": course["title"], "minutes": course["minutes"]} | ({"practice": sum(minutes)} if complete else {})
 
 
-def quoted(value: str | int) -> str | int:
+def quoted(value: str | int) -> str:
     """A title as YAML reads it."""
     odd = isinstance(value, str) and re.search(r": | #|^\W|[\"']$", value)
-    return json.dumps(value, ensure_ascii=False) if odd else value
+    return json.dumps(value, ensure_ascii=False) if odd else str(value)
 
 
 def table(root: Path = ROOT) -> str:
@@ -40,8 +40,7 @@ def table(root: Path = ROOT) -> str:
     for chapter in chapters.chapters(root / "book"):
         for key, value in of_notebook(chapter["slug"], root).items():
             row = rf"(- slug: {chapter['slug']}\n(?:      .*\n)*?      {key}: ).*"
-            shown = quoted(value)
-            text = re.sub(row, lambda found, shown=shown: f"{found[1]}{shown}", text)
+            text = re.sub(row, r"\g<1>" + quoted(value).replace("\\", r"\\"), text)
     return text
 
 

@@ -17,7 +17,7 @@ def _bernoulli_numbers() -> list[Fraction]:
     """B_2, B_4, …, B_80, by Σ_j C(m+1, j) B_j = 0."""
     b = [Fraction(1)]
     for m in range(1, 81):
-        b.append(-sum(math.comb(m + 1, j) * b[j] for j in range(m)) / (m + 1))
+        b.append(-sum((math.comb(m + 1, j) * b[j] for j in range(m)), Fraction(0)) / (m + 1))
     return b[2::2]
 
 
