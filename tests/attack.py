@@ -190,6 +190,13 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "divergence.entropy": {"p": _DISTRIBUTION} | _MEASURE,
     "divergence.cross_entropy": {"p": _DISTRIBUTION, "q": (stats.expon(), NO)} | _MEASURE,
     "divergence.kl_divergence": {"p": (HALF, NO), "q": ([0.2, 0.8], NO)} | _MEASURE,
+    "divergence.first_passage": {
+        "chance": (0.6, "probability"),
+        "up": (0.2, "real"),
+        "down": (-0.2, "real"),
+        "bar": (2.0, "positive"),
+        "longest": (50, "size"),
+    },
     "divergence.forward_fit": {"target": (HUMPS, NO)},
     "divergence.reverse_fit": {"target": (HUMPS, NO), "start": (Normal(0.0, 1.0), NO)},
     "divergence.reverse_transitions": {},

@@ -33,10 +33,10 @@ def table(root: Path = ROOT) -> str:
     text = (root / "book" / "chapters.yml").read_text(encoding="utf-8")
     for chapter in chapters.chapters(root / "book"):
         for key, value in of_notebook(chapter["slug"], root).items():
-            start = re.search(rf"- slug: {chapter['slug']}\n(?:      .*\n)*?      {key}: ", text)
-            assert start, f"book/chapters.yml: {chapter['slug']} has no {key}"
-            shown = json.dumps(value, ensure_ascii=False) if ": " in str(value) else str(value)
-            text = text[: start.end()] + shown + text[text.index("\n", start.end()) :]
+            row = rf"(- slug: {chapter['slug']}\n(?:      .*\n)*?      {key}: ).*"
+            quoted = isinstance(value, str) and re.search(r": | #|^\W", value)
+            shown = json.dumps(value, ensure_ascii=False) if quoted else str(value)
+            text = re.sub(row, r"\g<1>" + shown.replace("\\", r"\\"), text)
     return text
 
 

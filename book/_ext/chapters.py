@@ -16,18 +16,18 @@ BOOK = Path(__file__).resolve().parent.parent
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII")
 
 
+def rows(book=BOOK):
+    return yaml.safe_load((book / "chapters.yml").read_text(encoding="utf-8"))
+
+
 def parts(book=BOOK):
-    """All parts in order, each with its chapters; a chapter knows its part, and its number unless it is a draft."""
-    table = yaml.safe_load((book / "chapters.yml").read_text(encoding="utf-8"))
-    number = 0
+    """The numbered parts in order, each with its chapters; a chapter knows its number, unless it is a draft."""
+    table = [part for part in rows(book) if "chapters" in part]
+    finished = [c for part in table for c in part["chapters"] if not c.setdefault("draft", False)]
+    for number, chapter in enumerate(finished, 1):
+        chapter["number"] = number
     for numeral, part in zip(ROMAN, table, strict=False):
         part["caption"] = f"{numeral} · {part['part']}"
-        for chapter in part["chapters"]:
-            chapter["part"] = part["caption"]
-            chapter["draft"] = chapter.get("draft", False)
-            if not chapter["draft"]:
-                number += 1
-                chapter["number"] = number
     return table
 
 
@@ -49,28 +49,26 @@ def hours(minutes):
 
 def toc(book=BOOK):
     """The text of `_toc.yml`."""
-    look_up = ["which-kl", "functions", "notation", "glossary", "thread", "reading", "references"]
     lines = ["# Written by tools/contents.py from book/chapters.yml", "format: jb-book", "root: book/index", "parts:"]
 
-    def part(caption, names, numbered):
-        lines.append(f"  - caption: {caption}")
-        lines.extend(["    numbered: 1"] if numbered else [])
-        lines.append("    chapters:")
-        lines.extend(f"      - file: book/{name}" for name in names)
+    def part(caption, names, numbered=False):
+        lines.extend([f"  - caption: {caption}", *(["    numbered: 1"] if numbered else []), "    chapters:"])
+        for name in names:
+            lines.append(f"      - file: book/{name}")
+            if name == "api":
+                lines.extend(["        sections:", *(f"          - file: book/api/{page}" for page in api_pages(book))])
 
     for group in parts(book):
         names = [chapter["slug"] for chapter in group["chapters"] if not chapter["draft"]]
         if names:
-            part(group["caption"], names, True)
-    part("Look it up", [name for name in look_up if list(book.glob(f"{name}.*"))], False)
-    part("For maintainers and teachers", ["api", "ledger"], False)
-    pages = api_pages(book)
-    if pages:
-        place = lines.index("      - file: book/api") + 1
-        lines[place:place] = ["        sections:", *(f"          - file: book/api/{name}" for name in pages)]
+            part(group["caption"], names, numbered=True)
+    for group in rows(book):
+        if "pages" in group:
+            there = [page["slug"] for page in group["pages"] if list(book.glob(f"{page['slug']}.*[bd]"))]
+            part(group["part"], there)
     drafts = [chapter["slug"] for chapter in chapters(book) if chapter["draft"]]
     if drafts:
-        part("Drafts", drafts, False)
+        part("Drafts", drafts)
     return "\n".join(lines) + "\n"
 
 
