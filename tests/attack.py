@@ -399,6 +399,7 @@ def _class_rows() -> Iterator[Row]:
             "draws": (2, "size"),
             "learning_rate": (0.01, "positive"),
             "progress": (False, "flag"),
+            "only": (None, "weights"),
             "file": (FILE, "a path"),
         }
         | {"made": ({"seed": 0}, "record"), "compact": (False, "flag")},
