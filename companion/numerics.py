@@ -137,8 +137,9 @@ def textbook_kl(p: ExponentialFamily, q: ExponentialFamily, dtype: Any = float) 
     2.22e-16, exactly 6.50e-17
     """
     _check_pair("textbook_kl", p, q)
-    known = isinstance(dtype, (type, str, np.dtype)) and dtype in (float, np.float64, np.float32, "float64", "float32")
-    if not known:
+    if not (
+        isinstance(dtype, (type, str, np.dtype)) and dtype in (float, np.float64, np.float32, "float64", "float32")
+    ):
         checks.fail("textbook_kl", "dtype", dtype, "float or numpy.float32", "Leave it out for double precision.")
     with np.errstate(all="ignore"):
         return _evaluate(DOUBLES, p, q, lambda v: np.asarray(v, dtype=dtype)[()])

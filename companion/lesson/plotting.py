@@ -148,10 +148,10 @@ class _Picture(Figure):
 
     def draw(self, renderer: Any) -> None:
         for line in self.findobj(Line2D):
-            if line.get_marker() not in ("None", None, "", " ") and len(line.get_xdata(orig=False)) > MANY:
+            if line.get_marker() not in ("None", None, "", " ") and np.size(line.get_xdata(orig=False)) > MANY:
                 line.set_rasterized(True)
         for collection in self.findobj(Collection):
-            if len(collection.get_offsets()) > MANY:
+            if np.shape(collection.get_offsets())[0] > MANY:
                 collection.set_rasterized(True)
         super().draw(renderer)
 
