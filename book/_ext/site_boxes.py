@@ -10,7 +10,8 @@ def mend_boxes(soup):
             title = soup.new_tag("p", attrs={"class": "admonition-title"})
             title.string = "Proof"
             first = box.find(string=re.compile(r"^Proof\. "))
-            first.replace_with(first.removeprefix("Proof. "))
+            if first:
+                first.replace_with(first.removeprefix("Proof. "))
             box.insert(0, title)
         box.name, title.name = "details", "summary"
     # sphinx-exercise gives every box a nameless section with the same id
