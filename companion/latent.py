@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 
 from companion import checks
-from companion.evidence import evidence, evidence_on_grid, gauss_hermite, gaussian_posterior, rule_size
 from companion.families import MultivariateNormal, Normal
-from companion.gaussian_latents import (
+from companion.hidden.evidence import evidence, evidence_on_grid, gauss_hermite, gaussian_posterior, rule_size
+from companion.hidden.gaussian_latents import (
     LogLikelihood,
     arch,
     as_gaussian,
@@ -33,8 +33,8 @@ from companion.gaussian_latents import (
     size,
     standard_normal,
 )
+from companion.hidden.ppca import ProbabilisticPCA
 from companion.integrals.quadrature import Estimate
-from companion.ppca import ProbabilisticPCA
 
 _EPS = np.finfo(float).eps
 

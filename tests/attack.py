@@ -39,8 +39,8 @@ from companion.integrals.quadrature import QuadratureError
 from companion.lesson import datasets
 
 MODULES = (
-    "companion families divergence likelihood residuals quadrature latent em vae network numerics datasets plotting"
-    " claims"
+    "companion families divergence likelihood residuals quadrature latent em vae digits network numerics datasets"
+    " plotting claims"
 ).split()
 
 #: Name → a function that makes the odd value anew.
@@ -190,6 +190,13 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "divergence.entropy": {"p": _DISTRIBUTION} | _MEASURE,
     "divergence.cross_entropy": {"p": _DISTRIBUTION, "q": (stats.expon(), NO)} | _MEASURE,
     "divergence.kl_divergence": {"p": (HALF, NO), "q": ([0.2, 0.8], NO)} | _MEASURE,
+    "divergence.first_passage": {
+        "chance": (0.6, "probability"),
+        "up": (0.2, "real"),
+        "down": (-0.2, "real"),
+        "bar": (2.0, "positive"),
+        "longest": (50, "size"),
+    },
     "divergence.forward_fit": {"target": (HUMPS, NO)},
     "divergence.reverse_fit": {"target": (HUMPS, NO), "start": (Normal(0.0, 1.0), NO)},
     "divergence.reverse_transitions": {},
@@ -240,7 +247,7 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "em.fit_mixture": {"x": ([*X, -1.0, -2.0, 0.5, -0.5], NO), "start": (HUMPS, NO), "weights": (None, "weights")}
     | {"tolerance": (1e-3, "positive"), "max_steps": (20, "size")},
     "em.random_start": {"x": ([*X, 5.0, 5.5, 6.0], NO), "family": (Normal, "the class"), "k": (2, "size")} | _RNG,
-    "vae.stored": {"name": ("digits-480", NO)},
+    "digits.stored": {"name": ("digits-480", NO)},
     "vae.start_linear": {"data": (DATA, NO), "latents": (1, "size")} | _RNG,
     "vae.kl_to_prior": {"mean": ([0.5], "reals"), "tau": ([0.5], "positives")},
     "vae.objective_parts": {"vae": (LINEAR, NO), "data": (DATA, NO)},

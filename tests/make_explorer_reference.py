@@ -25,6 +25,7 @@ from companion.divergence import two_humps
 from companion.families import Bernoulli, MultivariateNormal, Normal, Poisson
 from companion.lesson.datasets import horse_kicks, old_faithful
 from companion.numerics import TEXTBOOK, exact_kl, nearby, relative_error
+from companion.residuals import residual as residual_of
 from companion.vae import LinearVAE, loss, objective_parts
 
 TARGET = Path(__file__).parent / "data" / "explorers.json"
@@ -114,6 +115,24 @@ def gap_by_sums(rate):
     counts = np.array(COUNTS)
     p, log_q = counts / counts.sum(), stats.poisson.logpmf(np.arange(5), rate)
     return {"cross": -p @ log_q, "kl": p @ (np.log(p) - log_q), "gap": stats.entropy(p), "loglik": counts @ log_q}
+
+
+def one_rate(rate):
+    """Companion's numbers for the residual of one rate."""
+    table, q = horse_kicks(), Poisson(rate)
+    slope = residual_of(q, table.values, table.frequencies)[0]
+    loglik = float(companion.log_likelihood(q, table.values, weights=table.frequencies)) / table.n
+    return {"data": float(table.mean), "residual": float(slope), "slope": float(slope), "loglik": loglik}
+
+
+def one_rate_by_sums(rate):
+    """The same by SciPy alone; the slope by differences of its log-probabilities."""
+    counts = np.array(COUNTS)
+    share, x, h = counts / counts.sum(), np.arange(5), 1e-3
+    average = lambda eta: share @ stats.poisson.logpmf(x, np.exp(eta))
+    at = lambda k: average(np.log(rate) + k * h)
+    slope = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
+    return {"data": share @ x, "residual": share @ x - rate, "slope": slope, "loglik": average(np.log(rate))}
 
 
 def cancellation(family, x):
@@ -292,6 +311,7 @@ def build():
         "cancellation": [],
         "two-humps": [],
         "constant-gap": [],
+        "one-rate": [],
         "residual": [],
         "elbo": [],
         "vae-kls": [],
@@ -311,6 +331,11 @@ def build():
         for key, value in ours.items():
             np.testing.assert_allclose(value, theirs[key], rtol=1e-10, atol=1e-12, err_msg=f"{key} at {rate}")
         reference["constant-gap"].append({"state": {"lambda": rate}, "numbers": rounded(ours)})
+    for rate in RATES:
+        ours, theirs = one_rate(rate), one_rate_by_sums(rate)
+        for key, value in ours.items():
+            np.testing.assert_allclose(value, theirs[key], rtol=1e-9, atol=1e-10, err_msg=f"{key} at {rate}")
+        reference["one-rate"].append({"state": {"lambda": rate}, "numbers": rounded(ours)})
     for family, x in itertools.product(range(3), LOG_DISTANCES):
         ours, theirs = cancellation(family, x), kl_by_fractions(family, x)
         assert relative_error(ours["exact"], theirs) < 2**-52, f"exact KL at {family, x}"

@@ -37,6 +37,7 @@ SPOKEN = {
     "cancellation": [],
     "two-humps": ["forward", "reverse", "loglik"],
     "constant-gap": ["cross", "kl", "gap"],
+    "one-rate": ["loglik"],
     "residual": ["loglik", "kl"],
     "elbo": ["logp", "elbo", "gap"],
     "vae-kls": ["loss", "distortion", "rate", "entropy", "data_model", "gap"],
@@ -44,6 +45,7 @@ SPOKEN = {
 SHOWN = {  # the numbers of the readout with the decimals of each ("4e": in scientific notation)
     "two-humps": {"forward": 4, "reverse": 4, "loglik": 4, "expected": 4},
     "constant-gap": {"cross": 4, "kl": 4, "gap": 4, "slope": 3, "loglik": 2},
+    "one-rate": {"data": 2, "model": 2, "residual": 3, "slope": 3, "loglik": 4},
     "cancellation": {
         "exact": "4e",
         "d": "2e",
@@ -99,6 +101,7 @@ def test_reference_is_what_companion_computes_today():
             )
     for name, fresh_numbers in (
         ("constant-gap", lambda state: maker.gap(state["lambda"])),
+        ("one-rate", lambda state: maker.one_rate(state["lambda"])),
         ("residual", lambda state: maker.residual(**state)),
         ("elbo", lambda state: maker.elbo(**state)),
         ("vae-kls", lambda state: maker.vae(**state)),
@@ -211,6 +214,26 @@ def test_bound_and_gap_make_the_log_evidence_and_the_climb_ends_on_a_top(mu, sig
     for h in (1e-3, -1e-3):
         assert model("elbo", after | {"mu": after["mu"] + h})["elbo"] < top["elbo"]
         assert model("elbo", after | {"sigma": after["sigma"] * (1 + h)})["elbo"] < top["elbo"]
+
+
+# --- the residual of one rate -------------------------------------------------------------------------------------
+def test_slope_of_the_curve_is_data_less_model_and_every_step_climbs():
+    for rate in np.linspace(0.1, 3, 30):
+        numbers = model("one-rate", {"lambda": rate})
+        assert numbers["slope"] == pytest.approx(0.61 - rate, abs=1e-9)
+        state, path = {"lambda": rate, "trail": []}, [numbers["loglik"]]
+        for _ in range(30):
+            state, note = act("one-rate", "step", state)
+            assert 0.1 <= state["lambda"] <= 3 and note
+            path.append(model("one-rate", state)["loglik"])
+        assert np.all(np.diff(path) >= -1e-15) and state["lambda"] == pytest.approx(0.61, abs=1e-3)
+    once, _ = act("one-rate", "step", {"lambda": 1.2, "trail": []})
+    assert np.log(once["lambda"]) == pytest.approx(np.log(1.2) + (0.61 - 1.2) / 2) and once["trail"] == [1.2]
+    many, _ = act("one-rate", "run", {"lambda": 1.2, "trail": []})
+    assert len(many["trail"]) == 10 and many["trail"][1] == pytest.approx(once["lambda"])
+    best, note = act("one-rate", "best", many)
+    assert best["lambda"] == pytest.approx(0.61) and note.endswith("maximum likelihood.")
+    assert act("one-rate", "step", best)[0] == best
 
 
 # --- the residual -------------------------------------------------------------------------------------------------
@@ -643,7 +666,7 @@ def test_directive_without_html(tmp_path, builder):
     [
         (
             "```{explorer} three-humps\n```",
-            'no explorer is called "three-humps"; there are: cancellation, constant-gap, elbo, residual, two-humps',
+            'no explorer is called "three-humps"; there are: cancellation, constant-gap, elbo, one-rate, residual, two-humps',
         ),
         ('```{explorer} two-humps\n:state: {"width": 2}\n```', 'no number "width" in its state (d, mu, sigma, seed)'),
         ("```{explorer} two-humps\n:state: d = 3\n```", "the state does not work"),
@@ -827,6 +850,8 @@ DRAGS = [
     ("two-humps", 1, "mu"),
     ("constant-gap", 0, "lambda"),
     ("constant-gap", 1, "lambda"),
+    ("one-rate", 0, "lambda"),
+    ("one-rate", 1, "lambda"),
     ("elbo", 0, "sigma"),
     ("elbo", 1, "mu"),
     ("vae-kls", 1, "w"),

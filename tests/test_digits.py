@@ -12,8 +12,8 @@ from scipy import stats
 from scipy.special import comb, logsumexp
 
 from companion import latent
+from companion.digits import VAE, stored
 from companion.lesson.datasets import digits
-from companion.vae import VAE
 
 each_term = pytest.mark.parametrize("term", ["kl", "sampled", "nll"])
 
@@ -423,3 +423,32 @@ def test_divergence_is_reported_and_not_taken():
         ):
             vae.fit(x, 2, rng=0, learning_rate=1e4)
         assert np.all(np.isfinite(vae.theta.flat)) and vae.history["elbo"] == []
+
+
+# --- the exact likelihood of a trained network
+@pytest.mark.parametrize("name", ["digits-50", "digits-480", "nll-0"])
+def test_a_coarse_evidence_is_within_its_tolerance_and_cheaper(name):
+    """Against the same integral at a millionth of the tolerance, from other first cells."""
+    model, x, latents = stored(name), digits().images[:8], []
+
+    def log_likelihood(z):
+        latents.append(z.shape[0] * z.shape[1])
+        return model.log_likelihood(x, z)
+
+    coarse = latent.evidence_on_grid(log_likelihood, 2, spacing=0.5, tolerance=0.01)
+    spent = sum(latents)
+    fine = latent.evidence_on_grid(log_likelihood, 2, spacing=0.25, tolerance=1e-7)
+    assert np.all(np.abs(coarse.value - fine.value) < 1e-4) and np.all(coarse.error < 1e-3)
+    assert 3 * spent < sum(latents) - spent
+
+
+def test_log_likelihood_of_many_pixels_and_of_certain_ones():
+    """Log-odds of hundreds and 1,500 pixels: against scipy, no overflow in the product over pixels."""
+    vae = VAE(pixels=1500, hidden=2, latent=1, trials=3)
+    rng = np.random.default_rng(0)
+    vae.theta["decoder.b2"][:] = rng.normal(scale=200, size=1500)
+    vae.theta["decoder.W2"][:] = 0.0
+    log_odds = vae.theta["decoder.b2"]
+    x = np.where(log_odds > 0, 3.0, 0.0) * (rng.random(1500) < 0.9)
+    expected = np.sum(x * -np.logaddexp(0, -log_odds) - (3 - x) * np.logaddexp(0, log_odds))
+    assert_allclose(vae.log_likelihood(x[None], np.zeros((1, 1, 1)))[0, 0], expected, rtol=1e-13)

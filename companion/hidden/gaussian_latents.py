@@ -124,7 +124,7 @@ def log_weights(log_likelihood: LogLikelihood, q: Normal | MultivariateNormal, z
 
     Examples
     --------
-    >>> from companion.ppca import ProbabilisticPCA
+    >>> from companion.hidden.ppca import ProbabilisticPCA
     >>> model = ProbabilisticPCA([[2.0], [1.0]], [0.0, 0.0], 1.0)
     >>> x = [[3.0, 1.5]]
     >>> w = log_weights(gaussian_decoder(x, model.decode, model.sd), model.posterior(x), np.array([[[0.0], [1.3]]]))

@@ -8,8 +8,8 @@ from scipy.linalg import qr
 
 from companion import checks
 from companion.families import MultivariateNormal, Normal
-from companion.families.core import Distribution
-from companion.gaussian_latents import LOG_2PI, as_gaussian, log_prior, standard_normal
+from companion.families.distribution import Distribution
+from companion.hidden.gaussian_latents import LOG_2PI, as_gaussian, log_prior, standard_normal
 
 _EPS = np.finfo(float).eps
 

@@ -13,7 +13,7 @@ from scipy.special import logsumexp, roots_hermitenorm
 
 from companion import checks
 from companion.families import MultivariateNormal, Normal
-from companion.gaussian_latents import (
+from companion.hidden.gaussian_latents import (
     LogLikelihood,
     as_gaussian,
     check_callable,
