@@ -101,6 +101,7 @@ KINDS: dict[str, set[str]] = {
     "kappa": {"zero", "cube"} | _POSITIVE,
     "size": set(),  # a positive integer
     "seed": {"zero", "huge integer", "integer beyond doubles"},
+    "index": {"zero"},
     "reals or none": _NUMBERS | {"None"},  # one number
     "positives or none": _POSITIVE | {"None"},
     "positive or none": _POSITIVE | {"None"},
@@ -267,6 +268,9 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "vae.descend": {"start": (LINEAR, NO), "data": (DATA, NO), "steps": (3, "size"), "learning_rate": (0.1, "positive")}
     | _TRAINING,
     "vae.sampled_kl_gradient": {"mean": (0.5, "real"), "tau": (0.5, "positive"), "noise": ([-1.0, 1.0], "reals")},
+    "vae.whole_counts": {"p": (HALF, NO), "bits": (4, "size")},
+    "vae.push": {"state": (5, "seed"), "symbol": (1, "index"), "counts": ([2, 1, 1], NO)},
+    "vae.pop": {"state": (5, "seed"), "counts": ([2, 1, 1], NO)},
     "network.batches": {"n": (10, "size"), "size": (4, "size")},
     "numerics.eighty_digits": {},
     "numerics.exact_kl": _PAIR,
@@ -402,6 +406,7 @@ def _class_rows() -> Iterator[Row]:
             "draws": (2, "size"),
             "learning_rate": (0.01, "positive"),
             "progress": (False, "flag"),
+            "only": (None, "weights"),
             "file": (FILE, "a path"),
         }
         | {"made": ({"seed": 0}, "record"), "compact": (False, "flag")},
