@@ -277,6 +277,16 @@ def test_all_that_answers_an_exercise_is_one_box():
     assert title == "Exercise 2.1 Dice and x difficulty 2 of 3, ★★ 15 min"
 
 
+def test_a_folded_proof_has_its_word_as_title():
+    from bs4 import BeautifulSoup
+    from site_boxes import mend_boxes
+
+    soup = BeautifulSoup('<div class="proof admonition dropdown"><p>Proof. By <b>1</b>.</p></div>', "html.parser")
+    mend_boxes(soup)
+    assert soup.details.summary.get_text() == "Proof"
+    assert soup.details.p.get_text() == "By 1."
+
+
 def test_small_tables_of_cells_do_not_fold():
     from bs4 import BeautifulSoup
     from site_tables import mend_tables
