@@ -259,7 +259,7 @@ def test_labels_do_not_overlap(case, browser, playground, width):
             page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
             if pairs := page.evaluate(OVERLAPS):
                 found[json.dumps(state)[:120]] = pairs
-        assert not found
+        assert not found, found
 
 
 LUMINANCE = """(() => {
