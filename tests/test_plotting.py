@@ -127,7 +127,7 @@ def drawn(count, **options):
         axis.set(ylabel="nats" if place else "a very\nlong label", xlabel="x", title="p")
         axis.fill_between([0, 1], [0, 1], color=plotting.SOFT)
         axis.legend()
-    return plotting.drawing(figure)
+    return plotting._drawing(figure)
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -168,7 +168,7 @@ def test_pixels_inside_a_drawing_turn_dark_as_well(figures, palette):
     use_style()
     figure, axis = panels()
     axis.imshow([[0.0, 1.0]], cmap="Greys", interpolation="nearest")
-    text = figures.versions(plotting.drawing(figure))[0][2]
+    text = figures.versions(plotting._drawing(figure))[0][2]
     night = figures.in_the_dark(text)
     shown = [np.array(picture_of(palette, each)) for each in (text, night)]
     assert shown[0][..., :3].max() == 255 and shown[0][..., :3].min() == 0
