@@ -11,9 +11,10 @@ from conftest import ROOT
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "book" / "_ext")]
 import chapters  # noqa: E402
 import contents  # noqa: E402
+import new_chapter  # noqa: E402
 
 BOOK = ROOT / "book"
-LOOK_UP = {"functions", "which-kl"}
+LOOK_UP = {page["slug"] for part in chapters.rows() for page in part.get("pages", [])}
 SLUGS = [chapter["slug"] for chapter in chapters.chapters()]
 every_chapter = pytest.mark.parametrize("chapter", chapters.chapters(), ids=SLUGS)
 STALE = "run: python tools/contents.py"
@@ -93,3 +94,34 @@ def test_numbers_begin_with_the_chapter(site, chapter):
 def test_metadata_of_the_course_is_complete(slug):
     course = json.loads(text_of(BOOK / f"{slug}.ipynb"))["metadata"]["course"]
     assert set(course) >= {"title", "objectives", "prerequisites", "minutes"}
+
+
+def test_new_chapter_is_a_complete_draft(tmp_path):
+    """The command in an empty house: the table, the contents and the rooms, which the tests above then look at."""
+    for name in ("book/chapters.yml", "README.md", "book/api.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text_of(ROOT / name), encoding="utf-8")
+    for name in ("companion", "tests", "book/api"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    for slug in SLUGS:
+        (tmp_path / "book" / f"{slug}.ipynb").write_text(text_of(BOOK / f"{slug}.ipynb"), encoding="utf-8")
+    title = "Sampling: what n tells"
+    new_chapter.create("sampling", "The identity", title, "When is an average enough?", tmp_path)
+    rows = {chapter["slug"]: chapter for chapter in chapters.chapters(tmp_path / "book")}
+    assert rows["sampling"]["title"] == title and rows["sampling"]["draft"]
+    assert [c["number"] for c in chapters.finished(tmp_path / "book")] == [c["number"] for c in chapters.finished()]
+    assert "  - caption: Drafts\n    chapters:\n      - file: book/sampling\n" in text_of(tmp_path / "_toc.yml")
+    assert "sampling" not in text_of(tmp_path / "README.md")
+    notebook = json.loads(text_of(tmp_path / "book" / "sampling.ipynb"))
+    assert notebook["cells"][2]["outputs"][0]["text"] == ["✓ twice log 2 and log 4: 1.38629 = 1.38629\n"]
+    for name in ("companion/sampling.py", "tests/test_sampling.py"):
+        compile(text_of(tmp_path / name), name, "exec")
+    assert "automodule:: companion.sampling\n" in text_of(tmp_path / "book" / "api" / "sampling.md")
+    for wrong in (
+        ("Sampling", "The identity", "a", "b?"),
+        ("sampling", "The identity", "a", "b?"),
+        ("other", "No such part", "a", "b?"),
+        ("other", "The identity", "a", "no question"),
+    ):
+        with pytest.raises(SystemExit):
+            new_chapter.create(*wrong, tmp_path)

@@ -28,15 +28,19 @@ def of_notebook(slug: str, root: Path = ROOT) -> dict:
     return {"title": course["title"], "minutes": course["minutes"]} | ({"practice": sum(minutes)} if complete else {})
 
 
+def quoted(value: str | int) -> str:
+    """A title as YAML reads it."""
+    odd = isinstance(value, str) and re.search(r": | #|^\W|[\"']$", value)
+    return json.dumps(value, ensure_ascii=False) if odd else str(value)
+
+
 def table(root: Path = ROOT) -> str:
     """The text of `book/chapters.yml` with the notebooks' titles and times."""
     text = (root / "book" / "chapters.yml").read_text(encoding="utf-8")
     for chapter in chapters.chapters(root / "book"):
         for key, value in of_notebook(chapter["slug"], root).items():
             row = rf"(- slug: {chapter['slug']}\n(?:      .*\n)*?      {key}: ).*"
-            quoted = isinstance(value, str) and re.search(r": | #|^\W", value)
-            shown = json.dumps(value, ensure_ascii=False) if quoted else str(value)
-            text = re.sub(row, r"\g<1>" + shown.replace("\\", r"\\"), text)
+            text = re.sub(row, r"\g<1>" + quoted(value).replace("\\", r"\\"), text)
     return text
 
 

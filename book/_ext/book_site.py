@@ -1,6 +1,6 @@
 """What the theme leaves to be done so that pages are light, quiet and accessible.
 
-- style sheets and scripts: site_assets; titles, addresses, search: site_head, site_pages
+- style sheets and scripts: site_assets; titles, addresses, search: site_head, site_files
 - boxes, answers and checks fold: site_boxes, site_answers; tables: site_tables
 - figures have their size, load when needed, and are palette PNGs where that is smaller
 """
@@ -9,12 +9,13 @@ import posixpath
 import re
 from pathlib import Path
 
-import site_answers
-import site_assets
-import site_head
-import site_pages
 from bs4 import BeautifulSoup
 from PIL import Image, ImageChops, ImageStat
+
+import site_answers
+import site_assets
+import site_files
+import site_head
 from site_boxes import mend_boxes
 from site_tables import mend_tables
 
@@ -95,6 +96,6 @@ def shrink_pictures(app, exception):
 def setup(app):
     app.connect("html-page-context", mend_body, priority=800)
     app.connect("build-finished", shrink_pictures, priority=900)
-    for part in (site_answers, site_head, site_assets, site_pages):
+    for part in (site_answers, site_head, site_assets, site_files):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,10 +8,11 @@ with MathJax.
 import re
 
 from docutils import nodes
-from katex_render import macros_of, render, with_line_breaks
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
+
+from katex_render import macros_of, render, with_line_breaks
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ import re
 import shutil
 from pathlib import Path
 
-import css_prune
 from sphinx.builders.html._assets import _CascadingStyleSheet
+
+import css_prune
 
 BUNDLE = "_static/book.css"
 THEME_CSS = ["_static/basic.css", "_static/styles/pydata-sphinx-theme.css"]  # the theme's template links these itself

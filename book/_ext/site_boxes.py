@@ -6,6 +6,13 @@ import re
 def mend_boxes(soup):
     for box in soup.select("div.admonition.dropdown"):
         title = box.find(class_="admonition-title")
+        if title is None:  # a proof has none: its first word becomes one
+            title = soup.new_tag("p", attrs={"class": "admonition-title"})
+            title.string = "Proof"
+            first = box.find(string=re.compile(r"^Proof\. "))
+            if first:
+                first.replace_with(first.removeprefix("Proof. "))
+            box.insert(0, title)
         box.name, title.name = "details", "summary"
     # sphinx-exercise gives every box a nameless section with the same id
     for section in soup.select(".admonition > section"):

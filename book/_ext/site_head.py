@@ -7,8 +7,9 @@ import json
 import re
 from html import escape
 
-import chapters
 from docutils import nodes
+
+import chapters
 
 LONGEST = 160  # characters of a description that are shown
 
@@ -27,16 +28,25 @@ def describe(app, pagename, templatename, context, doctree):
         'property="og:type"': "article" if context["chapter_page"] else "website",
         'property="og:site_name"': app.config.html_title,
     }
-    if base := app.config.html_baseurl.rstrip("/"):
-        tags['property="og:url"'] = f"{base}/{app.builder.get_target_uri(pagename)}"
-        tags['property="og:image"'] = f"{base}/_static/preview.png"
-        tags['property="og:image:alt"'] = "Cross-entropy and KL divergence: two curves, one gap, one minimum"
-        tags['name="twitter:card"'] = "summary_large_image"
+    tags |= addresses(app, pagename)
     # docutils repeats the viewport that the layout states already
     metatags = re.sub(r'<meta name="viewport"[^>]*>', "", context.get("metatags", ""))
     context["metatags"] = metatags + "".join(
         f'\n    <meta {key} content="{escape(value, quote=True)}" />' for key, value in tags.items()
     )
+
+
+def addresses(app, pagename):
+    """Tags that need the site's address."""
+    base = app.config.html_baseurl.rstrip("/")
+    if not base:
+        return {}
+    return {
+        'property="og:url"': f"{base}/{app.builder.get_target_uri(pagename)}",
+        'property="og:image"': f"{base}/_static/preview.png",
+        'property="og:image:alt"': "Cross-entropy and KL divergence: two curves, one gap, one minimum",
+        'name="twitter:card"': "summary_large_image",
+    }
 
 
 def description_of(app, pagename, doctree):

@@ -7,10 +7,11 @@ import json
 import re
 from functools import cache
 
-import chapters
 from docutils import nodes
-from katex_render import macros_of, render
 from sphinx import addnodes
+
+import chapters
+from katex_render import macros_of, render
 
 SKIPPED = (nodes.literal_block, nodes.comment, nodes.raw, nodes.math_block, nodes.system_message, nodes.title)
 BLOCKS = (nodes.paragraph, nodes.term, nodes.caption, addnodes.desc_signature, nodes.entry, nodes.list_item)

@@ -10,7 +10,8 @@ import site_search
 
 NOT_FOUND = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex"><meta name="color-scheme" content="light dark"><title>No such page – {title}</title>
+<meta name="robots" content="noindex"><meta name="color-scheme" content="light dark">
+<title>No such page – {title}</title>
 <style>body {{ font: 1.1rem/1.6 system-ui, sans-serif; max-width: 36rem; margin: 15vh auto; padding: 0 1rem }}</style>
 </head><body><main><h1>There is no such page</h1>
 <p>It may have moved. Begin at the <a href="{base}index.html">first page</a>, which lists all chapters, or
