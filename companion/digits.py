@@ -1,7 +1,7 @@
 r"""A variational autoencoder of counts, and the trained ones of the chapter *A VAE on digits*.
 
-Two small networks with gradients by hand. `companion.count_model` has what needs no training, `companion.vae_files` the
-format of saved models.
+Two small networks with gradients by hand. `companion.hidden.count_model` has what needs no training,
+`companion.hidden.vae_files` the format of saved models.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from companion import checks, stored_files, vae_files
-from companion.count_model import CountModel
-from companion.linear_training import _one_of, _weight
-from companion.linear_vae import LOG_2PI
+from companion import checks, stored_files
+from companion.hidden import vae_files
+from companion.hidden.count_model import CountModel
+from companion.hidden.linear_training import _one_of, _weight
+from companion.hidden.linear_vae import LOG_2PI
 from companion.network import Adam, Workspace, _flag, _size, batches
 
 

@@ -13,7 +13,7 @@ training minimises
    \underbrace{\mathrm{E}\,\mathrm{KL}(q(z\mid x)\,\|\,p_\theta(z\mid x))}_{\text{gap}} .
 
 Here for the linear VAE, in which every term has a closed form; `companion.digits` has the network. The names of
-`companion.linear_vae`, `companion.linear_training` and `companion.digits` can be imported from here too.
+`companion.hidden.linear_vae`, `companion.hidden.linear_training` and `companion.digits` can be imported from here too.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from numpy.typing import ArrayLike
 from companion import checks
 from companion.digits import VAE, stored
 from companion.families import MultivariateNormal
-from companion.linear_training import LinearFit, descend, fit_linear, gradient, loss
-from companion.linear_vae import (
+from companion.hidden.linear_training import LinearFit, descend, fit_linear, gradient, loss
+from companion.hidden.linear_vae import (
     LinearVAE,
     _check_linear,
     _distortion,

@@ -142,6 +142,13 @@ def test_no_output_is_left_out_of_the_comparison():
             assert not any("nbval" in mark.lower() or mark == "raises-exception" for mark in marks), each["id"]
             for output in each["outputs"]:
                 kinds = set(output.get("data", {}))
-                assert kinds <= {"image/png", "text/plain", "text/html", "text/markdown", "text/latex"}, each["id"]
+                assert kinds <= {
+                    "image/png",
+                    "image/svg+xml",
+                    "text/plain",
+                    "text/html",
+                    "text/markdown",
+                    "text/latex",
+                }, each["id"]
     patterns = (ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="utf-8")
     assert patterns.split() == ["[memory-address]", "regex:", "0x[0-9a-f]+", "replace:", "ADDRESS"]

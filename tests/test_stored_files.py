@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from companion import stored_files, vae_files
+from companion import stored_files
 from companion.digits import VAE, stored
+from companion.hidden import vae_files
 from companion.lesson.datasets import digits
 
 ROOT = Path(__file__).resolve().parent.parent

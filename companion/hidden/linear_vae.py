@@ -6,7 +6,7 @@ r"""The linear VAE: a decoder and an encoder that are lines with normal noise.
    q(z\mid x) = \mathcal N(Vx + c,\ \mathrm{diag}(\tau^2))
 
 All distributions in sight are normal, so that every divergence of a VAE is a formula: `companion.vae` has them.
-`companion.linear_training` trains it.
+`companion.hidden.linear_training` trains it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from scipy.special import expit, gammaln
 
 from companion import checks
 from companion.families import MultivariateNormal
-from companion.linear_vae import _kl_to_prior
+from companion.hidden.linear_vae import _kl_to_prior
 from companion.network import Network, Parameters, _dtype_name, _size
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize
 
 from companion import checks
-from companion.linear_vae import (
+from companion.hidden.linear_vae import (
     LOG_2PI,
     Data,
     LinearVAE,
@@ -198,7 +198,7 @@ def fit_linear(
     Examples
     --------
     >>> from companion.families import MultivariateNormal
-    >>> from companion.linear_vae import start_linear
+    >>> from companion.hidden.linear_vae import start_linear
     >>> data = MultivariateNormal([0.0, 0.0], [[3.0, 1.0], [1.0, 3.0]])
     >>> fit = fit_linear(start_linear(data, 1, rng=0), data)
     >>> round(fit.vae.sd**2, 6), bool(np.isclose(fit.loss, data.entropy()))
@@ -283,7 +283,7 @@ def descend(
     Examples
     --------
     >>> from companion.families import MultivariateNormal
-    >>> from companion.linear_vae import start_linear
+    >>> from companion.hidden.linear_vae import start_linear
     >>> data = MultivariateNormal([0.0, 0.0], [[3.0, 1.0], [1.0, 3.0]])
     >>> path = descend(start_linear(data, 1, rng=0), data, steps=300, learning_rate=0.2)
     >>> len(path), round(path[-1].sd**2, 2)

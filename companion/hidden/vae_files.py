@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from companion import checks, stored_files
-from companion.count_model import _layers
+from companion.hidden.count_model import _layers
 from companion.network import Network, _flag
 
 SCHEMA = 1  # of the files: raise it when what they hold changes
