@@ -5,14 +5,7 @@ import re
 
 def mend_boxes(soup):
     for box in soup.select("div.admonition.dropdown"):
-        title = box.find(class_="admonition-title")
-        if title is None:  # a proof has none: its first word becomes one
-            title = soup.new_tag("p", attrs={"class": "admonition-title"})
-            title.string = "Proof"
-            first = box.find(string=re.compile(r"^Proof\. "))
-            if first:
-                first.replace_with(first.removeprefix("Proof. "))
-            box.insert(0, title)
+        title = box.find(class_="admonition-title", recursive=False) or untitled(soup, box)
         box.name, title.name = "details", "summary"
     # sphinx-exercise gives every box a nameless section with the same id
     for section in soup.select(".admonition > section"):
@@ -28,3 +21,15 @@ def mend_boxes(soup):
         del summary["aria-label"]  # it hides the visible words, "Show a solution"
     for script in soup.find_all("script", string=re.compile("kernelName|requestKernel")):
         script.decompose()
+
+
+def untitled(soup, box):
+    """A title for a proof, whose text begins with that word, or for whatever else has none."""
+    kind = "Proof" if "proof" in box["class"] else "More"
+    first = next((text for text in box.find_all(string=True) if text.strip()), None)
+    if first and first.startswith(f"{kind}. "):
+        first.replace_with(first.removeprefix(f"{kind}. "))
+    title = soup.new_tag("p", attrs={"class": "admonition-title"})
+    title.string = kind
+    box.insert(0, title)
+    return title

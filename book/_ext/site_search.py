@@ -6,6 +6,7 @@ Sphinx's own search leads to the top of a page and shows each formula three time
 import json
 import re
 from functools import cache
+from html import unescape
 
 from docutils import nodes
 from sphinx import addnodes
@@ -24,7 +25,8 @@ def drawn(tex, macros):
         html = render(tex, False, macros)
     except ValueError:
         return ""
-    return re.sub(r"<[^>]*>|\u200b", "", html.rpartition('class="katex-html"')[2].partition(">")[2]).replace("∥", "‖")
+    shown = re.sub(r"<[^>]*>|\u200b", "", html.rpartition('class="katex-html"')[2].partition(">")[2])
+    return unescape(shown).replace("∥", "‖")
 
 
 def is_section(node):

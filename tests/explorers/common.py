@@ -78,9 +78,8 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def served(folder, names):
-    """The address of a page with these explorers, in the colours of the theme."""
+def write_page(folder, names):
+    """A page with these explorers, in the colours of the theme; also ``python tests/explorers/common.py FOLDER NAME ...``"""
     shutil.copytree(explorer.FOLDER, folder / "explorers")
     import pydata_sphinx_theme
 
@@ -103,6 +102,12 @@ def served(folder, names):
         f'margin:auto">{figures}</main></body></html>',
         encoding="utf-8",
     )
+
+
+@contextlib.contextmanager
+def served(folder, names):
+    """The address of such a page."""
+    write_page(folder, names)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/index.html"
@@ -186,3 +191,7 @@ def handle_at(page, name, index):
     page.locator(f"explorer-{name} .explorer-figure").scroll_into_view_if_needed()
     box = page.locator(f"explorer-{name} .handle circle").nth(index).bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+if __name__ == "__main__":
+    write_page(Path(sys.argv[1]), sys.argv[2:] or explorer.names())

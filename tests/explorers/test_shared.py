@@ -125,8 +125,8 @@ def test_all_explorers_live_on_one_page(browser, everything):
 @pytest.mark.parametrize("calm", ["reduce", "no-preference"])
 def test_words_of_the_text_scroll_to_the_figure_and_press_a_button(browser, everything, calm):
     with opened(browser, everything, reduced_motion=calm) as page:
-        page.evaluate("""document.body.insertAdjacentHTML('beforeend', '<p><explorer-set id="far" data-name="two-humps"'
-            + " data-state='{\"d\": 8, \"mu\": 3}' data-press='reverse'>go</explorer-set></p>")""")
+        link = """<explorer-set id="far" data-name="two-humps" data-state='{"d": 8, "mu": 3}' data-press="reverse">go</explorer-set>"""
+        page.evaluate("link => document.body.insertAdjacentHTML('beforeend', link)", link)
         page.locator("#far button").click()
         page.wait_for_timeout(1500)
         wanted, note = act("two-humps", "reverse", {**start("two-humps"), "d": 8, "mu": 3})

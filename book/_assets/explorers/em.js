@@ -118,7 +118,7 @@
     const centre = n.top[1], share = n.top[0] * N, drop = b(centre) - (most - 0.8 * span), far = sqrt(2 * max(0, drop) / share) * s.s1;
     const left = centre - LOW > HIGH - centre, spot = left ? centre - far : centre + far;
     if (drop > 10 && spot > LOW + 12 && spot < HIGH - 12) svg += text("name boundname" + (left ? " end" : ""), X(spot) + (left ? -6 : 6), Y(most - 0.8 * span), "bound");
-    svg += text("name likname middle", max(L + 44, min(R - 44, X(peak))), Y(l(peak)) - 14, "log-likelihood");
+    svg += text("name likname middle", max(L + 84, min(R - 44, X(peak))), Y(l(peak)) - 14, "log-likelihood");
     const [here, touch] = [Y(n.loglik), Y(n.bound)], off = n.bound < most - span;
     if (touch - here > 10) svg += el("path", { class: "gap", d: `M${round(X(s.m1))} ${round(here + 9)}V${round(min(BASE, touch))}` })
       + text("name gapname" + (s.m1 > 70 ? " end" : ""), X(s.m1) + (s.m1 > 70 ? -8 : 8), min(BASE - 30, (here + min(BASE, touch)) / 2 + 4), off ? "gap, off the scale" : "gap");

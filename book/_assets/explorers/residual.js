@@ -95,7 +95,7 @@
     svg += el("path", { class: "area", d: bound + `L${R} ${BASE}L${L} ${BASE}Z` }) + line("axis", L, BASE, R, BASE)
       + el("path", { class: "curve bound", d: bound })
       + text("name", L + 4, TOP - 7, "E[x²]") + text("name end", R, BASE + 36, "E[x],  x = (minutes − 70)/10")
-      + text("note end", R - 6, BASE - 9, "impossible")
+      + (at[0] > 0 ? text("note", L + 6, BASE - 9, "impossible") : text("note end", R - 6, BASE - 9, "impossible"))
       + line("guide", L, y, x, y) + line("guide", x, y, x, BASE);
     if (s.trail.length) {
       const way = s.trail.map(([eta1, eta2]) => { const p = model({ eta1, eta2 }).model; return [X(p[0]), Y(p[1])]; });
@@ -109,7 +109,7 @@
       const [p, q] = [x - 8 * c, y - 8 * d], wing = (k) => `${tenth(p - 9 * c + 5 * k * d)} ${tenth(q - 9 * d - 5 * k * c)}`;
       svg += el("path", { class: "arrow", d: `M${tenth(u)} ${tenth(v)}L${tenth(p)} ${tenth(q)}M${wing(1)}L${tenth(p)} ${tenth(q)}L${wing(-1)}` });
     }
-    if (far > 34) svg += name("data", x + (right ? -12 : 12), y + (v > y ? -8 : 16), right);
+    if (far > 70) svg += name("data", x + (right ? -12 : 12), y + (v > y ? -8 : 16), right);
     svg += el("circle", { class: "dot model", cx: u, cy: v, r: 5 })
       + (t < 1 ? text("name modelname" + (flip ? " end" : ""), u + side, v + 5, "off the plane") : name("model", u + side, v + 5, flip))
       + handle(u, v, true);

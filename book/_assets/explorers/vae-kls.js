@@ -99,13 +99,13 @@
     let svg = "";
     for (const t of [-6, -4, -2, 0, 2, 4, 6]) svg += line("grid", X(t), TOP, X(t), BASE) + text("tick middle", X(t), BASE + 18, num(t, 0));
     for (const t of [-2, 0, 2]) svg += line("grid", L, Z(t), R, Z(t)) + text("tick end", L - 4, Z(t) + 4, num(t, 0));
-    svg += line("axis", L, BASE, R, BASE) + text("name end", R, BASE + 34, "observed x") + text("name", L + 4, TOP - 8, "code z");
+    svg += line("axis", L, BASE, R, BASE) + text("name end", R, BASE + 34, "observed x") + text("name", L + 4, TOP - 8, "code z") + text("name end", R, TOP - 8, "ellipses: 2 sd");
     svg += el("svg", { x: L, y: TOP, width: R - L, height: BASE - TOP, viewBox: `${L} ${TOP} ${R - L} ${BASE - TOP}` },
       el("g", { class: "encoder" }, line("guide", X(-XMAX), Z(-XMAX * v), X(XMAX), Z(XMAX * v))) + line("guide", X(-ZMAX * w), Z(-ZMAX), X(ZMAX * w), Z(ZMAX))
       + ellipse("data_model", VAR, VAR * v, VAR * v * v + tau * tau) + ellipse("gap", w * w + sd * sd, w, 1));
-    const [e, d] = handles(s, null, W, true), key = (row, who, words) => line("curve " + who, L, BASE + row - 4, L + 24, BASE + row - 4)
+    const [e, d] = handles(s, null, W, true), key = (row, who, words) => line("curve key " + who, L, BASE + row - 4, L + 24, BASE + row - 4)
       + text(who === "gap" ? "name modelname" : "name dataname", L + 30, BASE + row, words);
-    svg += key(52, "data_model", "encoder: data and their codes, 2 sd") + key(70, "gap", "decoder: x and z of the model, 2 sd")
+    svg += key(52, "data_model", "encoder: data and their codes") + key(70, "gap", "decoder: the model’s x and z")
       + el("g", { class: "encoder" }, handle(e.x, e.y, true)) + handle(d.x, d.y);
     return panel(W, TALL, svg);
   }
