@@ -210,6 +210,7 @@ class VAE(CountModel):
         learning_rate: ArrayLike = 0.01,
         batch: int = 128,
         progress: bool = False,
+        only: str | None = None,
     ) -> VAE:
         """Train with Adam. A second call goes on where the first one stopped.
 
@@ -228,6 +229,8 @@ class VAE(CountModel):
         progress : bool
             Print a line about ten times in the course of the training, worth it where it takes longer than some
             seconds: an epoch of the 1,797 digits takes about a hundredth of a second.
+        only : {"encoder", "decoder"}, optional
+            The network to train, while the other one is held.
 
         Returns
         -------
@@ -246,6 +249,7 @@ class VAE(CountModel):
             for name, value in (("epochs", epochs), ("batch", batch))
         )
         _flag("VAE.fit", "progress", progress)
+        held = self._held(only)
         rates = checks.positive("VAE.fit", "learning_rate", learning_rate, "Pass one for Adam, e.g. 0.01.")
         if rates.shape not in ((), (epochs,)):
             checks.fail(
@@ -273,7 +277,10 @@ class VAE(CountModel):
                             "a finite number",
                             "Start again with a smaller learning_rate: the weights have diverged.",
                         )
+                    self._gradient.flat[held] = 0.0
+                    before_step = self.theta.flat[held].copy()  # Adam's running means go on moving what has no slope
                     self._adam.step(self.theta.flat, self._gradient.flat, learning_rate)
+                    self.theta.flat[held] = before_step
                     D, R, term = D + parts[0], R + parts[1], term + parts[2]
                 D, R, term = float(D / len(g)), R / len(g), term / len(g)
                 for name, value in (
@@ -288,6 +295,14 @@ class VAE(CountModel):
                         f"epoch {epoch}: ELBO {-D - R:.2f}, distortion {D:.2f}, rate {R:.2f} nats an image", flush=True
                     )
         return self
+
+    def _held(self, only):
+        """Places in ``theta.flat`` of the network that is not trained; none by default."""
+        if only is not None and (not isinstance(only, str) or only not in ("encoder", "decoder")):
+            checks.fail("VAE.fit", "only", only, '"encoder", "decoder" or None', "Leave it out to train both.")
+        first = sum(self.theta[name].size for name in self.theta if name.startswith("encoder."))
+        both = self.theta.flat.size
+        return slice(*{None: (0, 0), "decoder": (0, first), "encoder": (first, both)}[only])
 
     # --- files
     def save(self, file: stored_files.File, made: Mapping | None = None, compact: bool = False) -> None:

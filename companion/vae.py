@@ -50,9 +50,12 @@ __all__ = [
     "kl_to_prior",
     "loss",
     "objective_parts",
+    "pop",
+    "push",
     "sampled_kl_gradient",
     "start_linear",
     "stored",
+    "whole_counts",
 ]
 
 
@@ -201,3 +204,95 @@ def sampled_kl_gradient(mean: float, tau: float, noise: ArrayLike) -> np.ndarray
         z = mean + tau * noise
         estimates = np.stack([z, tau * noise * z - 1], axis=-1)
     return checks.finite(where, "estimate", estimates, "Numbers as large as these leave the range of doubles.")
+
+
+# --- bits back ----------------------------------------------------------------------------------------------------
+def whole_counts(p: ArrayLike, bits: int = 16) -> np.ndarray:
+    r"""Whole numbers that sum to :math:`2^{\text{bits}}` and are close to proportional to the probabilities `p` (k,),
+    each at least 1: the form in which `push` and `pop` take a distribution.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `p` is no probability vector, `bits` is not from 1 to 40, or there are more outcomes than counts.
+
+    Examples
+    --------
+    >>> whole_counts([0.5, 0.25, 0.25, 0.0], bits=4).tolist()
+    [7, 4, 4, 1]
+    """
+    where, fix = "whole_counts", "Pass e.g. bits=16."
+    p = checks.probability_vector(where, "p", p)
+    bits = checks.positive_integer(where, "bits", bits, fix)
+    if p.ndim != 1 or bits > 40 or 2**bits < p.size:
+        checks.fail(where, "shape of p, bits", (p.shape, bits), "(k,) and bits from log2(k) to 40", fix)
+    counts = np.maximum(1, np.floor(p * 2**bits)).astype(np.int64)
+    largest = np.argmax(counts)
+    counts[largest] += 2**bits - counts.sum()
+    if counts[largest] < 1:
+        checks.fail(where, "bits", bits, "enough for all outcomes and their least count of 1", "Pass more bits.")
+    return counts
+
+
+def push(state: int, symbol: int, counts: ArrayLike) -> int:
+    r"""Put a symbol on top of a message, which is one whole number: it grows by
+    :math:`-\log_2(\text{counts}[\text{symbol}]/\sum\text{counts})` bits, of which a message that is long to begin with
+    loses nothing to rounding.
+
+    Parameters
+    ----------
+    state : int
+        The message, at least 0.
+    symbol : int
+        Index of an outcome whose count is positive.
+    counts : array_like of int, shape (k,)
+        The distribution, see `whole_counts`.
+
+    References
+    ----------
+    Duda (2009), asymmetric numeral systems.
+
+    Examples
+    --------
+    >>> message = push(push(1, 2, [2, 1, 1]), 0, [2, 1, 1])     # two bits, then one
+    >>> message.bit_length() - 1
+    3
+    >>> message, first = pop(message, [2, 1, 1])
+    >>> message, second = pop(message, [2, 1, 1])
+    >>> message, first, second
+    (1, 0, 2)
+    """
+    counts, start = _table("push", state, counts)
+    if isinstance(symbol, (bool, np.bool_)) or not isinstance(symbol, (int, np.integer)):
+        checks.fail("push", "symbol", symbol, "an index of counts", "Pass a whole number.", TypeError)
+    if not 0 <= symbol < len(counts) or counts[symbol] == 0:
+        checks.fail("push", "symbol", symbol, "the index of a positive count", "It would cost infinitely many bits.")
+    of = counts[symbol]
+    return (state // of) * start[-1] + start[symbol] + state % of
+
+
+def pop(state: int, counts: ArrayLike) -> tuple[int, int]:
+    """Take the top symbol off a message: what is left of it, and the symbol. From a message of random bits this draws a
+    symbol with the probabilities counts/Σ counts; `push` puts the bits back.
+
+    >>> pop(11, [2, 1, 1])          # 11 mod 4 = 3: the last of the four places
+    (2, 2)
+    """
+    counts, start = _table("pop", state, counts)
+    left, place = divmod(state, start[-1])
+    symbol = int(np.searchsorted(start, place, side="right")) - 1
+    return counts[symbol] * left + place - start[symbol], symbol
+
+
+def _table(where, state, counts):
+    """Counts as Python's whole numbers, which never overflow, and their running sums."""
+    if isinstance(state, (bool, np.bool_)) or not isinstance(state, (int, np.integer)):
+        checks.fail(where, "state", state, "a whole number", "Begin with 1, or with random bits.", TypeError)
+    if state < 0:
+        checks.fail(where, "state", state, "a whole number, at least 0", "Begin with 1, or with random bits.")
+    fix = "Make them with whole_counts(p)."
+    table = checks.whole(where, "counts", counts, 0, fix)
+    if table.ndim != 1 or not 0 < table.sum() < 2**53:
+        checks.fail(where, "counts", table, "a vector of counts, one of them positive, of sum below 2⁵³", fix)
+    whole = table.astype(np.int64).tolist()
+    return whole, np.concatenate([[0], np.cumsum(table)]).astype(np.int64).tolist()

@@ -452,3 +452,32 @@ def test_log_likelihood_of_many_pixels_and_of_certain_ones():
     x = np.where(log_odds > 0, 3.0, 0.0) * (rng.random(1500) < 0.9)
     expected = np.sum(x * -np.logaddexp(0, -log_odds) - (3 - x) * np.logaddexp(0, log_odds))
     assert_allclose(vae.log_likelihood(x[None], np.zeros((1, 1, 1)))[0, 0], expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("only", ["encoder", "decoder"])
+def test_only_one_of_the_networks_is_trained(only):
+    x = digits().images[:200]
+    vae = VAE(rng=1).fit(x, 2, rng=2)  # Adam has momentum in both
+    before = {name: vae.theta[name].copy() for name in vae.theta}
+    bound = vae.elbo(x, rng=0, draws=20).mean()
+    vae.fit(x, 5, rng=3, only=only)
+    for name in vae.theta:
+        assert np.array_equal(vae.theta[name], before[name]) == (not name.startswith(only)), name
+    assert vae.elbo(x, rng=0, draws=20).mean() > bound
+
+
+def test_the_gap_follows_the_images_that_the_encoder_has_seen():
+    """Same decoder; the encoder is trained on held-out images alone, and what it had learnt of the others is lost."""
+    model, split = stored("digits-480"), np.random.default_rng(0).permutation(1797)
+    train, test = digits().images[split[:1400]], digits().images[split[1400:]]
+
+    def gaps():
+        for x in (train[:25], test[:25]):
+            exact = latent.evidence_on_grid(partial(model.log_likelihood, x), 2, spacing=0.5, tolerance=0.01).value
+            yield (exact - model.elbo(x, rng=0, draws=40)).mean()
+
+    seen, unseen = gaps()
+    assert unseen > 3 * seen
+    model.fit(test, 50, rng=5, only="encoder")
+    unseen, seen = gaps()
+    assert unseen > 2 * seen

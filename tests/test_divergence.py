@@ -464,6 +464,21 @@ def test_evidence_without_overshoot_takes_just_that_time():
     assert np.log(1 / under_q.sum()) == pytest.approx(10 * step, rel=1e-9)
 
 
+def test_numbers_of_the_solutions():
+    """Laplace's births in Paris and Wolf's white die, by SciPy's test of fit: 2 n KL is its statistic."""
+
+    def nats(counts, expected=None):
+        return stats.power_divergence(counts, expected, lambda_="log-likelihood").statistic / 2
+
+    births = np.array([393_386, 377_555])
+    evidence = nats(births, births.sum() * np.array([22, 21]) / 43)
+    assert 2.8 < evidence < 3
+    assert 1.2e6 < births.sum() * np.log(100) / evidence < 1.3e6
+    wolf = np.array([3246, 3449, 2897, 2841, 3635, 3932])
+    two = nats([wolf[:4].sum(), wolf[4:].sum()], wolf.sum() * np.array([2, 1]) / 3)
+    assert round(nats(wolf)) == 135 and round(two) == 89
+
+
 # --- the sample average -----------------------------------------------------------------------------------------------
 PAIRS = {
     "normals": (Normal(0, 1), Normal(1, 1.5)),

@@ -127,7 +127,7 @@ def drawn(count, **options):
         axis.set(ylabel="nats" if place else "a very\nlong label", xlabel="x", title="p")
         axis.fill_between([0, 1], [0, 1], color=plotting.SOFT)
         axis.legend()
-    return plotting.drawing(figure)
+    return plotting._drawing(figure)
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -168,7 +168,7 @@ def test_pixels_inside_a_drawing_turn_dark_as_well(figures, palette):
     use_style()
     figure, axis = panels()
     axis.imshow([[0.0, 1.0]], cmap="Greys", interpolation="nearest")
-    text = figures.versions(plotting.drawing(figure))[0][2]
+    text = figures.versions(plotting._drawing(figure))[0][2]
     night = figures.in_the_dark(text)
     shown = [np.array(picture_of(palette, each)) for each in (text, night)]
     assert shown[0][..., :3].max() == 255 and shown[0][..., :3].min() == 0
@@ -218,3 +218,71 @@ print(sorted(data)); sys.stderr.write(data["image/svg+xml"])
     assert runs[0].stdout == "['image/svg+xml', 'text/plain']\n", runs[0].stderr
     assert runs[0].stderr == runs[1].stderr and "dc:date" not in runs[0].stderr
     assert 'id="panel-2"' in runs[0].stderr
+
+
+# --- a page with figures ------------------------------------------------------------------------------------------
+def page_of(figures, folder):
+    """A page of one panel, of two panels, and of a drawing that is not from matplotlib, through Sphinx."""
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace
+
+    source = folder / "source"
+    source.mkdir()
+    for count in (1, 2):
+        (source / f"figure{count}.svg").write_text(drawn(count), encoding="utf-8")
+    (source / "other.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', encoding="utf-8"
+    )
+    names = ("figure1", "figure2", "other")
+    lines = "\n\n".join(f"![words about {name}]({name}.svg)" for name in names)
+    (source / "index.md").write_text(f"# Page\n\n{lines}\n", encoding="utf-8")
+    settings = {
+        "extensions": ["myst_parser", "palette", "figures"],
+        "html_theme": "basic",
+        "html_static_path": [str(ROOT / "book" / "_assets")],
+    }
+    warnings = io.StringIO()
+    with docutils_namespace():
+        app = Sphinx(source, None, folder / "html", folder / "trees", "html", settings, status=None, warning=warnings)
+        app.build()
+    assert warnings.getvalue() == ""
+    return folder / "html" / "index.html"
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_page_names_every_version_and_its_size(figures, tmp_path):
+    page = page_of(figures, tmp_path)
+    html = page.read_text(encoding="utf-8")
+    pictures = re.findall(r"<picture.*?</picture>", html, re.S)
+    assert len(pictures) == 4 and html.count("<img") == 5 and "_images/other.svg" in html
+    for picture, theme in zip(pictures, ["light", "dark"] * 2):
+        assert f'class="in-{theme}"' in picture and 'loading="lazy"' in picture and 'alt="words about' in picture
+        files = re.findall(r'(?:src|srcset)="([^"]+)" width="(\d+)" height="(\d+)"', picture)
+        assert len(files) == (1 if "figure1" in picture else 2)
+        for name, width, height in files:
+            root = ElementTree.parse(page.parent / name).getroot()
+            assert (root.get("width"), root.get("height")) == (width, height) and f"-{theme}.svg" in name
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_browser_loads_the_version_it_shows_and_follows_the_theme(figures, browser, tmp_path):
+    address = page_of(figures, tmp_path).as_uri()
+    for width, ending in ((1000, ""), (360, "-narrow")):
+        page = browser.new_page(viewport={"width": width, "height": 3000})
+        asked = []
+        page.on("request", lambda request, asked=asked: asked.append(request.url.rpartition("/")[2]))
+        page.goto(address)
+        page.wait_for_load_state("networkidle")
+        light = {"figure1-light.svg", f"figure2{ending}-light.svg"}
+        assert {name for name in asked if name.startswith("figure") and name.endswith(".svg")} == light
+        high = page.evaluate("document.documentElement.scrollHeight")
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        page.wait_for_load_state("networkidle")
+        page.wait_for_function(
+            "[...document.querySelectorAll('.in-dark img')].every(e => e.complete && e.naturalWidth)"
+        )
+        assert {name.replace("dark", "light") for name in asked if "-dark" in name} == light
+        assert page.evaluate("document.documentElement.scrollHeight") == high, "nothing moves"
+        shown = page.locator("picture:visible").evaluate_all("all => all.map(e => e.className)")
+        assert shown == ["in-dark", "in-dark"]
+        page.close()

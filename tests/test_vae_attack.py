@@ -48,7 +48,12 @@ def rows(folder):
             "epochs": (2, "size"),
             "batch": (1, "size"),
         }
-        | {"draws": (2, "size"), "learning_rate": (0.01, "positive"), "progress": (False, "flag")}
+        | {
+            "draws": (2, "size"),
+            "learning_rate": (0.01, "positive"),
+            "progress": (False, "flag"),
+            "only": (None, "weights"),
+        }
         | {"file": (folder / "model.npz", "a path"), "made": (None, "record"), "compact": (False, "flag")},
     )
     yield attack.Row("Parameters", network.Parameters, {"shapes": ({"W": (2, 3)}, NO), "dtype": (float, NO)})

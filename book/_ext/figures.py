@@ -71,7 +71,7 @@ def put_pictures(app, pagename, templatename, context, doctree):
         text = Path(app.srcdir, source).read_text(encoding="utf-8") if source.endswith(".svg") else ""
         if 'id="figure_1"' not in text:  # another drawing, or pixels
             return image
-        made, name = versions(text), Path(source).stem[:16]
+        made, name = versions(text), re.sub(r"(?<=^[0-9a-f]{16})[0-9a-f]{48}$", "", Path(address).stem)
         folder.mkdir(exist_ok=True)
         for ending, _, light in made:
             (folder / f"{name}{ending}-light.svg").write_text(light, encoding="utf-8")

@@ -107,7 +107,7 @@ def use_style() -> None:
         inline = InlineBackend.instance()
         inline.print_figure_kwargs = dict(_STORED)
         inline.figure_formats = {"svg"}
-        shell.display_formatter.formatters["image/svg+xml"].for_type(_Picture, drawing)
+        shell.display_formatter.formatters["image/svg+xml"].for_type(_Picture, _drawing)
 
 
 def _column(axes: Any, count: int) -> int:
@@ -151,7 +151,7 @@ class _Picture(Figure):
             if line.get_marker() not in ("None", None, "", " ") and np.size(line.get_xdata(orig=False)) > MANY:
                 line.set_rasterized(True)
         for collection in self.findobj(Collection):
-            if np.shape(collection.get_offsets())[0] > MANY:
+            if len(np.atleast_2d(collection.get_offsets())) > MANY:
                 collection.set_rasterized(True)
         super().draw(renderer)
 
@@ -184,12 +184,12 @@ def _once(group: re.Match[str]) -> str:
     return f'<g style="{style}">' + marks.replace(f' style="{style}"', "") + "</g>"
 
 
-def drawing(figure: Figure) -> str:
+def _drawing(figure: Figure) -> str:
     """A figure as a short SVG, the same in every run; this is what a notebook stores.
 
     >>> use_style()
     >>> figure, axes = panels(2)
-    >>> text = drawing(figure)
+    >>> text = _drawing(figure)
     >>> text[:4], 'id="panel-2"' in text
     ('<svg', True)
     >>> plt.close(figure)

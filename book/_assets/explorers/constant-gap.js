@@ -43,7 +43,9 @@
     for (const t of [0, 1, 2]) svg += line("grid", L, Y(t), R, Y(t)) + text("tick end", L - 6, Y(t) + 4, num(t, 0));
     svg += line("axis", L, BASE, R, BASE) + text("name", L + 4, TOP - 4, "nats") + text("name end", R, BASE + 36, "rate λ")
       + line("guide", X(MEAN), TOP + 14, X(MEAN), BASE) + text("name", X(MEAN) + 6, TOP + 26, "mean " + num(MEAN, 2))
-      + curve("cross", crossEntropy) + curve("kl", divergence) + tangent(top) + tangent(low)
+      // an inner <svg> cuts off what leaves the panel
+      + el("svg", { x: L, y: TOP, width: R - L, height: BASE - TOP, viewBox: `${L} ${TOP} ${R - L} ${BASE - TOP}` },
+        curve("cross", crossEntropy) + curve("kl", divergence) + tangent(top) + tangent(low))
       + el("path", { class: "gap", d: `M${tenth(x)} ${tenth(top + 11)}V${tenth(low - 11)}` + head(top + 11, 8) + head(low - 11, -8) })
       + el("text", { class: "name gapname" + (right ? "" : " end"), x: x + (right ? 10 : -10), y: (top + low) / 2 + 4 },
         'H(p<tspan class="sub" dy="3">emp</tspan><tspan dy="-3">)</tspan>')

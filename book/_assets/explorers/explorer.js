@@ -58,7 +58,8 @@ var Explorer = (function () {
       start     state, an object of numbers (and of lists, which only actions change)
       forget    what a slider or a handle puts back in the state, if anything
       controls  [{key, label, min, max, step, digits}], one slider each
-      actions   [{key, label, run(state) -> {state, note}}], one button each
+      actions   [{key, label, run(state) -> {state, note, way}}], one button each; `way`, if given, is a list of
+                states to be shown one after the other before the last
       model     (state) -> numbers
       view      (state, numbers, width) -> {panels: [svg], alt, readout: [{key, label, value}], status}
                 for a figure `width` CSS pixels wide; a label is markup
@@ -125,9 +126,7 @@ var Explorer = (function () {
         this.addEventListener("click", (e) => {
           const b = e.target.closest("[data-action]");
           if (!b) return;
-          const a = spec.actions.find((x) => x.key === b.dataset.action);
-          const r = a ? a.run(this.state) : { state: this.first, note: "Back to the start." };
-          this.travel(Object.assign({}, this.state, r.state), r.note);
+          this.press(b.dataset.action);
         });
         this.drag();
         this.width = WIDTH;
@@ -135,6 +134,19 @@ var Explorer = (function () {
           const w = Math.round(this.figure.clientWidth);
           if (w && w !== this.width) { this.width = w; this.set({}, this.note); }
         }).observe(this.figure);
+      }
+
+      press(key) {
+        const a = spec.actions.find((x) => x.key === key);
+        const r = a ? a.run(this.state) : { state: this.first, note: "Back to the start." };
+        this.travel(Object.assign({}, this.state, r.state), r.note, r.way);
+      }
+      /** What a link of the text asks for: the first state with these changes, then perhaps a button. */
+      show(changes, key) {
+        this.travel(startOf(spec, Object.assign({}, this.first, changes)), "As the text says.");
+        if (key) { cancelAnimationFrame(this.travelling); this.set(Object.assign({}, this.first, changes)); this.press(key); }
+        const box = this.figure.getBoundingClientRect(), calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+        if (box.top < 60 || box.bottom > innerHeight) this.figure.scrollIntoView({ block: box.height > innerHeight - 120 ? "start" : "center", behavior: calm ? "auto" : "smooth" });
       }
 
       /** Take the state at once (and stop travelling). */
@@ -147,11 +159,22 @@ var Explorer = (function () {
         this.note = note || "";
         if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.paint(); });
       }
-      /** Go there in a third of a second, or at once when the reader wants no motion. */
-      travel(to, note) {
+      /** Go there in a third of a second, or on its way, or at once when the reader wants no motion. */
+      travel(to, note, way) {
         cancelAnimationFrame(this.travelling);
         const from = Object.assign({}, this.state), t0 = performance.now();
         if (matchMedia("(prefers-reduced-motion: reduce)").matches) return this.set(to, note);
+        if (way && way.length > 1) {
+          const pace = Math.max(40, Math.min(400, 3000 / way.length));
+          const stride = (t) => {
+            const k = Math.floor(Math.max(0, t - t0) / pace);
+            if (k >= way.length) return this.set(to, note);
+            this.set(way[k], note);
+            this.travelling = requestAnimationFrame(stride);
+          };
+          this.travelling = requestAnimationFrame(stride);
+          return;
+        }
         const step = (t) => {
           const u = Math.min(1, Math.max(0, (t - t0) / 330)), e = u * u * (3 - 2 * u), s = {};
           if (u === 1) return this.set(to, note);
@@ -216,6 +239,21 @@ var Explorer = (function () {
       }
     };
   }
+
+  // ---- words of the text that set an explorer of the page (book/_ext/set_role.py) ------------------
+  if (typeof customElements !== "undefined") customElements.define("explorer-set", class extends HTMLElement {
+    connectedCallback() {
+      if (this.querySelector("button")) return;
+      const { name, state, press } = this.dataset, button = document.createElement("button");
+      button.type = "button";
+      button.append(...this.childNodes);
+      button.addEventListener("click", () => {
+        const target = document.querySelector("explorer-" + name);
+        if (target && target.show) target.show(JSON.parse(state), press);
+      });
+      this.append(button);
+    }
+  });
 
   return { define, get, markup, words, num, tenth, el, line, text, path, handle, panel, escape };
 })();

@@ -25,8 +25,9 @@
 
   // ---- steps ----------------------------------------------------------------
   /* Within reach of the sliders every gradient step of this length raises the likelihood; one
-     from a point on the plane stays within their reach.  Near the best up to 0.29 would do. */
-  const RATE = 0.07, LENGTH = 0.5, KEPT = 60;
+     from a point on the plane stays within their reach.  Near the best up to 0.29 would do;
+     shorter ones can be watched. */
+  const RATE = 0.03, LENGTH = 0.5, KEPT = 200;
   function step(s, to, note) {
     const n = model(s);
     if (hypot(...n.residual) < 1e-9) return { state: {}, note: "The residual is zero: there is nowhere better to go." };
@@ -44,6 +45,18 @@
       step(s, steps.gradient(s), `Gradient step: η moved by ${RATE} times the residual.`) },
     { key: "natural", label: "Natural-gradient step", run: (s) =>
       step(s, steps.natural(s), "Natural-gradient step: straight towards the data, and the residual is halved.") },
+    { key: "run", label: "Run", run: (s) => {
+      const way = [];
+      let at = { eta1: s.eta1, eta2: s.eta2 }, trail = s.trail;
+      while (way.length < 400 && hypot(...model(at).residual) > 1e-3) {
+        trail = trail.concat([[at.eta1, at.eta2]]).slice(-KEPT);
+        at = steps.gradient(at);
+        way.push(Object.assign({ trail }, at));
+      }
+      const last = way[way.length - 1];
+      return last ? { state: last, way: way.slice(0, 80), note: `${way.length} gradient steps, until the residual is below 0.001. The KL was ${num(model(s).kl, 4)}.` }
+        : { state: {}, note: "The residual is zero, nearly: there is nowhere better to go." };
+    } },
     { key: "best", label: "Go to best", run: (s) =>
       step(s, BEST, "Moment matching: the model takes the averages of the data.") },
   ];
@@ -82,11 +95,11 @@
     svg += el("path", { class: "area", d: bound + `L${R} ${BASE}L${L} ${BASE}Z` }) + line("axis", L, BASE, R, BASE)
       + el("path", { class: "curve bound", d: bound })
       + text("name", L + 4, TOP - 7, "E[x²]") + text("name end", R, BASE + 36, "E[x],  x = (minutes − 70)/10")
-      + text("note end", R - 6, BASE - 9, "impossible")
+      + (at[0] > 0 ? text("note", L + 6, BASE - 9, "impossible") : text("note end", R - 6, BASE - 9, "impossible"))
       + line("guide", L, y, x, y) + line("guide", x, y, x, BASE);
     if (s.trail.length) {
       const way = s.trail.map(([eta1, eta2]) => { const p = model({ eta1, eta2 }).model; return [X(p[0]), Y(p[1])]; });
-      for (const [a, b] of way) dots += el("circle", { class: "step", cx: a, cy: b, r: 2.5 });
+      for (const [a, b] of way) dots += el("circle", { class: "step", cx: a, cy: b, r: 3 });
       // an inner <svg> cuts off what leaves the plane
       svg += el("svg", { x: L, y: TOP, width: R - L, height: BASE - TOP, viewBox: `${L} ${TOP} ${R - L} ${BASE - TOP}` },
         el("path", { class: "trail", d: path(way.length, (k) => way[k] || [X(n.model[0]), Y(n.model[1])]) }) + dots);
@@ -96,7 +109,7 @@
       const [p, q] = [x - 8 * c, y - 8 * d], wing = (k) => `${tenth(p - 9 * c + 5 * k * d)} ${tenth(q - 9 * d - 5 * k * c)}`;
       svg += el("path", { class: "arrow", d: `M${tenth(u)} ${tenth(v)}L${tenth(p)} ${tenth(q)}M${wing(1)}L${tenth(p)} ${tenth(q)}L${wing(-1)}` });
     }
-    if (far > 34) svg += name("data", x + (right ? -12 : 12), y + (v > y ? -8 : 16), right);
+    if (far > 70) svg += name("data", x + (right ? -12 : 12), y + (v > y ? -8 : 16), right);
     svg += el("circle", { class: "dot model", cx: u, cy: v, r: 5 })
       + (t < 1 ? text("name modelname" + (flip ? " end" : ""), u + side, v + 5, "off the plane") : name("model", u + side, v + 5, flip))
       + handle(u, v, true);

@@ -101,11 +101,12 @@
   ];
 
   // ---- the figure -----------------------------------------------------------
-  const L = 34, TOP = 14, BASE = 190, UP = 252, LOW = 366, MOST = 4;
+  const L = 34, TOP = 14, BASE = 190, OVER = 252, UNDER = 338, UP = 372, LOW = 478, MOST = 4, SPAN = [-0.3, 1.2];
   const scale = (R) => ({ X: (x) => L + (x + 8) / 16 * (R - L), unX: (u) => (u - L) / (R - L) * 16 - 8 });
   const q = (s, x) => exp(-0.5 * ((x - s.mu) / s.sigma) ** 2 - C) / s.sigma;
   const Y = (s) => { const most = max(0.44, 1.1 * q(s, s.mu)); return (y) => BASE - y / most * (BASE - TOP); };
   const V = (v) => LOW - v / MOST * (LOW - UP);
+  const I = (v) => UNDER - (v - SPAN[0]) / (SPAN[1] - SPAN[0]) * (UNDER - OVER);
   // The handle for sigma stands at mu + sigma, or on the other side where that is off the figure.
   const grip = (s) => (s.mu + s.sigma > 7.7 ? s.mu - s.sigma : s.mu + s.sigma);
 
@@ -118,6 +119,9 @@
       const at = k / 5 - 8;
       return [X(at), V(min(99, f(at)))];
     }) });
+    // What each outcome adds to KL: the area, above zero less below, is the divergence.
+    const logq = (x) => -0.5 * ((x - mu) / sigma) ** 2 - C - log(sigma);
+    const integrand = (key, f) => el("path", { class: "integrand " + key, d: path(160, (k) => [X(k / 10 - 8), I(f(k / 10 - 8))]) + `L${R} ${tenth(I(0))}L${L} ${tenth(I(0))}Z` });
     // Seen as functions of the mean, forward KL and −ℓ/n are parabolas of the same curvature.
     const parabola = (value, centre) => (at) => value + ((at - centre) ** 2 - (mu - centre) ** 2) / (2 * sigma * sigma);
     // A ring at the value, or an arrowhead where that is off the scale
@@ -127,6 +131,7 @@
     let svg = line("guide", X(mu), peak, X(mu), LOW);
     for (let k = -8; k <= 8; k += 2) svg += line("grid", X(k), TOP, X(k), LOW) + text("tick middle", X(k), BASE + 32, num(k, 0));
     for (const t of [0, 0.2, 0.4]) svg += text("tick end", L - 6, y(t) + 4, num(t, 1));
+    for (const t of [0, 1]) svg += line("grid", L, I(t), R, I(t)) + text("tick end", L - 6, I(t) + 4, num(t, 1));
     for (const t of [0, 2, 4]) svg += line("grid", L, V(t), R, V(t)) + text("tick end", L - 6, V(t) + 4, num(t, 0));
     svg += line("axis", L, BASE, R, BASE) + line("axis", L, LOW, R, LOW)
       // densities and sample
@@ -137,6 +142,8 @@
       + text("name", L + 4, TOP + 2, "density")
       + text("letter", X(-m - 0.8) - 12, y(exp(logp(m, -m - 0.6))) - 6, "p")
       + text("letter held", X(mu) + 12, max(TOP + 6, peak - 7), "q")
+      + el("svg", { x: L, y: OVER, width: R - L, height: UNDER - OVER, viewBox: `${L} ${OVER} ${R - L} ${UNDER - OVER}` }, integrand("forward", (x) => exp(logp(m, x)) * (logp(m, x) - logq(x))) + integrand("reverse", (x) => q(s, x) * (logq(x) - logp(m, x))))
+      + text("name", L + 4, OVER - 6, W < 480 ? "p log(p/q); dashed q log(q/p)" : "nats per outcome: p log(p/q), dashed q log(q/p); their areas are the KLs")
       // divergences; an inner <svg> cuts off what rises above its frame
       + text("name", L + 4, UP - 8, "nats, as μ moves") + text("name end", R, UP - 8, "dotted: −ℓ/n − H(p)")
       + el("svg", { x: L, y: UP, width: R - L, height: LOW - UP, viewBox: `${L} ${UP} ${R - L} ${LOW - UP}` },
@@ -148,9 +155,9 @@
     const F = num(n.forward, 4), B = num(n.reverse, 4), l = num(n.loglik, 4);
     const valleys = reverse(m, 0.2, sigma) < reverse(m, 0, sigma) ? "two valleys, one towards each hump" : "one valley, midway";
     return {
-      panels: [panel(W, 376, svg)],
+      panels: [panel(W, 488, svg)],
       alt: `Two humps p at ${num(-m, 2)} and ${num(m, 2)}, each of standard deviation 1, and a normal q with mean ${num(mu, 2)} `
-        + `and standard deviation ${num(sigma, 2)}, above 200 draws from p. Below, as the mean of q moves: forward KL is a `
+        + `and standard deviation ${num(sigma, 2)}, above 200 draws from p. Below them what each outcome adds to either KL. Lowest, as the mean of q moves: forward KL is a `
         + `parabola, lowest midway between the humps; the sample's negative log-likelihood follows it; reverse KL has ${valleys}.`,
       readout: [
         { key: "forward", label: "Forward KL(p‖q)", value: F },

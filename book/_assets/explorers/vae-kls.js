@@ -58,11 +58,11 @@
   ];
 
   // ---- the figure -----------------------------------------------------------
-  const TOP = 20, BASE = 262, MOST = 5;
+  const TOP = 20, BASE = 262, MOST = 5, TALL = 338;
   const Y = (t) => BASE - min(t, MOST) / MOST * (BASE - TOP);
   const widths = (W) => (W < 540 ? [W, W] : [Math.round(0.5 * W), W - Math.round(0.5 * W) - 8]);
 
-  function bars(n, W) {
+  function bars(n, W, height) {
     const L = 24, R = W - 6, wide = (R - L) / 2 - 14, at = [L + 8, L + wide + 24];
     const stacks = [[["distortion", "distortion"], ["rate", "rate"]],
       [["entropy", "H(data)"], ["data_model", "KL(data‖model)"], ["gap", "gap"]]];
@@ -75,12 +75,13 @@
       for (const [key, label] of stack) {
         const low = Y(sum), high = Y(sum += n[key]), c = at[k] + wide / 2;
         svg += el("rect", { class: "part " + key, x: at[k], y: high, width: wide, height: low - high });
-        if (low - high > 10) svg += text("name middle", c, (low + high) / 2 + 4, label);
+        if (low - high > 17) svg += text("name middle", c, (low + high) / 2 + 4, label);
       }
     });
-    svg += n.loss < MOST ? line("guide strong", L, Y(n.loss), R, Y(n.loss)) + text("name end", R, Y(n.loss) - 5, "−ELBO " + num(n.loss, 2))
-      : text("name modelname end", R, TOP - 8, `−ELBO ${num(n.loss, 2)} ↑`);
-    return panel(W, 300, svg);
+    // the total stands above the panel, where no part of a bar can be
+    if (n.loss < MOST) svg += line("guide strong", L, Y(n.loss), R, Y(n.loss));
+    svg += text("name modelname end", R, TOP - 8, `−ELBO ${num(n.loss, 2)}${n.loss < MOST ? "" : " ↑"}`);
+    return panel(W, height, svg);
   }
 
   const XMAX = 7, ZMAX = 3.3, L = 22;
@@ -98,23 +99,24 @@
     let svg = "";
     for (const t of [-6, -4, -2, 0, 2, 4, 6]) svg += line("grid", X(t), TOP, X(t), BASE) + text("tick middle", X(t), BASE + 18, num(t, 0));
     for (const t of [-2, 0, 2]) svg += line("grid", L, Z(t), R, Z(t)) + text("tick end", L - 4, Z(t) + 4, num(t, 0));
-    svg += line("axis", L, BASE, R, BASE) + text("name end", R, BASE + 34, "observed x") + text("name", L + 4, TOP - 8, "code z");
+    svg += line("axis", L, BASE, R, BASE) + text("name end", R, BASE + 34, "observed x") + text("name", L + 4, TOP - 8, "code z") + text("name end", R, TOP - 8, "ellipses: 2 sd");
     svg += el("svg", { x: L, y: TOP, width: R - L, height: BASE - TOP, viewBox: `${L} ${TOP} ${R - L} ${BASE - TOP}` },
       el("g", { class: "encoder" }, line("guide", X(-XMAX), Z(-XMAX * v), X(XMAX), Z(XMAX * v))) + line("guide", X(-ZMAX * w), Z(-ZMAX), X(ZMAX * w), Z(ZMAX))
       + ellipse("data_model", VAR, VAR * v, VAR * v * v + tau * tau) + ellipse("gap", w * w + sd * sd, w, 1));
-    const [e, d] = handles(s, null, W, true);
-    svg += text("name dataname", e.x + 12, e.y - 8, "encoder") + text("name modelname" + (d.x > R - 70 ? " end" : ""), d.x + (d.x > R - 70 ? -12 : 12), d.y - 8, "decoder")
+    const [e, d] = handles(s, null, W, true), key = (row, who, words) => line("curve key " + who, L, BASE + row - 4, L + 24, BASE + row - 4)
+      + text(who === "gap" ? "name modelname" : "name dataname", L + 30, BASE + row, words);
+    svg += key(52, "data_model", "encoder: data and their codes") + key(70, "gap", "decoder: the model’s x and z")
       + el("g", { class: "encoder" }, handle(e.x, e.y, true)) + handle(d.x, d.y);
-    return panel(W, 300, svg);
+    return panel(W, TALL, svg);
   }
 
   function view(s, n, W) {
     const [left, right] = widths(W), f = (key) => num(n[key], 4);
     return {
-      panels: [bars(n, left), plane(s, right)],
+      panels: [bars(n, left, left === W ? 284 : TALL), plane(s, right)],
       alt: `Two stacked bars of equal height, ${num(n.loss, 2)} nats: distortion ${num(n.distortion, 2)} and rate ${num(n.rate, 2)}; `
         + `entropy of the data ${num(n.entropy, 2)}, KL from data to model ${num(n.data_model, 2)} and gap ${num(n.gap, 2)}. `
-        + `Beside them the plane of x and z with two ellipses, the joint distribution of data and codes and that of the model.`,
+        + `Beside them the plane of x and z with two ellipses of two standard deviations: data with their codes, and the model’s x with its z. They coincide where every divergence is zero.`,
       readout: [
         { key: "distortion", label: "Distortion: decoder’s NLL", value: f("distortion") },
         { key: "rate", label: "Rate: encoder‖prior", value: f("rate") },
