@@ -73,6 +73,7 @@ def test_home_page_shows_the_table(site):
         words = " ".join(re.sub(r"<[^>]*>", " ", row).split())
         assert words.startswith(f"{chapter['number']}. ")
         assert chapters.hours(chapter["minutes"] + chapter["practice"]) in words
+        assert f"{chapter['minutes']} min" in words
         assert " ".join(chapter["question"].split()) in words.replace("’", "'")
 
 
