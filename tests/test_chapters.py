@@ -97,6 +97,7 @@ def test_metadata_of_the_course_is_complete(slug):
     assert set(course) >= {"title", "objectives", "prerequisites", "minutes"}
 
 
+@pytest.mark.slow
 def test_new_chapter_is_a_complete_draft(tmp_path):
     """The command in an empty house: the table, the contents and the rooms, which the tests above then look at."""
     for name in ("book/chapters.yml", "README.md", "book/api.md"):
