@@ -286,3 +286,27 @@ def test_a_browser_loads_the_version_it_shows_and_follows_the_theme(figures, bro
         shown = page.locator("picture:visible").evaluate_all("all => all.map(e => e.className)")
         assert shown == ["in-dark", "in-dark"]
         page.close()
+
+
+@pytest.mark.parametrize("count", [50, 5_000])
+def test_a_stored_line_is_the_line_to_a_tenth_of_a_point(count):
+    use_style()
+    figure, axis = panels()
+    x = np.linspace(0, 1, count)
+    axis.plot(x, np.sin(40 * x**2), ls="-", snap=False)
+    band = axis.fill_between(x, np.cos(9 * x), lw=0)
+    text = plotting._drawing(figure)
+    assert len(text) < 70_000
+    high = 72 * figure.get_figheight()
+    wanted = axis.transData.transform(np.column_stack([x, np.sin(40 * x**2)])) * 72 / figure.dpi
+    for path in re.findall(r'<path d="(M[^"Q]*)" clip-path', text):
+        start, _, steps = path.rstrip("z").partition("l")
+        spots = np.cumsum(
+            [list(map(float, pair.split())) for pair in (start[1:], *re.findall(r"\S+ \S+", steps))], axis=0
+        )
+        if len(spots) > 20 and not path.endswith("z"):
+            near = np.hypot(*(spots[:, None] * [1, -1] + [0, high] - wanted).T).min(axis=0)
+            assert near.max() < 0.35 and len(band.get_paths()) == 1
+            break
+    else:
+        pytest.fail("the line was not found")
