@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help book check-book same-bytes serve test test-fast test-portable lint types lock notebooks models benchmarks mutants clean
+.PHONY: help book check-book same-bytes serve test test-fast test-portable lint types lock notebooks models benchmarks references mutants clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -106,8 +106,16 @@ benchmarks: .venv-benchmarks/.installed  ## compare with other libraries and sto
 	.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-mutants.txt
 	touch $@
 
+.venv-references/.installed: tests/requirements-references.txt pyproject.toml
+	test -x .venv-references/bin/python || $(PYTHON) -m venv .venv-references
+	.venv-references/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-references.txt
+	touch $@
+
+references: .venv-references/.installed  ## compute reference values of KL in 120 digits; ONLY=Normal makes one row
+	.venv-references/bin/python tests/make_kl_references.py $(if $(ONLY),--only $(ONLY))
+
 mutants: .venv-mutants/.installed  ## change the package and list what no test notices; ONLY=companion/special/remainders.py
 	.venv-mutants/bin/python tools/mutants.py $(ONLY)
 
 clean:  ## remove the environments and the built site
-	rm -rf $(VENV) .venv-benchmarks .venv-portable .venv-mutants _build
+	rm -rf $(VENV) .venv-benchmarks .venv-portable .venv-mutants .venv-references _build

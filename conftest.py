@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,5 +42,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in marks_of(item):
             item.add_marker(mark)
         if "notebook" in marks_of(item):  # a drawing may differ in its last digit, as pixels may
-            item.parent.skip_compare += ("image/svg+xml",) * ("image/svg+xml" not in item.parent.skip_compare)
+            notebook: Any = item.parent
+            notebook.skip_compare += ("image/svg+xml",) * ("image/svg+xml" not in notebook.skip_compare)
     items.sort(key=turn_of)

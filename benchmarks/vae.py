@@ -18,9 +18,9 @@ from torch.nn.functional import softplus
 
 from benchmarks.common import SEED, few_digits, interleaved, print_table
 from benchmarks.peers import double_jax
+from companion.digits import VAE
 from companion.lesson.datasets import digits
 from companion.network import batches
-from companion.vae import VAE
 
 EPOCHS, REPEATS, RATE = 20, 9, 0.01
 

@@ -1,4 +1,5 @@
-r"""KL from a sample, the two directions of a fit, and certified optima: the module of the chapter *What KL measures*.
+r"""The time that evidence takes, KL from a sample, and the two directions of a fit with certified optima: the module of
+the chapter *What KL divergence measures*.
 
 The measures themselves, `entropy`, `cross_entropy`, `kl_divergence` and `total_variation`, are in `companion.measures`
 and can be had from here too.
@@ -17,7 +18,69 @@ from companion.integrals import quadrature
 from companion.measures import as_pair, cross_entropy, entropy, kl_divergence, total_variation  # noqa: F401
 
 
-# --- two more ways to look at a pair ------------------------------------------------------------------------------
+# --- how long evidence takes --------------------------------------------------------------------------------------
+def first_passage(chance: float, up: float, down: float, bar: float, longest: int) -> np.ndarray:
+    r"""Probability that evidence first reaches a bar at trial t, for t = 0, …, `longest`, by exact sums.
+
+    Each of the independent trials succeeds with probability `chance` and adds `up`, or fails and adds `down`. The
+    probabilities of the paths that have not yet reached the bar are summed by their number of successes.
+
+    Parameters
+    ----------
+    chance : float
+        Probability of success, in [0, 1].
+    up, down : float
+        What a success and a failure add, such as log p(x)/q(x) of the two outcomes, in nats.
+    bar : float
+        Positive; such as log(1/δ).
+    longest : int
+        Number of trials that are followed, at most 20,000.
+
+    Returns
+    -------
+    ndarray of shape (longest + 1,)
+        Its sum is the probability of reaching the bar within `longest` trials.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not a number of its kind.
+
+    References
+    ----------
+    Wald (1945).
+
+    Examples
+    --------
+    A fair coin, one step up or one down, first reaches two steps after 2, 4, 6, … throws:
+
+    >>> first_passage(0.5, 1.0, -1.0, bar=2.0, longest=6)
+    array([0.      , 0.      , 0.25    , 0.      , 0.125   , 0.      ,
+           0.078125])
+    """
+    where = "first_passage"
+    chance = checks.scalar(where, "chance", chance, "Pass a probability, e.g. 0.6.")
+    if not 0 <= chance <= 1:
+        checks.fail(where, "chance", chance, "a probability in [0, 1]", "Pass a probability, e.g. 0.6.")
+    up = checks.scalar(where, "up", up, "Pass what a success adds, e.g. log 1.2.")
+    down = checks.scalar(where, "down", down, "Pass what a failure adds, e.g. log 0.8.")
+    bar = checks.scalar(where, "bar", bar, "Pass what is to be reached, e.g. log 100.")
+    if bar <= 0:
+        checks.fail(where, "bar", bar, "a positive number", "Evidence starts at 0. Pass e.g. log 100.")
+    if checks.positive_integer(where, "longest", longest, "Pass how many trials to follow.") > 20_000:
+        checks.fail(where, "longest", longest, "at most 20,000 trials", "The time grows with the square of it.")
+    alive, stops = np.ones(1), np.zeros(longest + 1)
+    with np.errstate(all="ignore"):
+        for t in range(1, longest + 1):
+            alive = np.append(alive, 0.0) * (1 - chance) + np.append(0.0, alive) * chance
+            successes = np.arange(t + 1)
+            reached = successes * up + (t - successes) * down >= bar
+            stops[t] = alive[reached].sum()
+            alive[reached] = 0.0
+    return stops
+
+
+# --- KL from a sample ---------------------------------------------------------------------------------------------
 class MonteCarlo(NamedTuple):
     """A sample average with its standard error."""
 
@@ -25,7 +88,7 @@ class MonteCarlo(NamedTuple):
     standard_error: float
 
 
-def monte_carlo_kl(p, q, n, rng):
+def monte_carlo_kl(p: Distribution, q: Distribution, n: int, rng: np.random.Generator | int) -> MonteCarlo:
     r"""KL divergence as the average of :math:`\log p(x_i)/q(x_i)` over n draws from p, with its standard error.
 
     Parameters
@@ -80,7 +143,7 @@ def _require_single(where, name, d):
 
 
 # --- one normal, two humps: the two directions --------------------------------------------------------------------
-def two_humps(half_distance):
+def two_humps(half_distance: float) -> Mixture:
     """Equal mixture of N(−m, 1) and N(m, 1), m = `half_distance`: the target of both fits.
 
     >>> two_humps(2.0).variance()
@@ -93,7 +156,7 @@ def two_humps(half_distance):
     return Mixture([0.5, 0.5], Normal([-m, m], 1.0))
 
 
-def forward_fit(target):
+def forward_fit(target: Distribution) -> Normal:
     r"""The normal that minimises :math:`\mathrm{KL}(\text{target}\|q)`: the one with the target's mean and variance.
 
     Examples
@@ -164,7 +227,7 @@ def _reverse_kl(target, mean, log_sd):
     return value, gradient, hessian
 
 
-def reverse_fit(target, start):
+def reverse_fit(target: Distribution, start: Normal) -> ReverseFit:
     r"""The local minimum of :math:`\mathrm{KL}(q\|\text{target})` over normals q downhill from `start`, certified.
 
     Newton steps in the mean (in units of the current sd) and log sd, with step halving; where the function is not
@@ -248,7 +311,7 @@ class Transitions(NamedTuple):
     residual: float
 
 
-def reverse_transitions():
+def reverse_transitions() -> Transitions:
     r"""Where the reverse fit to two humps gets its second optimum, and where that one wins.
 
     A minimum on one hump is born together with a saddle, where gradient and determinant of the Hessian vanish

@@ -1,7 +1,7 @@
-r"""Computing KL without losing it: formulas that lose digits, exact values to judge them, averages that survive.
+r"""Computing KL divergence without losing it: formulas that lose digits, exact values, averages that survive.
 
-The module of the chapter *Computing KL without losing it*. What does not lose digits is elsewhere: the remainders
-are in `companion.special.remainders`, each family's form in its file. Here are the *textbook* formulas, written once
+The module of the chapter of this name. What does not lose digits is elsewhere: the remainders are in
+`companion.special.remainders`, each family's form in its docstring. Here are the *textbook* formulas, written once
 and evaluated in two arithmetics, in doubles (`textbook_kl`) and in eighty decimal digits (`exact_kl`), so that every
 error is a number.
 """
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from decimal import MAX_EMAX, MIN_EMIN, Decimal, Overflow, getcontext, localcontext
+from decimal import MAX_EMAX, MIN_EMIN, Decimal, Overflow, localcontext
 from fractions import Fraction
-from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,8 +20,8 @@ from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln, psi
 
 from companion import checks
-from companion.families.core import ExponentialFamily
-from companion.residuals import fisher_along
+from companion.families.exponential_family import ExponentialFamily
+from companion.special import decimals
 
 #: The unit roundoff of doubles, by which a result may be off, relatively, after one operation.
 UNIT = 2.0**-53
@@ -138,12 +137,8 @@ def textbook_kl(p: ExponentialFamily, q: ExponentialFamily, dtype: Any = float) 
     2.22e-16, exactly 6.50e-17
     """
     _check_pair("textbook_kl", p, q)
-    if not isinstance(dtype, (type, str, np.dtype)) or dtype not in (
-        float,
-        "float64",
-        np.float64,
-        "float32",
-        np.float32,
+    if not (
+        isinstance(dtype, (type, str, np.dtype)) and dtype in (float, np.float64, np.float32, "float64", "float32")
     ):
         checks.fail("textbook_kl", "dtype", dtype, "float or numpy.float32", "Leave it out for double precision.")
     with np.errstate(all="ignore"):
@@ -220,66 +215,16 @@ def exact_kl(p: ExponentialFamily, q: ExponentialFamily) -> Decimal:
             checks.fail("exact_kl", "q", q, expected, fix)
 
 
-_FAR = 150  # from here on Stirling's series has more than eighty digits; below, one goes there step by step
-
-
-@lru_cache(maxsize=1)
-def _bernoulli_numbers():
-    """B_2, B_4, …, B_80, by Σ_j C(m+1, j) B_j = 0."""
-    b = [Fraction(1)]
-    for m in range(1, 81):
-        b.append(-sum(math.comb(m + 1, j) * b[j] for j in range(m)) / (m + 1))
-    return b[2::2]
-
-
-@lru_cache
-def _stirling_coefficients(digits):
-    """B_k / (k (k − 1)) for k = 2, 4, …, 80, in so many digits."""
-    fractions = (b / (k * (k - 1)) for k, b in zip(range(2, 82, 2), _bernoulli_numbers()))
-    return [Decimal(c.numerator) / c.denominator for c in fractions]
-
-
-def _stirling_terms():
-    return zip(range(1, 81, 2), _stirling_coefficients(getcontext().prec))
-
-
-def _steps(a):
-    """a, a + 1, … as long as they are below `_FAR`, and the number after them."""
-    count = max(0, _FAR - int(a))
-    return [a + j for j in range(count)], a + count
-
-
-def _log_gamma(a):
-    before, x = _steps(a)
-    series = sum(c / x**k for k, c in _stirling_terms())
-    # ½ log 2π is left out: it cancels in every KL
-    return (x - Decimal("0.5")) * x.ln() - x + series - math.prod(before, start=Decimal(1)).ln()
-
-
-def _log_beta(a, b):
-    return _log_gamma(a) + _log_gamma(b) - _log_gamma(a + b)
-
-
-def _psi(a):
-    before, x = _steps(a)
-    return x.ln() - 1 / (2 * x) - sum(k * c / x ** (k + 1) for k, c in _stirling_terms()) - sum(1 / v for v in before)
-
-
-def _decimal_cell(p, q):
-    """p log(p/q) with 0 log 0 = 0, infinite where q = 0 < p."""
-    return p * (p / q).ln() if p and q else Decimal("Infinity") if p else p
-
-
 _DECIMALS = SimpleNamespace(
     log=Decimal.ln,
     exp=Decimal.exp,
-    gammaln=np.frompyfunc(_log_gamma, 1, 1),
-    betaln=_log_beta,
-    psi=np.frompyfunc(_psi, 1, 1),
+    gammaln=np.frompyfunc(decimals.log_gamma, 1, 1),
+    betaln=decimals.log_beta,
+    psi=np.frompyfunc(decimals.psi, 1, 1),
     one=Decimal(1),
     inf=Decimal("Infinity"),
     where=lambda condition, yes, no: yes if condition else no,
-    cell=_decimal_cell,
+    cell=decimals.cell,
 )
 
 
@@ -365,8 +310,13 @@ def fisher_integral(p: ExponentialFamily, q: ExponentialFamily, nodes: int = 16)
     nodes = checks.positive_integer(where, "nodes", nodes, "Pass the number of nodes, e.g. 16.")
     t, w = np.polynomial.legendre.leggauss(nodes)
     t, w = (t + 1) / 2, w / 2
+    fixed = {name: p._parameter(name) for name in p.fixed_names}
+    eta, delta = p.natural_parameters(), q.natural_parameters() - p.natural_parameters()
     with np.errstate(all="ignore"):
-        value = float(np.sum(w * (1 - t) * fisher_along(p, q, t)))
+        on_the_way = (type(p).from_natural(eta + s * delta, **fixed).fisher_information() for s in t)
+        value = float(
+            sum(weight * (delta @ information @ delta) for weight, information in zip(w * (1 - t), on_the_way))
+        )
     if not math.isfinite(value):
         expected = f"a pair with Fisher information in the range of doubles all the way from {checks.describe(p)}"
         checks.fail(where, "q", q, expected, fix)

@@ -16,6 +16,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from site_visit import axe, look  # noqa: F401 - fixtures of several files
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = ROOT / "_build" / "tested"  # where the tests build the book

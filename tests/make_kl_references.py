@@ -1,9 +1,12 @@
 """Make tests/data/kl_references.json: KL divergences of hard pairs in more than a hundred digits.
 
-    python tests/make_kl_references.py [--seed 20] [--pairs 200] [--only Normal]
+    python tests/make_kl_references.py [--seed 20] [--pairs 200] [--only Normal] [--show]
 
-Needs mpmath, which the tests do not. Each reference is computed from the very doubles in the table, by the textbook
-formula, in so many digits that its cancellation does not matter. Nothing of `companion` is used here.
+or ``make references ONLY=Normal``. Needs mpmath (tests/requirements-references.txt), which the tests do not. With
+`--only` one row of the table is made, the others stay; with `--show` it is printed and nothing is written.
+
+Each reference is computed from the very doubles in the table, by the textbook formula, in so many digits that its
+cancellation does not matter. Nothing of `companion` is used here.
 
 Four suites of pairs, log-uniform random: `ordinary` (parameters of order one), `extreme` (1e-8 … 1e8; probabilities
 1e-12 … 1 − 1e-12; log-odds and scores to ±700), `near` (ordinary p, every parameter of q off by a relative
@@ -337,16 +340,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--pairs", type=int, default=200, help="pairs in each suite of each row")
-    parser.add_argument("--only", help="show one row instead of writing the table")
+    parser.add_argument("--only", help="make one row of the table", choices=ROWS)
+    parser.add_argument("--show", action="store_true", help="print instead of writing")
     options = parser.parse_args()
-    if options.only:
-        print(json.dumps(one_row(ROWS[options.only], options.seed, options.pairs), indent=1))
+    table = json.loads(TARGET.read_text(encoding="utf-8")) if options.only else {}
+    for name in [options.only] if options.only else ROWS:
+        table[name] = one_row(ROWS[name], options.seed, options.pairs)
+    if options.show:
+        print(json.dumps({name: table[name] for name in ([options.only] if options.only else table)}, indent=1))
         return
     lines = []
-    for name, row in ROWS.items():
-        suites = one_row(row, options.seed, options.pairs)
+    for name in sorted(table, key=list(ROWS).index):
         text = ",\n".join(
-            f"  {json.dumps(suite)}: {json.dumps(rows, separators=(',', ':'))}" for suite, rows in suites.items()
+            f"  {json.dumps(suite)}: {json.dumps(rows, separators=(',', ':'))}" for suite, rows in table[name].items()
         )
         lines.append(f" {json.dumps(name)}: {{\n{text}\n }}")
     TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

@@ -20,6 +20,8 @@ NUMBER = re.compile(r"(?<![\w.])(?P<sign>[-−]?)(?P<size>\d[\d,_]*(?:\.\d*)?(?:
 BOUND = re.compile(
     r"(?:[≤<≥>±]|\b(?:(?<!up )to|within|below|beneath|under|beyond|than|at most|at least|[ra]tol))[\s=]*$"
 )
+POWER = re.compile(r" · 10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 MINUTE_REASON = 30  # characters: fewer give no reason
 
 
@@ -32,9 +34,24 @@ def literals(source: str) -> set[float]:
     return {value(match["size"]) for match in NUMBER.finditer(source)}
 
 
+def printed_by(cell: dict) -> str:
+    """The text that a code cell printed or showed as a table, without that of its pictures."""
+    texts = []
+    for output in cell["outputs"]:
+        data = output.get("data", {})
+        is_picture = any(kind.startswith("image/") for kind in data)
+        texts.append("".join(output.get("text", "") or ("" if is_picture else data.get("text/plain", ""))))
+    return "\n".join(texts)
+
+
+def plain(line: str) -> str:
+    """A line with its powers of ten as a computer writes them: 1.5 · 10⁻⁷ is 1.5e-7."""
+    return POWER.sub(lambda match: "e" + match[1].translate(LOWERED), line)
+
+
 def noise(line: str, source: str = "") -> list[str]:
     """The numbers in a printed line that may be rounding noise, for a cell with this source."""
-    found = []
+    found, line = [], plain(line)
     for match in NUMBER.finditer(line):
         size = value(match["size"])
         stated = BOUND.search(line[: match.start()]) or size in literals(source)
@@ -46,8 +63,7 @@ def noise(line: str, source: str = "") -> list[str]:
 def problems(cell: dict) -> list[str]:
     """Lines of a code cell's stored output that print noise, or a `tiny` that gives no reason or has no use."""
     source = "".join(cell["source"])
-    printed = "".join("".join(output.get("text", "")) for output in cell["outputs"])
-    found = {line: noise(line, source) for line in printed.splitlines()}
+    found = {line: noise(line, source) for line in printed_by(cell).splitlines()}
     lines = [f"{numbers} in: {line}" for line, numbers in found.items() if numbers]
     reason = cell["metadata"].get("tiny")
     if reason is None:

@@ -65,6 +65,6 @@ def test_the_attack_is_large_and_sees_faults(rows):
 
     def warning(x):
         attack.np.float64(1e308) * 10
-        raise attack.families.core.checks.fail("warning", "x", x, "a number", "Pass one.")
+        raise attack.families.exponential_family.checks.fail("warning", "x", x, "a number", "Pass one.")
 
     assert attack.judge(attack.Row("warning", warning, {"x": (1.0, "exactly this")}), "x", None, False)[0] == "warned"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from companion import families
 from companion.families import FAMILIES
@@ -209,6 +209,31 @@ def test_what_torch_divides_by():
         assert right == (len(row["shape"]) == 2), row
         assert row["sum"] / row["shape"][0] == pytest.approx(row["batchmean"], rel=1e-5)
         assert row["mean"] == pytest.approx(row["sum"] / np.prod(row["shape"]), rel=1e-5)
+
+
+def test_what_other_loss_functions_return():
+    """The formulas that the page on functions gives for PyTorch, Keras and scikit-learn, by SciPy."""
+    p, q = np.array([0.5, 0.25, 0.25]), np.array([0.2, 0.3, 0.5])
+    of_rows = [float(special.rel_entr(a, b).sum()) for a, b in ((p, q), (p, p), (q, p))]
+    expected = {
+        "functional.kl_div, mean": sum(of_rows) / 9,
+        "functional.kl_div, batchmean": sum(of_rows) / 3,
+        "functional.kl_div, sum": sum(of_rows),
+        "functional.kl_div, default": sum(of_rows) / 9,
+        "functional.kl_div, 2p and batchmean": special.rel_entr(2 * p, q).sum(),
+        "distributions.kl_divergence, 2p": of_rows[0],
+        "functional.cross_entropy, logits": special.logsumexp([2.0, 0.0, -1.0]) - 2.0,
+        "functional.nll_loss, log q": -np.log(0.2),
+        "functional.binary_cross_entropy, 0": 100.0,
+        "functional.binary_cross_entropy_with_logits, minus 800": 800.0,
+        "losses.KLDivergence, three rows": sum(of_rows) / 3,
+        "losses.KLDivergence, q = 0 < p": 0.5 * np.log(0.5) + 0.5 * np.log(0.5 / 1e-7),
+        "losses.KLDivergence, half of p": special.rel_entr(p / 2, q).sum(),
+        "metrics.log_loss, q": -np.log(0.2),
+        "metrics.log_loss, q = 0": -np.log(np.finfo(float).eps),
+    }
+    found = {row["call"]: row["value"] for row in peers().conventions}
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_small_network_is_compared_with_torch_and_jax_alike():

@@ -3,20 +3,23 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy import integrate, optimize, stats
+from scipy import integrate, optimize, special, stats
 
 import companion
 from companion.divergence import (
     MonteCarlo,
     cross_entropy,
     entropy,
+    first_passage,
     forward_fit,
     kl_divergence,
     monte_carlo_kl,
     reverse_fit,
+    reverse_transitions,
     total_variation,
     two_humps,
 )
+from companion.em import fit_mixture
 from companion.families import (
     Bernoulli,
     Binomial,
@@ -29,7 +32,6 @@ from companion.families import (
     VonMises,
 )
 from companion.integrals import quadrature
-from companion.latent import fit_mixture
 from companion.likelihood import log_likelihood
 
 LN2 = np.log(2)
@@ -260,16 +262,80 @@ def test_batches_of_distributions_broadcast():
 
 # --- theorems ---------------------------------------------------------------------------------------------------------
 def test_gibbs_inequality():
-    """Thousands of pairs: never negative, zero only for equal vectors; also for pairs next to each other."""
+    """Σ p log(p/q), whose terms have both signs: never negative for probabilities, and the package has that sum."""
     rng = np.random.default_rng(1)
     p, q = random_vectors(rng, 5000), random_vectors(rng, 5000)
-    assert np.all(kl_divergence(p, q) > 0)
+    terms = special.rel_entr(p, q)
+    assert np.any(terms < 0, axis=1).all() and np.all(terms.sum(axis=1) > 0)
+    assert_allclose(kl_divergence(p, q), terms.sum(axis=1), rtol=1e-12)
+    assert special.rel_entr(0.9 * p, q).sum(axis=1).min() < 0  # no theorem of any two vectors
+    assert_allclose(cross_entropy(p, q) - entropy(p), terms.sum(axis=1), rtol=1e-12)
+    assert np.all(entropy(p) <= np.log(5) + 1e-15)
+
+
+def test_equal_and_nearly_equal_vectors():
+    """Zero for equal vectors only; also for pairs next to each other."""
+    rng = np.random.default_rng(1)
+    p = random_vectors(rng, 5000)
     moved = p * (1 + 1e-13 * rng.normal(size=p.shape))
     near = kl_divergence(p, moved)
     assert np.all(near >= 0) and np.all((near > 0) == np.any(p != moved, axis=-1))
     assert np.all(kl_divergence(p, p) == 0)
-    assert np.all(cross_entropy(p, q) > entropy(p))
-    assert np.all(entropy(p) <= np.log(5) + 1e-15)
+
+
+def test_mass_on_a_set_that_is_rare_under_the_other():
+    """KL(q‖p) ≥ (1 − α) log(1/ε) − log 2, if q puts 1 − α on a set to which p gives ε; for any set of outcomes."""
+    rng = np.random.default_rng(10)
+    p, q = rng.dirichlet(np.full(5, 0.2), size=(2, 2_000))
+    inside = rng.random((2_000, 5)) < 0.5
+    inside[:, 0] = True
+    on_set, epsilon = (q * inside).sum(axis=1), (p * inside).sum(axis=1)
+    bound = on_set * np.log(1 / epsilon) - LN2
+    assert np.all(bound <= special.rel_entr(q, p).sum(axis=1))
+    # sharp up to the entropy of a coin: two outcomes
+    alpha, rare = 0.01, 1e-9
+    kl = kl_divergence([alpha, 1 - alpha], [1 - rare, rare])
+    assert 0 <= kl - ((1 - alpha) * np.log(1 / rare) - LN2) <= LN2
+
+
+def test_jointly_convex():
+    rng = np.random.default_rng(11)
+    (p, r), (q, s) = (random_vectors(rng, 1_000).reshape(2, 500, 5) for _ in range(2))
+    w = rng.random((500, 1))
+    mixed = special.rel_entr(w * p + (1 - w) * r, w * q + (1 - w) * s).sum(axis=1)
+    apart = w[:, 0] * special.rel_entr(p, q).sum(axis=1) + (1 - w[:, 0]) * special.rel_entr(r, s).sum(axis=1)
+    assert np.all(mixed <= apart + 1e-13)
+    assert np.all(kl_divergence(w * p + (1 - w) * r, w * q + (1 - w) * s) <= apart + 1e-13)
+
+
+def test_a_noisy_channel_loses_divergence():
+    """The data processing inequality: outcomes sent through random transition probabilities."""
+    rng = np.random.default_rng(12)
+    p, q = random_vectors(rng, 200), random_vectors(rng, 200)
+    channel = rng.dirichlet(np.full(4, 0.5), size=(200, 5))  # each outcome's distribution over four others
+    after = [np.einsum("ni,nij->nj", d, channel) for d in (p, q)]
+    assert np.all(special.rel_entr(*after).sum(axis=1) <= special.rel_entr(p, q).sum(axis=1))
+
+
+@pytest.mark.parametrize("n, q", [(5, 0.5), (12, 1 / 3), (60, 0.1), (200, 0.7)])
+def test_chernoff_bound(n, q):
+    """P_q(n KL(p̂‖q) ≥ a) ≤ 2 exp(−a), with exact binomial probabilities, at every value that n KL takes."""
+    k = np.arange(n + 1)
+    n_kl = special.rel_entr(k, n * q) + special.rel_entr(n - k, n * (1 - q))
+    probability = stats.binom(n, q).pmf(k)
+    for a in n_kl:
+        assert probability[n_kl >= a].sum() <= 2 * np.exp(-a) * (1 + 1e-9)
+
+
+def test_best_word_lengths_are_minus_log2():
+    """Over all lengths that Kraft's inequality allows: H(p) bits if p has powers of two, else less than one more."""
+    lengths = np.array(np.meshgrid(*[np.arange(1, 8)] * 4)).reshape(4, -1).T
+    possible = lengths[np.sum(0.5**lengths, axis=1) <= 1]
+    p = np.array([1 / 2, 1 / 4, 1 / 8, 1 / 8])
+    assert possible[np.argmin(possible @ p)].tolist() == [1, 2, 3, 3]
+    for p in np.random.default_rng(13).dirichlet(np.full(4, 2.0), size=50):
+        shortest = np.min(possible @ p)
+        assert entropy(p, base=2) <= shortest <= p @ np.ceil(-np.log2(p)) < entropy(p, base=2) + 1
 
 
 def test_pinsker_inequality():
@@ -352,6 +418,65 @@ def test_nothing_is_renormalised_or_clipped():
     assert kl_divergence([0.5, 0.5], [1 - 1e-300, 1e-300]) == pytest.approx(
         0.5 * 300 * np.log(10) - LN2, rel=1e-14, abs=0
     )
+
+
+# --- the time that evidence takes -------------------------------------------------------------------------------------
+def test_first_passage_by_enumeration():
+    """All sequences of ten throws."""
+    throws = (np.arange(2**10)[:, None] >> np.arange(10)) & 1
+    for chance, up, down, bar in (
+        (0.6, 0.4, -0.3, 1.0),
+        (0.3, 1.0, -1.0, 3.0),
+        (0.5, -0.2, 0.7, 1.1),
+        (1.0, 0.5, -9, 2),
+    ):
+        weight = chance ** throws.sum(axis=1) * (1 - chance) ** (10 - throws.sum(axis=1))
+        path = np.cumsum(np.where(throws, up, down), axis=1)
+        first = np.where(np.any(path >= bar, axis=1), np.argmax(path >= bar, axis=1) + 1, 0)
+        expected = [0.0, *(weight[first == t].sum() for t in range(1, 11))]
+        assert_allclose(first_passage(chance, up, down, bar, 10), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_first_passage_of_a_fair_coin_by_the_reflection_principle():
+    reached = first_passage(0.5, 1.0, -1.0, 7.0, 400).sum()
+    ends = 2 * stats.binom(400, 0.5).pmf(np.arange(401))
+    end = 2 * np.arange(401) - 400
+    assert reached == pytest.approx(ends[end > 7].sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("p, q, delta", [(0.6, 0.5, 0.01), (0.9, 0.5, 0.05), (0.3, 0.45, 0.02), (0.7, 0.2, 1e-3)])
+def test_evidence_takes_time(p, q, delta):
+    """E_p[T] KL ≥ log 1/P_q(T < ∞), close to an equality where the overshoot is small; and P_q(T < ∞) ≤ δ."""
+    up, down, kl = np.log(p / q), np.log((1 - p) / (1 - q)), kl_divergence([p, 1 - p], [q, 1 - q])
+    under_p, under_q = (first_passage(c, up, down, np.log(1 / delta), 4_000) for c in (p, q))
+    mean = under_p @ np.arange(4_001)
+    assert under_p.sum() == pytest.approx(1, abs=1e-9)
+    assert under_q.sum() <= delta
+    assert np.log(1 / under_q.sum()) <= mean * kl <= np.log(1 / delta) + max(up, down)
+
+
+def test_evidence_without_overshoot_takes_just_that_time():
+    """Steps of ± log 1.5, the bar a multiple: Λ_T is constant, and Jensen's inequality an equality."""
+    step, bar = np.log(1.5), 10 * np.log(1.5) * (1 - 1e-12)
+    under_p, under_q = (first_passage(c, step, -step, bar, 4_000) for c in (0.6, 0.4))
+    kl = kl_divergence([0.6, 0.4], [0.4, 0.6])
+    assert under_p @ np.arange(4_001) * kl == pytest.approx(10 * step, rel=1e-9)
+    assert np.log(1 / under_q.sum()) == pytest.approx(10 * step, rel=1e-9)
+
+
+def test_numbers_of_the_solutions():
+    """Laplace's births in Paris and Wolf's white die, by SciPy's test of fit: 2 n KL is its statistic."""
+
+    def nats(counts, expected=None):
+        return stats.power_divergence(counts, expected, lambda_="log-likelihood").statistic / 2
+
+    births = np.array([393_386, 377_555])
+    evidence = nats(births, births.sum() * np.array([22, 21]) / 43)
+    assert 2.8 < evidence < 3
+    assert 1.2e6 < births.sum() * np.log(100) / evidence < 1.3e6
+    wolf = np.array([3246, 3449, 2897, 2841, 3635, 3932])
+    two = nats([wolf[:4].sum(), wolf[4:].sum()], wolf.sum() * np.array([2, 1]) / 3)
+    assert round(nats(wolf)) == 135 and round(two) == 89
 
 
 # --- the sample average -----------------------------------------------------------------------------------------------
@@ -502,6 +627,59 @@ def test_reverse_fit_covers_close_humps_and_locks_on_far_ones():
     )
     assert left.kl == pytest.approx(right.kl, rel=1e-12, abs=0) and right.kl < LN2 < covering.kl
     assert kl_divergence(two_humps(3.0), covering.normal) < kl_divergence(two_humps(3.0), right.normal) / 10
+
+
+@pytest.mark.parametrize("m", [0.3, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0])
+def test_a_covering_reverse_fit_at_every_distance(m):
+    """With mean 0 the slope in σ vanishes where σ² = 1 + E[t tanh t], t = mσz; then σ > √(2/π) m: a minimum."""
+
+    def defect(sd):
+        def term(z):
+            return np.exp(-0.5 * z * z) * m * sd * z * np.tanh(m * sd * z)
+
+        half = integrate.quad(term, 0, 1 / m)[0] + integrate.quad(term, 1 / m, 40)[0]
+        return sd**2 - 1 - 2 * half / np.sqrt(2 * np.pi)
+
+    fit = reverse_fit(two_humps(m), Normal(0.0, m + 0.5))
+    assert abs(fit.normal.mean()) < 1e-8
+    assert fit.normal.sd == pytest.approx(optimize.brentq(defect, 1.0, 2 + 2 * m, xtol=1e-13), rel=1e-9)
+    assert fit.normal.sd > np.sqrt(2 / np.pi) * m
+    assert fit.curvature > 0
+
+
+def test_the_bound_behind_the_covering_fit():
+    t = np.linspace(0, 30, 300_001)
+    assert np.max(t - t * np.tanh(t)) < 0.279
+
+
+@pytest.mark.slow
+def test_second_optimum_appears_and_wins_where_reverse_transitions_says():
+    """Minima that descent finds from 35 starts, up to sign, on either side of the two distances."""
+    first, tie, _ = reverse_transitions()
+    for m, count, covering_is_best in (
+        (first - 0.01, 1, True),
+        (first + 0.01, 2, True),
+        (tie - 0.01, 2, True),
+        (tie + 0.01, 2, False),
+    ):
+        starts = [(a, b) for a in np.linspace(0.05, 1.3, 7) * m for b in (0.3, 0.7, 1.0, 1.8, 3.0)]
+        fits = [reverse_fit(two_humps(m), Normal(*start)) for start in starts]
+        minima = {round(abs(float(fit.normal.mean())), 6): fit.kl for fit in fits}
+        assert len(minima) == count and min(minima) == 0.0
+        assert (minima[0.0] == min(minima.values())) == covering_is_best
+
+
+@pytest.mark.parametrize("m", [0.5, 1.3, 2.2, 2.5, 3.1, 4.5])
+def test_reverse_fits_are_lower_than_all_around_them(m):
+    """By Simpson's rule, on an ellipse of 16 points around the optimum."""
+    objective = reverse_objective(m)
+    starts = [(0.0, m + 0.5)] + ([(m, 1.0)] if m > 2.42 else [])
+    for start in starts:
+        fit = reverse_fit(two_humps(m), Normal(*start)).normal
+        mean, sd = float(fit.mean()), float(fit.sd)
+        here = objective([mean, np.log(sd)])
+        for angle in np.linspace(0, 2 * np.pi, 16, endpoint=False):
+            assert objective([mean + 0.02 * sd * np.cos(angle), np.log(sd) + 0.02 * np.sin(angle)]) > here
 
 
 def test_reverse_fit_of_a_normal_is_that_normal():

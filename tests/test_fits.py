@@ -24,9 +24,8 @@ from companion.families import (
     Pareto,
     VonMises,
     Weibull,
-    bessel,
-    gamma_function,
 )
+from companion.special import bessel, gamma_function
 from companion.special.newton import positive_root
 from companion.special.remainders import phi
 

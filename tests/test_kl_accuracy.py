@@ -58,7 +58,12 @@ def test_the_table_is_large_and_hard():
 
 
 def test_every_family_with_a_closed_form_is_in_the_table():
-    assert {constructor.split(".")[0] for constructor in TABLE} >= set(companion.families.FAMILIES)
+    closed = {
+        name
+        for name, row in companion.families.FAMILIES.items()
+        if row.cls.kl_divergence is not companion.families.ExponentialFamily.kl_divergence
+    }
+    assert {constructor.split(".")[0] for constructor in TABLE} >= closed
 
 
 def test_relative_error_of_every_pair_and_the_median(suite):

@@ -1,17 +1,21 @@
 """What nbval does not see: cells that were never run, missing alt text, stale metadata, numbers in prose, exercises."""
 
 import ast
+import itertools
 import json
 import re
+import sys
 from pathlib import Path
 
 import printed_digits
 import pytest
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
+sys.path.insert(0, str(BOOK / "_ext"))
+import chapters  # noqa: E402
+
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-LOOK_UP = {"functions", "which-kl"}  # pages to look things up in, without objectives and exercises
-CHAPTERS = [path for path in NOTEBOOKS if path.stem not in LOOK_UP]
+CHAPTERS = [BOOK / f"{chapter['slug']}.ipynb" for chapter in chapters.finished()]  # drafts may be incomplete
 STUBS = ("raise NotImplementedError", "return None", "return 0.0")
 
 
@@ -32,9 +36,8 @@ def tags(cell):
 
 
 def printed(notebook):
-    """All text that the cells printed."""
-    outputs = (output for cell in code_cells(notebook) for output in cell["outputs"])
-    return "\n".join("".join(output.get("text", "")) for output in outputs)
+    """All text that the cells printed, tables with it."""
+    return "\n".join(printed_digits.plain(printed_digits.printed_by(cell)) for cell in code_cells(notebook))
 
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -98,7 +101,9 @@ def test_code_and_output_fit_the_page(path):
     for cell in code_cells(notebook):
         assert max(map(len, source(cell).splitlines())) <= 80, cell["id"]
         assert ("plt.show()" in source(cell)) <= ("hide-input" in tags(cell)), f"{cell['id']}: fold the code of figures"
-    assert max(map(len, printed(notebook).splitlines())) <= 80
+        for output in cell["outputs"]:  # tables fold on a phone, and claims in their box
+            lines = "".join(output.get("text", "")).splitlines()
+            assert all(len(line) <= (100 if line.startswith("✓") else 80) for line in lines), cell["id"]
 
 
 @each_notebook
@@ -145,8 +150,10 @@ def test_chapter_has_every_part_of_the_page_template(path):
     for objective in course["objectives"]:
         assert objective in re.sub(r"\$(.*?)\$", r"\1", head), objective
     assert f"{course['minutes']} minutes" in head
-    first_formula = min(text.find("$$"), text.find("(eq-"))
-    assert 0 < text.find("```{explorer}") < first_formula, "something to play with before any formula"
+    before = itertools.takewhile(lambda cell: "$$" not in source(cell), notebook["cells"])
+    assert any("{explorer}" in source(cell) or "plt.show()" in source(cell) for cell in before), (
+        "something to play with, or a picture, before any formula"
+    )
     for part in (
         "## Remember",
         "## Exercises",
@@ -164,15 +171,19 @@ def test_chapter_has_every_part_of_the_page_template(path):
 def test_every_exercise_has_a_difficulty_and_a_solution(path):
     cells = load(path)["cells"]
     text = "\n".join(source(cell) for cell in cells if cell["cell_type"] == "markdown")
-    exercises = re.findall(r"```\{exercise\} .*? (★{1,3})\n:label: (ex-[\w-]+)", text)
-    assert len(exercises) == text.count("```{exercise}") >= 4
-    solved = set(re.findall(r"```\{solution\} (ex-[\w-]+)\n:class: dropdown", text))
+    exercises = re.findall(r"^:::\{exercise\} .*? (★{1,3}) \((\d+) min\)\n:label: (ex-[\w-]+)", text, re.M)
+    assert len(exercises) == text.count("{exercise}") >= 6
+    assert "What is wrong here?" in text
+    solved = set(re.findall(r"^:::\{solution\} (ex-[\w-]+)\n:class: dropdown", text, re.M))
     for position, cell in enumerate(cells):
         if "exercise" in tags(cell):
             assert "hide-input" in tags(cell) and "check" in tags(cells[position + 1]), cell["id"]
             statement = source(cells[position - 1])
             solved.add(re.search(r":label: (ex-[\w-]+)", statement).group(1))
-    assert solved == {label for _, label in exercises}
+            assert cell["metadata"].get("jupyter", {}).get("source_hidden"), f"{cell['id']}: closed in Jupyter too"
+        if "{solution}" in source(cell):
+            assert "solution" in tags(cell) and source(cell).startswith(":::{solution}"), cell["id"]
+    assert solved == {label for *_, label in exercises}
 
 
 def solutions():
@@ -183,8 +194,8 @@ def solutions():
 
 
 @pytest.mark.parametrize("path, identifier", list(solutions()))
-def test_the_check_passes_the_solution_and_fails_every_stub(path, identifier):
-    """Run all cells that the check needs, then put stubs in place of the solution's functions."""
+def test_the_check_passes_the_solution_and_fails_stubs_and_wrong_answers(path, identifier):
+    """Run the cells that the check needs, then put stubs and plausible errors in place of the solution's functions."""
     cells = code_cells(load(path))
     place = next(i for i, cell in enumerate(cells) if cell["id"] == identifier)
     namespace = prepared(path, place)
@@ -201,25 +212,49 @@ def test_the_check_passes_the_solution_and_fails_every_stub(path, identifier):
         with pytest.raises(Exception):  # noqa: B017 - whatever a stub leads to
             exec(check, stubbed)
 
+    wrong_answers = cells[place + 1]["metadata"].get("wrong", [])
+    assert len(wrong_answers) >= 2, "two plausible wrong answers, as source in the check's metadata"
+    for wrong in wrong_answers:
+        replaced = dict(namespace)
+        exec(compile("".join(wrong), f"wrong answer to {identifier}", "exec"), replaced)
+        with pytest.raises(AssertionError):
+            exec(check, replaced)
 
-_prepared: dict[Path, tuple[int, dict]] = {}
+
+def names(code):
+    """The names that a piece of code binds, and those that it reads, at any depth."""
+    nodes = list(ast.walk(ast.parse(code)))
+    loads = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    binds = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    binds |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    binds |= {(node.asname or node.name).split(".")[0] for node in nodes if isinstance(node, ast.alias)}
+    return binds, loads
+
+
+def needed(cells, place):
+    """Those of the cells before `place` that its answer and its check depend on, by the names they bind and read."""
+    wanted = set().union(*(names(source(cell))[1] for cell in cells[place : place + 2]))
+    chosen = []
+    for cell in reversed(cells[:place]):
+        binds, loads = names(source(cell))
+        if binds & wanted:
+            chosen.insert(0, cell)
+            wanted |= loads
+    return chosen
 
 
 def prepared(path, place):
-    """The names defined by the chapter's cells before `place`, run once in order without drawing."""
-    done, namespace = _prepared.get(path, (0, {}))
-    if done > place:
-        done, namespace = 0, {}
+    """The names that an answer and its check need, from the chapter's cells before it, run without drawing."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    for cell in code_cells(load(path))[done:place]:
+    namespace = {}
+    for cell in needed(code_cells(load(path)), place):
         exec(compile(source(cell), cell["id"], "exec"), namespace)
         plt.close("all")
-    _prepared[path] = (place, namespace)
-    return dict(namespace)
+    return namespace
 
 
 def test_a_seed_decides_everything():

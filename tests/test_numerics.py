@@ -10,9 +10,10 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy import stats
+from scipy import special, stats
 
 import companion.families
+from companion import kl_divergence
 from companion.families import (
     FAMILIES,
     Bernoulli,
@@ -129,6 +130,15 @@ def test_the_bound_on_phi(log1p):
     assert worst(phi(inside), inside, exact_phi) <= 5
 
 
+def test_the_constants_of_the_count_in_the_docstring_of_phi():
+    for edge, second, ratio in ((0.3, 0.071, 7.0), (0.5, 0.16, 4.3)):
+        t = np.linspace(-edge, edge, 1_000)
+        z = t / (2 + t)
+        assert np.all(2 * z**2 * (np.arctanh(z) - z) / z**3 <= second * np.abs(t))
+        for end in (edge, -edge):
+            assert abs(math.log1p(end)) / (end - math.log1p(end)) < ratio
+
+
 @pytest.mark.parametrize("function", [textbook_kl, exact_kl])
 def test_the_minimum_of_a_pareto_distribution_counts(function):
     """KL = log(α_p/α_q) + α_q/α_p − 1 + α_q log(x_p/x_q), infinite where p allows what q excludes."""
@@ -221,6 +231,50 @@ def test_relative_error():
     assert relative_error(np.nan, Fraction(1)) == relative_error(-np.inf, Fraction(1)) == math.inf
     assert relative_error(np.inf, Decimal("Infinity")) == 0.0
     assert relative_error(-np.inf, Decimal("Infinity")) == relative_error(1.0, Decimal("Infinity")) == math.inf
+
+
+def test_the_gamma_form_as_the_chapter_prints_it():
+    """Three terms, with R'' by SciPy's trigamma function, against the table of a hundred digits."""
+    nodes, weights = np.polynomial.legendre.leggauss(10)
+    for p, q, reference in rows("Gamma", "near")[::3]:
+        s, t = (q.shape - p.shape) / p.shape, (q.rate - p.rate) / p.rate
+        x = p.shape + (q.shape - p.shape) * (1 + nodes) / 2
+        curvature = special.polygamma(1, x) - 1 / x - 1 / (2 * x**2)
+        bregman = (q.shape - p.shape) ** 2 * np.sum(weights * (1 - nodes) / 4 * curvature)
+        value = q.shape * phi((t - s) / (1 + s)) + 0.5 * phi(s) + bregman
+        assert relative_error(value, reference) < 1e-10
+
+
+def test_no_formula_does_better_than_its_rounded_inputs():
+    """KL changes by up to 4u/d when both parameters are rounded to doubles, and by almost that for some."""
+    rng = np.random.default_rng(7)
+    for d in ("1e-3", "1e-6", "1e-9"):
+        changes = []
+        for _ in range(100):
+            with eighty_digits():
+                p = Decimal(float(rng.uniform(0.2, 5))) * Decimal(3).sqrt()
+                q = p * (1 + Decimal(d))
+                meant = p * (p / q).ln() - p + q
+            changes.append(relative_error(Poisson(float(p)).kl_divergence(Poisson(float(q))), meant))
+        assert 0.3 < max(changes) / (4 * UNIT / float(d)) < 1.01
+
+
+def test_what_a_renormalised_and_clipped_kl_returns():
+    """The four faults of the exercise "What is wrong here?"."""
+
+    def colleague(p, q, clip=1e-6):
+        p, q = np.array(p) / np.sum(p), np.array(q) / np.sum(q)
+        p, q = np.clip(p, clip, 1), np.clip(q, clip, 1)
+        return abs(np.sum(p * np.log(p / q)))
+
+    assert np.isfinite(colleague([3.0, 1.0], [1.0, 1.0]))
+    assert round(colleague([0.5, 0.5], [1.0, 0.0])) == 6 and round(colleague([0.5, 0.5], [1.0, 0.0], 1e-12)) == 13
+    rare, other = np.r_[1.0, np.full(100_000, 1e-9)], np.r_[1.0, np.full(100_000, 5e-9)]
+    right = kl_divergence(rare / rare.sum(), other / other.sum())
+    assert_allclose(colleague(rare, other) / right, 5 / 3, rtol=0.03)
+    close = [0.3, 0.7], [0.3 * (1 + 1e-10), 0.7 - 0.3e-10]
+    exact = float(exact_kl(Bernoulli(0.3), Bernoulli(close[1][0])))
+    assert abs(colleague(*close) / exact - 1) > 0.5
 
 
 # --- the Fisher integral ------------------------------------------------------------------------------------------

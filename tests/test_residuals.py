@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy import stats
+from scipy import integrate, optimize, special, stats
 
 from companion.divergence import kl_divergence
 from companion.families import (
@@ -97,6 +97,24 @@ def test_natural_gradient_step_lands_on_the_fit(name, seed):
     assert_allclose(residual(half, x), residual(start, x) / 2, rtol=1e-6, atol=1e-8)
 
 
+@each_family
+@each_seed
+def test_natural_gradient_is_the_inverse_fisher_information_times_the_gradient(name, seed):
+    """In the mean parameters, where the inverse Fisher information is that about η: the product is what a step adds."""
+    rng = np.random.default_rng(seed)
+    model, x = FAMILIES[name].draw(rng), FAMILIES[name].draw(rng).sample(40, rng)
+    mu, information = model.mean_parameters(), np.atleast_2d(model.fisher_information())
+    factor = np.linalg.cholesky(information)  # steps in μ along the axes of the information stay inside
+    average = lambda at: log_likelihood(with_mean(model, at), x) / 40
+    size = 1e-3
+    slopes = np.array([(average(mu + size * d) - average(mu - size * d)) / (2 * size) for d in factor.T])
+    halved = np.array([(average(mu + size / 2 * d) - average(mu - size / 2 * d)) / size for d in factor.T])
+    slopes = (4 * halved - slopes) / 3  # factorᵀ times the gradient in μ
+    moved = natural_gradient_step(model, x, length=1e-3).mean_parameters() - mu
+    unit = np.sqrt(np.diag(information))
+    assert_allclose(factor @ slopes / unit, moved / 1e-3 / unit, rtol=1e-4, atol=1e-5)
+
+
 @each_seed
 def test_minibatch_residuals_average_to_the_full_one(seed):
     rng = np.random.default_rng(seed)
@@ -130,6 +148,60 @@ def test_kl_is_the_fisher_integral(name, seed):
     t, w = np.polynomial.legendre.leggauss(16)
     t, w = (t + 1) / 2, w / 2
     assert_allclose(w @ ((1 - t) * fisher_along(p, q, t)), p.kl_divergence(q), rtol=1e-9)
+
+
+@each_family
+def test_hessian_of_kl_in_its_second_argument_is_the_fisher_information_there(name):
+    rng = np.random.default_rng(4)
+    p, q = FAMILIES[name].draw(rng), FAMILIES[name].draw(rng)
+    eta, h = q.natural_parameters(), 1e-3 * scale_of(q)
+    slopes = [kl_gradient(p, with_natural(q, eta + s * h * e)) for e in np.eye(eta.size) for s in (1, -1)]
+    second = np.array([(up - down) / 2 for up, down in zip(slopes[::2], slopes[1::2])]) / h[:, None]
+    assert_allclose(second * np.outer(scale_of(q), scale_of(q)), unit_diagonal(q), rtol=1e-4, atol=1e-5)
+
+
+def unit_diagonal(model):
+    return np.atleast_2d(model.fisher_information()) * np.outer(scale_of(model), scale_of(model))
+
+
+@pytest.mark.parametrize("rate", [0.2, 1.2, 3.0])
+def test_pythagoras_and_the_legendre_dual_by_sums(rate):
+    """KL from the horse kicks to any Poisson distribution is that to the fit and from there on; SciPy's sums alone."""
+    share = np.array([109, 65, 22, 3, 1]) / 200
+    x, k = np.arange(5), np.arange(60)
+    to = lambda lam: np.sum(special.rel_entr(share, stats.poisson.pmf(x, lam)))
+    between = np.sum(special.rel_entr(stats.poisson.pmf(k, 0.61), stats.poisson.pmf(k, rate)))
+    assert_allclose(to(rate), to(0.61) + between, rtol=1e-9)
+    dual = lambda mu: mu * np.log(mu) - mu  # ημ − A(η) with η = log μ and A = e^η
+    assert_allclose(between, dual(0.61) + rate - np.log(rate) * 0.61, rtol=1e-9)
+    assert_allclose(Poisson(0.61).kl_divergence(Poisson(rate)), between, rtol=1e-9)
+
+
+def test_moments_of_a_curved_family_do_not_match_but_their_combination_does():
+    x = np.random.default_rng(4).normal(2.0, 1.0, 500)
+    loss = lambda t: -np.mean(stats.norm.logpdf(x, t, t))
+    t = optimize.minimize_scalar(loss, bounds=(0.5, 4), method="bounded", options={"xatol": 1e-10}).x
+    r = residual(Normal(t, t), x)
+    assert np.all(np.abs(r) > 0.1) and abs(np.array([-1 / t**2, 1 / t**3]) @ r) < 1e-6
+
+
+def test_without_steepness_the_maximum_may_lie_on_the_edge_with_a_residual():
+    """h(x) = 1/x⁴ on x ≥ 1 with u(x) = x: the chapter's family that is not steep."""
+    part = lambda eta, k: integrate.quad(lambda x: x ** (k - 4) * np.exp(eta * (x - 1)), 1, np.inf)[0]
+
+    def best(mean):
+        loss = lambda eta: eta + np.log(part(eta, 0)) - eta * mean
+        eta = optimize.minimize_scalar(loss, bounds=(-5, 0), method="bounded", options={"xatol": 1e-9}).x
+        return eta, mean - part(eta, 1) / part(eta, 0)
+
+    assert best(1.3)[0] < -0.5 and abs(best(1.3)[1]) < 1e-4
+    assert best(2.0)[0] > -1e-6 and best(2.0)[1] == pytest.approx(0.5, rel=1e-3)
+
+
+def test_cloud_of_a_constant_step_length_has_the_predicted_spread():
+    x = np.random.default_rng(6).poisson(1.5, 20_000).astype(float)
+    path = stochastic_ascent(Poisson(1.5), x, batch=4, rates=np.full(8_000, 0.1), rng=7)[500:, 0]
+    assert path.std() == pytest.approx(np.sqrt(0.1 / 8), rel=0.15)
 
 
 def test_members_keep_their_fixed_parameters():
@@ -184,13 +256,15 @@ def test_gibbs_sweep_leaves_the_model_invariant():
     assert np.all(np.abs(u.mean(axis=0) - model.mean_parameters()) < 4.5 * u.std(axis=0) / np.sqrt(len(u)))
 
 
-def test_ising_fit_is_moment_matching_and_refuses_the_edge():
+def test_ising_fit_against_an_optimiser_on_loops_and_the_edge():
+    """Only the statistics of the states, written out with loops, and SciPy's optimiser are shared with nothing."""
     x = Ising(3, 3, 0.1, 0.35).sample(500, 2)
     fit = Ising.fit(x, rows=3, columns=3)
-    assert np.max(np.abs(residual(fit, x))) < 1e-9
-    best = log_likelihood(fit, x)
-    for step in ([0.01, 0], [-0.01, 0], [0, 0.01], [0, -0.01]):
-        assert log_likelihood(with_natural(fit, fit.natural_parameters() + step), x) < best
+    u = {row[0]: row[2:] for row in brute_force(0.0, 0.0, 3, 3)}
+    table, seen = np.array(list(u.values()), dtype=float), np.mean([u[tuple(map(int, row))] for row in x], axis=0)
+    loss = lambda eta: special.logsumexp(table @ eta) - eta @ seen
+    assert_allclose(fit.natural_parameters(), optimize.minimize(loss, [0.0, 0.0], tol=1e-12).x, atol=1e-5)
+    assert_allclose(-log_likelihood(fit, x) / 500, loss(fit.natural_parameters()), rtol=1e-12)
     with pytest.raises(ValueError, match="no maximum exists"):
         Ising.fit(np.ones((10, 9)), rows=3, columns=3)
 

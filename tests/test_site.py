@@ -1,111 +1,34 @@
-"""The built site as a reader meets it: links, formulas, figures, weight, accessibility."""
+"""The built site as files: links, formulas, figures, weight, what folds, what search engines read."""
 
 from __future__ import annotations
 
-import functools
 import gzip
-import importlib.util
-import io
 import json
 import re
-import subprocess
 import sys
 from collections import Counter
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from types import SimpleNamespace
+from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-import yaml
+from site_pages import (
+    MAX_WEIGHT,
+    NOTEBOOKS,
+    PAGES,
+    Page,
+    addresses_in_css,
+    every_notebook,
+    every_page,
+    is_outside,
+    problems,
+)
 
-from conftest import ROOT, plain_environment
+from conftest import ROOT
 
-MAX_WEIGHT = 400_000  # bytes of a page with all it loads, gzipped
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
 FONTS = 100_000  # about what a chapter's formulas load, for the estimate without a browser
-VOID = set("area base br col embed hr img input link meta source track wbr".split())
-# Attributes that make a browser fetch something.
-FETCHED = {
-    "script": "src",
-    "img": "src",
-    "source": "src",
-    "iframe": "src",
-    "video": "src",
-    "audio": "src",
-    "embed": "src",
-    "object": "data",
-}
-FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "manifest", "preconnect", "dns-prefetch", "prefetch"}
-
-
-def pages_of_toc():
-    """Page names from `_toc.yml`, in order, and the pages that every book has."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-
-    def files(node):
-        for child in node.get("parts", []) + node.get("chapters", []) + node.get("sections", []):
-            yield from [child["file"]] if "file" in child else []
-            yield from files(child)
-
-    return [f"{name}.html" for name in [toc["root"], *files(toc)]] + ["index.html", "search.html", "genindex.html"]
-
-
-PAGES = pages_of_toc()
-NOTEBOOKS = [name for name in PAGES if (ROOT / name).with_suffix(".ipynb").exists()]
-every_page = pytest.mark.parametrize("name", PAGES)
-every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
-
-
-class Page(HTMLParser):
-    """The tags of a page, and its text outside code, scripts and formulas."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path, self.tags, self.prose, self.open = path, [], "", []
-        self.feed(path.read_text(encoding="utf-8"))
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        attributes = {key: value or "" for key, value in attributes}
-        self.tags.append((tag, attributes))
-        if tag not in VOID:
-            classes = attributes.get("class", "").split()
-            hidden = tag in ("script", "style", "code", "pre", "noscript") or "katex" in classes
-            self.open.append((tag, hidden or (self.open and self.open[-1][1])))
-
-    def handle_endtag(self, tag):
-        while self.open and tag in [name for name, _ in self.open]:
-            if self.open.pop()[0] == tag:
-                break
-
-    def handle_data(self, data):
-        if not (self.open and self.open[-1][1]):
-            self.prose += data
-
-    def all(self, tag, **wanted):
-        return [a for name, a in self.tags if name == tag and all(a.get(k) == v for k, v in wanted.items())]
-
-    @property
-    def ids(self):
-        return [attributes["id"] for _, attributes in self.tags if attributes.get("id")]
-
-    def resources(self):
-        """Addresses that a browser fetches for this page."""
-        for tag, attributes in self.tags:
-            if tag in FETCHED and attributes.get(FETCHED[tag]):
-                yield attributes[FETCHED[tag]]
-            if tag == "link" and FETCHED_LINKS & set(attributes.get("rel", "").split()):
-                yield attributes.get("href", "")
-            for source in attributes.get("srcset", "").split(","):
-                yield from source.split()[:1]
-            yield from addresses_in_css(attributes.get("style", ""))
-
-
-def addresses_in_css(css):
-    return re.findall(r"(?:url\(\s*|@import\s+)['\"]?([^'\")\s]+)", css)
-
-
-def is_outside(address):
-    return bool(urlsplit(address).netloc)
 
 
 @pytest.fixture(scope="session")
@@ -116,15 +39,6 @@ def pages(site):
         for path in sorted(site.rglob("*.html"))
         if "_static" not in path.parts
     }
-
-
-def problems(found):
-    """Fail with the whole list, not only its first entry."""
-    found = list(found)
-    assert not found, f"{len(found)} found:\n" + "\n".join(map(str, found))
-
-
-# --- pages as files ---------------------------------------------------------------------
 
 
 def test_book_builds_without_warnings(build):
@@ -145,7 +59,7 @@ def test_internal_links_and_anchors_resolve(site, pages):
                     continue
                 target, anchor = urldefrag(urljoin(name, href))
                 target, anchor = unquote(target).split("?")[0], unquote(anchor)
-                if not (site / target).is_file():
+                if not (site / target.lstrip("/")).is_file():
                     yield f"{name}: {href} leads to no file"
                 elif anchor and target in pages and anchor not in pages[target].ids:
                     yield f"{name}: {href} leads to no such place"
@@ -305,338 +219,209 @@ def test_weight_by_files(site, pages, name):
     files = {
         site / urljoin(name, address).split("?")[0]
         for address in pages[name].resources()
-        if not address.startswith("data:")
+        if not address.startswith("data:") and not re.search(r"-dark\.svg|-narrow-", address)  # one version is loaded
     }
     weight = FONTS + sum(len(gzip.compress(path.read_bytes())) for path in {*files, site / name})
     assert weight <= MAX_WEIGHT, f"{weight} bytes"
 
 
-# --- formulas at build time --------------------------------------------------------------
-
-GOOD = """# Formulas
-
-Text ($x$), then $y$; a set [$z$], $n$-th and $x$: (see $a$). Again $x$, $x$, $y$.
-
-$$
-a &= b \\\\
-&= c
-$$ (eq-one)
-
-By {eq}`eq-one`, $\\twice{k}$
-$$
-\\left.\\frac{1}{2}\\right|_{0}
-$$
-and on.
-"""
-CONFIGURATION = f"""
-import sys
-sys.path.insert(0, {str(ROOT / "book" / "_ext")!r})
-extensions = ["myst_nb", "katex_math"]
-nb_execution_mode = "off"
-html_math_renderer = "katex"
-mathjax3_config = {{"tex": {{"macros": {{"twice": ["2#1", 1]}}}}}}
-myst_enable_extensions = ["dollarmath"]
-myst_dmath_double_inline = True
-exclude_patterns = ["out"]
-"""
-
-
-def build_small(folder, **files):
-    """Run Sphinx over a few files with our maths renderer; its messages and the folder of pages."""
-    (folder / "conf.py").write_text(CONFIGURATION, encoding="utf-8")
-    for name, text in files.items():
-        (folder / name.replace("_", ".")).write_text(text, encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "--keep-going",
-        "-b",
-        "html",
-        str(folder),
-        str(folder / "out"),
-    ]
-    run = subprocess.run(command, capture_output=True, text=True, env=plain_environment())
-    return run.returncode, run.stdout + run.stderr
-
-
-def test_formulas_of_a_small_book(tmp_path):
-    code, messages = build_small(tmp_path, index_md=GOOD)
-    assert code == 0, messages
-    html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    bare = re.sub(r"<!--tex-->.*?<!--/tex-->", "M", html, flags=re.S)
-    words = " ".join(re.sub(r"<[^>]*>", "", bare).split())
-    # every mark is where it was, once, although it may stand in the formula's own span
-    assert "Text (M), then M; a set [M], M-th and M: (see M). Again M, M, M." in words
-    assert re.search(r'<span class="nobr [^>]*>\(M\),</span>', bare)
-    assert '<span class="eqno">(1)' in bare and 'href="#equation-eq-one"' in bare
-    assert html.count("<math") == html.count('class="katex"') == 12
-    assert 'encoding="application/x-tex">\\begin{aligned}' in html  # a bare line break gets its environment
-    assert "MathJax" not in html
-
-
-def test_malformed_tex_fails_the_build_with_file_and_line(tmp_path):
-    cells = [
-        {"cell_type": "markdown", "id": f"c{i}", "metadata": {}, "source": text}
-        for i, text in enumerate(["# N", "Fine.\n\nNot so: $\\frac{1$"])
-    ]
-    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    index = "# Title\n\n```{toctree}\nbook\n```\n\n$$\nx \\unknown y\n$$\n"
-    code, messages = build_small(tmp_path, index_md=index, book_ipynb=json.dumps(notebook))
-    assert code != 0
-    assert re.search(r"index\.md:7: WARNING: malformed TeX: Undefined control sequence: \\unknown", messages), messages
-    assert re.search(r"book\.ipynb:\d+: WARNING: malformed TeX \(cell 2, line 3\)", messages), messages
-
-
-# --- pages in a browser ------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def axe():
-    """Source text of axe-core."""
-    package = importlib.util.find_spec("axe_playwright_python")
-    if package is None:
-        pytest.skip("accessibility tests need: pip install -r tests/requirements-browser.txt")
-    return (Path(package.origin).parent / "axe.min.js").read_text(encoding="utf-8")
-
-
-# Contrast is two thirds of axe's time, the same verdict ten thousand times a page. Empties texts that have the colour,
-# size, weight, opacity and grounds of two texts before them; `REFILLED` puts them back.
-ALIKE = """() => {
-    window.emptied = [];
-    const grounds = new Map(), seen = new Map();
-    const ground = (e) => {
-        if (!e) return "";
-        if (!grounds.has(e)) {
-            const style = getComputedStyle(e), own = [style.backgroundColor, style.backgroundImage, style.opacity];
-            const bare = own.join() === "rgba(0, 0, 0, 0),none,1";
-            grounds.set(e, ground(e.parentElement) + (bare ? "" : "/" + own.join()));
-        }
-        return grounds.get(e);
-    };
-    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), texts = [];
-    while (walker.nextNode()) if (walker.currentNode.nodeValue.trim()) texts.push(walker.currentNode);
-    for (const text of texts) {
-        const e = text.parentElement, style = getComputedStyle(e);
-        const look = [e.tagName, style.color, style.fontSize, style.fontWeight, style.display, ground(e)].join("|");
-        seen.set(look, (seen.get(look) || 0) + 1);
-        if (seen.get(look) > 2) {
-            window.emptied.push([text, text.nodeValue]);
-            text.nodeValue = "";
-        }
-    }
-}"""
-REFILLED = "window.emptied.forEach(([text, words]) => (text.nodeValue = words))"
-
-
-class Visit:
-    """A page opened with everything that it asks for, says and breaks written down."""
-
-    def __init__(self, browser, address, name, **options):
-        self.address, self.requests, self.answers, self.complaints = address, [], [], []
-        self.context = browser.new_context(
-            **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
-        )
-        self.page = self.context.new_page()
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("response", lambda answer: self.answers.append(answer))
-        self.page.on("requestfailed", self.note_failure)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
-        self.page.goto(f"{address}/{name}", wait_until="load")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.context.close()
-
-    def note_failure(self, request):
-        if "ERR_ABORTED" not in (request.failure or ""):  # what the reader leaves behind by going on is no fault
-            self.complaints.append(f"failed: {request.url}")
-
-    def outside(self):
-        return [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
-
-    def overflow(self, width):
-        """What is wider than the screen: nothing, or the names of the elements that stick out."""
-        self.page.set_viewport_size({"width": width, "height": 800})
-        return self.page.evaluate("""() => {
-            const room = document.documentElement.clientWidth;
-            if (document.documentElement.scrollWidth <= room) return [];
-            const boxes = ".math-scroll, pre, .pst-scrollable-table-container, .text_html, .bd-sidebar-secondary";
-            const free = (e) => !e.closest(`${boxes}, .katex-mathml`);
-            const out = [...document.querySelectorAll("main *")].filter(
-                (e) => free(e) && e.getBoundingClientRect().right > room + 1);
-            return [`page ${document.documentElement.scrollWidth} wide`,
-                ...out.slice(0, 5).map((e) => e.outerHTML.slice(0, 160))];
-        }""")
-
-    def leave_out_formulas(self):
-        """Put a letter in the place of each: they are nine tenths of a page's elements, and axe is slow on many."""
-        self.page.evaluate("document.querySelectorAll('.katex').forEach((formula) => formula.replaceWith('x'))")
-
-    def violations(self, axe, rules="{}"):
-        """What axe finds, contrast apart: that is judged where a text first looks as it does (see `ALIKE`)."""
-        self.page.evaluate(axe)
-        contrast = "{type: 'rule', values: ['color-contrast']}"
-        other = f"Object.assign({{rules: {{'color-contrast': {{enabled: false}}}}}}, {rules})"
-        results = self.page.evaluate(f"axe.run(document, {other}).then((r) => r.violations)")
-        self.page.evaluate(ALIKE)
-        results += self.page.evaluate(f"axe.run(document, {{runOnly: {contrast}}}).then((r) => r.violations)")
-        self.page.evaluate(REFILLED)
-        return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in results for n in v["nodes"]]
-
-    def unlike_the_text(self):
-        """Parts of formulas in another colour than the text they stand in, and formulas that speak twice."""
-        return self.page.evaluate("""() => [...document.querySelectorAll(".katex")].flatMap((formula) => {
-            const colour = getComputedStyle(formula.parentElement).color;
-            const drawn = [...formula.querySelectorAll(".katex-html *")];
-            const other = drawn.filter(
-                (e) => getComputedStyle(e).color !== colour || getComputedStyle(e).opacity !== "1");
-            const spoken = drawn.length && !formula.querySelector(".katex-html[aria-hidden=true]") ? [formula] : [];
-            const silent = formula.querySelectorAll(".katex-mathml math").length === 1 ? [] : [formula];
-            return [...other, ...spoken, ...silent].slice(0, 2).map((e) => e.outerHTML.slice(0, 160));
-        })""")
-
-    def faint_pictures(self):
-        image_module = pytest.importorskip("PIL.Image")
-        for picture in self.page.locator("article img").all():
-            picture.scroll_into_view_if_needed()
-            shot = image_module.open(io.BytesIO(picture.screenshot())).convert("L")
-            low, high = shot.getextrema()
-            if shot.getpixel((shot.width // 2, 3)) <= 190:
-                yield f"{picture.get_attribute('src')} has no light ground"
-            if high - low <= 90:
-                yield f"{picture.get_attribute('src')} has no contrast"
-
-    def boxes_without_keyboard(self):
-        """Formulas in boxes that scroll must be tab stops with a name, others must not; the page may take a moment."""
-        wrong = """[...document.querySelectorAll(".math-scroll")].filter((box) => !(
-            box.scrollWidth > box.clientWidth + 1 ? box.tabIndex === 0 && box.ariaLabel : box.tabIndex === -1))"""
-        for _ in range(50):
-            if not self.page.evaluate(f"{wrong}.length"):
-                break
-            self.page.wait_for_timeout(200)
-        return self.page.evaluate(f"{wrong}.map((box) => box.outerHTML.slice(0, 160))")
-
-    def weights(self):
-        """Gzipped bytes of all that the page loads, by address."""
-        # lazy pictures load when they come near
-        self.page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
-        self.page.wait_for_load_state("networkidle")
-        return {answer.url: len(gzip.compress(answer.body())) for answer in self.answers}
-
-
-@pytest.fixture(scope="module")
-def look(browser, address, axe):
-    """Opens a page once in each scheme, light on a phone and dark on a desk, and returns what it found."""
-
-    @functools.cache
-    def look(name, scheme):
-        width = 360 if scheme == "light" else 1280
-        with Visit(browser, address, name, color_scheme=scheme, viewport={"width": width, "height": 800}) as visit:
-            found = {"theme": visit.page.evaluate("document.documentElement.dataset.theme")}
-            if scheme == "light":
-                found["boxes without keyboard"] = visit.boxes_without_keyboard()
-                found["weights"] = visit.weights()
-            else:
-                found["faint pictures"] = list(visit.faint_pictures())
-            overflow = visit.overflow(360)
-            visit.page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
-            found["overflow"] = overflow + visit.overflow(360) + visit.overflow(1280)
-            # only colours differ between the schemes
-            rules = "{}" if scheme == "light" else "{runOnly: ['link-in-text-block']}"
-            found["formulas"] = visit.unlike_the_text()
-            found["outside"], found["complaints"] = visit.outside(), visit.complaints
-            visit.leave_out_formulas()  # the test before has looked at them
-            found["violations"] = visit.violations(axe, rules)
-        return found
-
-    return look
-
-
-@every_page
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_in_the_browser(look, name, scheme):
-    found = look(name, scheme)
-    assert found["theme"] == scheme
-    problems(found["overflow"])
-    problems(found["violations"])
-    problems(found["outside"])
-    problems(found["complaints"])
-
-
-@every_page
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_formulas_are_like_the_text_around_them(look, name, scheme):
-    problems(look(name, scheme)["formulas"])
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_formulas_are_accessible(browser, address, axe, scheme):
-    """One page with its formulas, since the others are looked at without."""
-    with Visit(browser, address, "book/notation.html", color_scheme=scheme) as visit:
-        assert visit.page.locator(".katex").count() > 20
-        problems(visit.violations(axe))
-
-
-@every_page
-def test_weight_in_the_browser(look, name):
-    sizes = look(name, "light")["weights"]
-    heaviest = sorted(((size, url) for url, size in sizes.items()), reverse=True)[:6]
-    assert sum(sizes.values()) <= MAX_WEIGHT, heaviest
+# --- what folds -------------------------------------------------------------------------
 
 
 @every_notebook
-def test_pictures_are_clear_in_the_dark(look, name):
-    problems(look(name, "dark")["faint pictures"])
+def test_no_answer_stands_open(pages, name):
+    problems(pages[name].loose)
 
 
 @every_notebook
-def test_wide_formulas_can_be_scrolled_by_keyboard(look, name):
-    problems(look(name, "light")["boxes without keyboard"])
+def test_lines_of_checks_are_one_mark(site, name):
+    html = (site / name).read_text(encoding="utf-8")
+    marks = re.findall(r'<details class="claims"><summary>✓ (\d+) checks?</summary>(.*?)</details>', html, re.S)
+    assert marks and all(int(count) == lines.count("✓ ") for count, lines in marks)
+    rest = re.sub(r'<details class="claims">.*?</details>', "", html, flags=re.S)
+    assert not re.findall(r"<pre>(?:(?!</pre>).)*✓ .*", rest, re.S)
+
+
+def test_checks_fold_by_runs():
+    from site_answers import fold_claims
+
+    start = '<div class="output stream highlight-myst-ansi notranslate"><div class="highlight"><pre><span></span>'
+    folded = fold_claims(f"{start}a\n✓ b\n✓ c\nd ✓\n✓ e</pre></div>\n</div>")
+    assert re.findall(r"<summary>(.*?)</summary>", folded) == ["✓ 2 checks", "✓ 1 check"]
+    words = re.sub(r"<summary>.*?</summary>|<[^>]*>", "", folded).split()
+    assert words == "a ✓ b ✓ c d ✓ ✓ e".split()
+    assert fold_claims(f"{start}a</pre></div>\n</div>").count("<pre>") == 1
+
+
+def test_all_that_answers_an_exercise_is_one_box():
+    from bs4 import BeautifulSoup
+    from site_answers import fold_answers, show_effort
+
+    html = """<div class="exercise admonition" id="ex"><p class="admonition-title"><span class="caption-number">Exercise
+    2.1 </span> (Dice and <span class="math">x</span> ★★ (15 min))</p></div>
+    <div class="cell tag_exercise tag_hide-input"><details class="above-input"><summary>Show</summary>
+    <div class="cell_input">code</div></details></div>
+    <div class="cell tag_check"><div class="cell_output">fine</div></div>
+    <details class="solution admonition" id="s"><summary class="admonition-title">Solution</summary>words</details>
+    <p>The next paragraph</p><div class="cell tag_check">alone</div>"""
+    soup = BeautifulSoup(html, "html.parser")
+    fold_answers(soup)
+    show_effort(soup)
+    first, second = soup.select("details.solution")
+    assert [" ".join(box.get_text(" ").split()) for box in (first, second)] == [
+        "Solution code fine words",
+        "Solution alone",
+    ]
+    assert len(soup.select("details")) == 2 and soup.find(id="s").name == "div"
+    title = " ".join(soup.select_one(".exercise .admonition-title").get_text(" ").split())
+    assert title == "Exercise 2.1 Dice and x difficulty 2 of 3, ★★ 15 min"
+
+
+def test_a_folded_proof_has_its_word_as_title():
+    from bs4 import BeautifulSoup
+    from site_boxes import mend_boxes
+
+    soup = BeautifulSoup('<div class="proof admonition dropdown"><p>Proof. By <b>1</b>.</p></div>', "html.parser")
+    mend_boxes(soup)
+    assert soup.details.summary.get_text() == "Proof"
+    assert soup.details.p.get_text() == "By 1."
+
+
+def test_small_tables_of_cells_do_not_fold():
+    from bs4 import BeautifulSoup
+    from site_tables import mend_tables
+
+    def classes(*heads):
+        cells = "".join(f"<th>{head}</th>" for head in heads)
+        soup = BeautifulSoup(f'<table class="folding lesson"><thead><tr>{cells}</tr></thead></table>', "html.parser")
+        mend_tables(soup)
+        return soup.table["class"]
+
+    assert classes("n", "KL(p‖q)") == ["lesson"]
+    assert classes("a long heading of a column", "and another one", "n") == ["folding", "lesson"]
+
+
+def test_markdown_cells_tagged_solution_become_boxes():
+    from site_answers import mark_solutions
+
+    def cell(text):
+        return {"cell_type": "markdown", "metadata": {"tags": ["solution"]}, "source": text}
+
+    source = [json.dumps({"cells": [cell("Plain words."), cell(":::{solution} ex\nText\n:::")]})]
+    env = SimpleNamespace(doc2path=lambda name: f"{name}.ipynb")
+    mark_solutions(SimpleNamespace(env=env), "book/x", source)
+    one, two = (cell["source"] for cell in json.loads(source[0])["cells"])
+    assert one.startswith("::::::{admonition} Solution\n:class: dropdown solution\nPlain words.")
+    assert two.startswith(":::{solution} ex")
+
+
+# --- what search engines read ------------------------------------------------------------
+
+
+def titles(site):
+    return {name: re.search(r"<title>(.*?)</title>", (site / name).read_text(encoding="utf-8"))[1] for name in PAGES}
+
+
+def test_titles_differ_and_speak_of_the_subject(site):
+    found = titles(site)
+    own = {name: title for name, title in found.items() if name != "index.html"}
+    assert len(set(own.values())) == len(own)
+    assert "KL divergence" in found["index.html"]
+    assert all("Likelihood" in title for title in found.values())
 
 
 @every_page
-def test_page_without_javascript(browser, address, name):
-    if name == "search.html":
+def test_description_fits_and_is_the_page_s_own(pages, name):
+    if name not in ("search.html", "genindex.html"):
+        text = unescape(pages[name].all("meta", name="description")[0]["content"])
+        assert 40 <= len(text) <= 200 and "$" not in text and "\\" not in text
+        assert pages[name].all("meta", property="og:title")
+
+
+def test_pages_carry_no_address_until_it_is_set(site):
+    assert not (site / "sitemap.xml").exists()
+    assert "User-agent: *" in (site / "robots.txt").read_text(encoding="utf-8")
+    assert 'href="/index.html"' in (site / "404.html").read_text(encoding="utf-8")
+
+
+def test_one_setting_gives_addresses(tmp_path):
+    import site_files as files
+    import site_head
+
+    config = SimpleNamespace(html_baseurl="https://example.org/book/", html_title="T & T")
+    builder = SimpleNamespace(get_target_uri=lambda name: f"{name}.html")
+    env = SimpleNamespace(found_docs={"book/a", "book/b"}, titles={})
+    app = SimpleNamespace(config=config, builder=builder, env=env)
+    files.write_addresses(app, tmp_path)
+    sitemap = (tmp_path / "sitemap.xml").read_text(encoding="utf-8")
+    assert re.findall("<loc>(.*?)</loc>", sitemap) == [f"https://example.org/book/book/{x}.html" for x in "ab"]
+    assert "Sitemap: https://example.org/book/sitemap.xml" in (tmp_path / "robots.txt").read_text(encoding="utf-8")
+    assert 'href="/book/index.html"' in (tmp_path / "404.html").read_text(encoding="utf-8")
+    tags = site_head.addresses(app, "book/a")
+    assert tags['property="og:image"'] == "https://example.org/book/_static/preview.png"
+    assert tags['property="og:url"'] == "https://example.org/book/book/a.html"
+    config.html_baseurl = ""
+    assert site_head.addresses(app, "book/a") == {}
+
+
+def test_preview_has_the_size_that_is_asked_for():
+    image_module = pytest.importorskip("PIL.Image")
+    with image_module.open(ROOT / "book" / "_assets" / "preview.png") as picture:
+        assert picture.size == (1200, 630)
+
+
+def test_search_knows_every_section_once(site, pages):
+    text = (site / "_static" / "search-index.js").read_text(encoding="utf-8")
+    entries = json.loads(text.removeprefix("const sections = ").rstrip().removesuffix(";"))
+    places = [address for _, _, address, _, _ in entries]
+    assert len(set(places)) == len(places)
+    for place in places:
+        page, _, anchor = place.partition("#")
+        assert page in pages and (not anchor or anchor in pages[page].ids)
+    assert not re.search(r"\\(?:mathrm|frac|theta)", text)
+
+
+@pytest.mark.parametrize(
+    "query, page",
+    [
+        ("forward vs reverse KL", "book/divergence.html"),
+        ("negative KL", "book/numerics.html"),
+        ("pytorch cross entropy", "book/functions.html"),
+        ("posterior collapse", "book/digits.html"),
+        ("Fisher information", "book/residuals.html"),
+    ],
+)
+def test_search_finds_the_chapter_that_treats_it(site, query, page):
+    quickjs = pytest.importorskip("quickjs")
+    engine = quickjs.Context()
+    engine.eval((site / "_static" / "search-index.js").read_text(encoding="utf-8").replace("const ", "var ", 1))
+    engine.eval((ROOT / "book" / "_assets" / "search.js").read_text(encoding="utf-8").replace('"use strict";', ""))
+    found = json.loads(
+        engine.eval(f"JSON.stringify(find(prepare(sections), {json.dumps(query)}).map((e) => e.address))")
+    )
+    assert page in [address.partition("#")[0] for address in found[:2]]
+
+
+# --- licence, citation, errors -----------------------------------------------------------
+
+
+@every_notebook
+def test_every_chapter_names_licence_citation_and_where_errors_go(pages, name):
+    if Path(name).stem in ("functions", "which-kl"):
         return
-    with Visit(browser, address, name, java_script_enabled=False) as visit:
-        assert visit.page.locator("h1").first.is_visible()
-        text = visit.page.locator("article, main").first.inner_text()
-        assert len(text.split()) > 20
-        formulas = visit.page.locator("main .katex:not(details *)")
-        assert formulas.count() == 0 or formulas.first.is_visible()
-        problems(visit.outside())
+    links = {a.get("href", "") for a in pages[name].all("a")}
+    assert {f"licence.html#{place}" for place in ("what-you-may-do-with-it", "how-to-cite", "report-an-error")} <= links
 
 
-def test_search_finds_a_word(browser, address):
-    with Visit(browser, address, "search.html?q=likelihood") as visit:
-        visit.page.locator("#search-results li a").first.wait_for(timeout=5000)
-        visit.page.locator("#search-results li a").first.click()
-        visit.page.wait_for_load_state("load")
-        assert "likelihood" in visit.page.content().lower()
-        problems(visit.complaints)
+def test_citation_is_that_of_the_citation_file():
+    page = (ROOT / "book" / "licence.md").read_text(encoding="utf-8")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    for key in ("title", "version", "name"):
+        assert re.search(rf'^(?:  - )?{key}: "?([^"\n]+)', citation, re.M)[1] in page
+    assert re.search(r"date-released: (\d{4})", citation)[1] in page
 
 
-def test_theme_switch_is_remembered(browser, address):
-    with Visit(browser, address, PAGES[0], color_scheme="light") as visit:
-        theme = "document.documentElement.dataset.theme"
-        visit.page.locator(".theme-switch-button").first.click()
-        assert visit.page.evaluate(theme) == "dark"
-        visit.page.goto(f"{address}/{PAGES[1]}")
-        assert visit.page.evaluate(theme) == "dark"
-
-
-def test_menu_opens_on_a_phone(browser, address, axe):
-    with Visit(browser, address, PAGES[1], viewport={"width": 360, "height": 800}) as visit:
-        problems(visit.violations(axe))
-        link = visit.page.locator("#pst-primary-sidebar-modal a").first
-        visit.page.locator("button.primary-toggle").click()
-        assert link.is_visible()
-        problems(visit.violations(axe))
-        visit.page.keyboard.press("Escape")
-        assert not link.is_visible()
+def test_licence_of_the_text_is_the_legal_code():
+    text = (ROOT / "LICENSE-CC-BY").read_text(encoding="utf-8")
+    for part in ("Section 1 -- Definitions", "Section 8 -- Interpretation", "Attribution 4.0 International"):
+        assert part in text

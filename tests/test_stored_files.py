@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from companion import stored_files
+from companion.digits import VAE, stored
+from companion.hidden import vae_files
 from companion.lesson.datasets import digits
-from companion.vae import VAE, stored
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -208,7 +209,7 @@ def test_stored_models_are_what_their_recipes_say(name):
     assert model.made["images"] == models.digest(models.training_images()) and model.made["versions"]["numpy"]
     assert len(model.history["elbo"]) == sum(call["epochs"] for call in recipe["training"])
     fresh = VAE(**recipe["network"])
-    assert all(getattr(fresh, key) == getattr(model, key) for key in (*VAE._settings, "dtype"))
+    assert all(getattr(fresh, key) == getattr(model, key) for key in (*vae_files.SETTINGS, "dtype"))
     x = models.training_images()[:200]
     assert abs(model.elbo(x, rng=0, draws=4).mean() - model.history["elbo"][-1]) < 8
 

@@ -1,6 +1,7 @@
 """The VAE: divergences against textbook formulas and quadrature, gradients against differences, training to optima."""
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -18,8 +19,11 @@ from companion.vae import (
     kl_to_prior,
     loss,
     objective_parts,
+    pop,
+    push,
     sampled_kl_gradient,
     start_linear,
+    whole_counts,
 )
 
 TINY_NOISE = {
@@ -454,3 +458,45 @@ def test_bad_input(call, words):
         call()
     for word in words:
         assert word in str(caught.value), (word, str(caught.value))
+
+
+# --- bits back
+def test_a_message_of_any_symbols_decodes_and_is_as_long_as_its_surprise():
+    rng = np.random.default_rng(0)
+    tables = [whole_counts(rng.dirichlet(np.full(k, 0.5)), bits) for k, bits in ((2, 8), (7, 12), (40, 16))]
+    for counts in tables:
+        assert counts.min() >= 1 and math.log2(counts.sum()) in (8, 12, 16)
+    order = rng.integers(0, 3, 2_000)
+    symbols = [int(rng.choice(len(tables[t]), p=tables[t] / tables[t].sum())) for t in order]
+    state = 1 << 64
+    for t, symbol in zip(order, symbols):
+        state = push(state, symbol, tables[t])
+    surprise = -sum(math.log2(tables[t][s] / tables[t].sum()) for t, s in zip(order, symbols))
+    assert abs(state.bit_length() - 65 - surprise) < 2
+    for t, symbol in zip(order[::-1], symbols[::-1]):
+        state, found = pop(state, tables[t])
+        assert found == symbol
+    assert state == 1 << 64
+
+
+def test_popping_random_bits_draws_with_the_counts():
+    counts, found = [5, 2, 0, 1], np.zeros(4)
+    for state in range(8_000):  # each remainder by 8 equally often
+        found[pop(state, counts)[1]] += 1
+    assert_allclose(found, 1_000 * np.array(counts))
+
+
+def test_bits_back_costs_the_kl_and_not_the_nll_of_the_codes():
+    """Finer and finer codes of one observation: the code's NLL grows by log 2 each time, what is paid after the refund
+    stays minus the bound."""
+    paid, sent = [], []
+    for bins in (64, 128, 256):
+        z = stats.norm.ppf((np.arange(bins) + 0.5) / bins)
+        likelihood = stats.norm.pdf(1.3, z, 0.5)
+        q = stats.norm.pdf(z, 0.9, 0.6) / stats.norm.pdf(z)
+        q /= q.sum()
+        sent.append(np.sum(q * (np.log(bins) - np.log(likelihood))))
+        paid.append(sent[-1] - stats.entropy(q))
+    exact = -stats.norm.logpdf(1.3, 0.9, 0.5) + 0.5 * 0.6**2 / 0.5**2 + float(kl_to_prior(0.9, 0.6))
+    assert_allclose(np.diff(sent), np.log(2), atol=0.02)
+    assert_allclose(paid, exact, atol=0.02)

@@ -5,7 +5,7 @@ from functools import partial
 import attack
 import numpy as np
 
-from companion import network, stored_files, vae
+from companion import digits, network, stored_files, vae
 
 TINY = {"pixels": 3, "hidden": 2, "latent": 1, "trials": 1}
 IMAGES = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
@@ -17,11 +17,13 @@ NET.forward(X, WORK)
 
 def rows(folder):
     MODEL.save(folder / "model.npz")
-    names = ("vae.", "network.")
+    names = ("vae.", "digits.", "network.")
     for name, arguments in attack.FUNCTIONS.items():
         if name.startswith(names):
             yield attack.Row(
-                name, getattr({"vae": vae, "network": network}[name[: name.index(".")]], name.split(".")[1]), arguments
+                name,
+                getattr({"vae": vae, "digits": digits, "network": network}[name.split(".")[0]], name.split(".")[1]),
+                arguments,
             )
     yield attack.Row(
         "LinearVAE",
@@ -46,7 +48,12 @@ def rows(folder):
             "epochs": (2, "size"),
             "batch": (1, "size"),
         }
-        | {"draws": (2, "size"), "learning_rate": (0.01, "positive"), "progress": (False, "flag")}
+        | {
+            "draws": (2, "size"),
+            "learning_rate": (0.01, "positive"),
+            "progress": (False, "flag"),
+            "only": (None, "weights"),
+        }
         | {"file": (folder / "model.npz", "a path"), "made": (None, "record"), "compact": (False, "flag")},
     )
     yield attack.Row("Parameters", network.Parameters, {"shapes": ({"W": (2, 3)}, NO), "dtype": (float, NO)})

@@ -63,6 +63,55 @@ def test_verdict_follows_from_the_three_questions(row):
     assert verdict in {answer} | remarks
 
 
+FIXED, BASE = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.2, 0.6])
+FREE = lambda t: softmax([t, 0.4, -t])
+PAIR = lambda a, b: np.stack([a * b, a * (1 - b)])  # x, then z given x
+Z = np.array([0.7, 0.4, 0.1])
+#: A(t) and B(t) of the smallest problem of each kind, t being what is changed: written from the sources, not the page.
+PROBLEMS = {
+    "mle": (lambda t: FIXED, FREE),
+    "classification": (lambda t: FIXED, lambda t: softmax(t * np.array([1.0, 0.0, 2.0]))),
+    "flow": (lambda t: FIXED, lambda t: np.diff(stats.norm.cdf([-9, -1 - t, 1 - t, 9]))),
+    "dpo": (lambda t: np.array([0.8, 0.2]), lambda t: np.array([1, np.exp(-t)]) / (1 + np.exp(-t))),
+    "temperature": (lambda t: FIXED, lambda t: softmax(np.array([2.0, 1.0, 0.0]) / (1 + t))),
+    "bayes": (lambda t: FIXED, FREE),
+    "contrastive": (lambda t: 0.5 * FIXED + 0.5 * FREE(t), FREE),
+    "smoothing": (lambda t: 0.9 * np.array([1.0, 0, 0]) + 0.1 / 3, FREE),
+    "distillation": (lambda t: softmax([2.0, 1.0, 0.5]), FREE),
+    "nce": (lambda t: np.array([0.5, 0.5]), lambda t: np.array([1, np.exp(-t)]) / (1 + np.exp(-t))),
+    "simulation": (lambda t: FIXED, FREE),
+    "ep": (lambda t: FIXED * BASE / (FIXED @ BASE), FREE),
+    "tsne": (lambda t: FIXED, lambda t: np.array([1 / (1 + t**2), 1 / (1 + 4 * t**2), 0.5])),
+    "em": (FREE, lambda t: FIXED),
+    "vi": (FREE, lambda t: FIXED),
+    "vae": (FREE, lambda t: BASE),
+    "diffusion": (lambda t: PAIR(FIXED, Z), lambda t: PAIR(FREE(t), Z)),
+    "rl": (FREE, lambda t: BASE),
+    "trust": (lambda t: FIXED, FREE),
+    "gan": (FREE, lambda t: (FREE(t) + FIXED) / 2),
+    "maxent": (FREE, lambda t: BASE),
+    "information": (lambda t: PAIR(FIXED, Z).ravel(), lambda t: np.outer([0.49, 0.51], FIXED).ravel()),
+    "drift": (lambda t: FIXED, lambda t: BASE),
+}
+
+
+@each_row
+def test_what_is_changed_changes_and_only_then_the_entropy_counts(row):
+    """Slopes of A, of B and of H(A) in the smallest problem of the row: a verdict of likelihood needs A to be still."""
+    label, verdict = re.search(r"<which-([\w-]+)>`", row[0])[1], row[5].replace("*", "")
+    first, second = PROBLEMS[label]
+    t, h = 0.3, 1e-3
+    moves = [not np.allclose(side(t), side(t + h), rtol=0, atol=1e-7) for side in (first, second)]
+    heard = abs(entropy(first(t).ravel()) - entropy(first(t + h).ravel())) > 1e-7
+    likelihood = verdict in ("yes", "of made data", "likelihood, weighted, not maximised")
+    if likelihood:
+        assert moves == [False, True] and not heard
+    if verdict == "no, a measurement":
+        assert label == "information" or moves == [False, False]
+    if verdict in ("no", "no, its dual is") and label != "em":
+        assert moves[0] and heard
+
+
 def test_the_rule_on_the_page_has_the_words_of_the_table():
     """Each bold answer of the rule is the verdict of some row, and each verdict is an answer of the rule."""
     head = PAGE[PAGE.index("ask three questions") : PAGE.index(":::{prf:proposition}")]

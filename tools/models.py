@@ -1,6 +1,6 @@
 """Train the chapter's VAEs and store them: ``python tools/models.py [name ...]``, or ``make models``.
 
-A stored model is a file that `companion.vae.VAE.save` has written; its header holds the recipe below that it was
+A stored model is a file that `companion.digits.VAE.save` has written; its header holds the recipe below that it was
 trained by, the images it was trained on (their SHA-256) and the versions of Python and numpy. Training is reproducible
 to the last digit on one machine. On another one the runs part, slowly: sums are taken in another order.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from companion.digits import VAE
 from companion.lesson import datasets
-from companion.vae import VAE
 
 FOLDER = Path(__file__).resolve().parent.parent / "companion" / "lesson" / "data" / "models"
 SPLIT = {"seed": 0, "training": 1_400}

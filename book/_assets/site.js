@@ -1,4 +1,4 @@
-// Two small comforts; the pages are complete without them.
+// Small comforts; the pages are complete without them.
 
 // A formula or table wider than the page scrolls in its own box: let the keyboard reach
 // such boxes, and only those.
@@ -21,11 +21,41 @@ boxes.forEach((box) => watch.observe(box));
 // A font that arrives late widens a formula, not its box.
 document.fonts.addEventListener("loadingdone", () => boxes.forEach(check));
 
-// Paper can neither unfold a box nor scroll: print boxes open and long formulas smaller.
+// Mark in "On this page" the section that is read: the last heading above the upper third of the window.
+const places = [...document.querySelectorAll("nav.page-toc a[href^='#']:not([href='#'])")]
+  .map((link) => [link, document.getElementById(decodeURIComponent(link.hash.slice(1)))]).filter(([, place]) => place);
+const mark = () => {
+  const end = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+  const above = end ? places : places.filter(([, place]) => place.getBoundingClientRect().top < innerHeight / 3);
+  const current = above.length ? above[above.length - 1][0] : null;
+  for (const [link] of places) {
+    link.classList.toggle("active", link === current);
+    link === current ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
+  }
+};
+if (places.length) {
+  let waiting = false;
+  addEventListener("scroll", () => {
+    if (!waiting) requestAnimationFrame(() => { waiting = false; mark(); });
+    waiting = true;
+  }, { passive: true });
+  addEventListener("resize", mark);
+  mark();
+}
+
+// Whoever follows a link into a folded box sees it open.
+const unfold = () => {
+  const place = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let box = place && place.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+};
+addEventListener("hashchange", unfold);
+unfold();
+
+// Paper can neither unfold a box nor scroll: print boxes open, but for code, checks and solutions, and long formulas smaller.
 const paper = 660; // pixels between the margins of A4 or Letter
 let folded = [];
 addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not([open])")];
+  folded = [...document.querySelectorAll("details:not([open], .solution, .claims, .above-input)")];
   folded.forEach((box) => (box.open = true));
   for (const formula of document.querySelectorAll(".math-scroll > .katex")) {
     const width = formula.getBoundingClientRect().width;

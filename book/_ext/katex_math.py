@@ -1,82 +1,20 @@
 """Typeset the book's formulas while the site is built.
 
-KaTeX runs inside Python (the `quickjs-ng` wheel), so pages carry finished
-formulas and no script, and TeX that KaTeX cannot read is a Sphinx warning with
-file and line.  Macros are read from `mathjax3_config`: write `html_math_renderer:
-mathjax` in `_config.yml` and the same sources work with MathJax.
+Pages carry finished formulas and no script, and TeX that KaTeX cannot read is a Sphinx warning with file and line.
+Macros are read from `mathjax3_config`: write `html_math_renderer: mathjax` in `_config.yml` and the same sources work
+with MathJax.
 """
 
-import json
 import re
-from functools import cache, lru_cache
-from pathlib import Path
 
-import quickjs
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
+from katex_render import macros_of, render, with_line_breaks
+
 logger = logging.getLogger(__name__)
-KATEX_JS = Path(__file__).parent.parent / "_vendor" / "katex" / "katex.min.js"
-
-# The result crosses into Python as JSON: the wheel cannot hand over a string
-# that the engine still holds as a rope of pieces.
-RENDER = """
-(function (tex, display, macros) {
-  try {
-    return JSON.stringify({html: katex.renderToString(tex, {
-      displayMode: display, macros: JSON.parse(macros), output: "htmlAndMathml",
-      throwOnError: true, strict: (code, message) => { throw new Error(message); },
-    })});
-  } catch (error) {
-    return JSON.stringify({error: error.message});
-  }
-})
-"""
-
-
-@lru_cache(maxsize=1)
-def engine():
-    """One JavaScript context for the whole build, started on the first formula."""
-    context = quickjs.Context()
-    context.eval(KATEX_JS.read_text(encoding="utf-8"))
-    return context, context.eval(RENDER)  # keep the context: the function needs it alive
-
-
-@cache
-def render(tex, display, macros):
-    """HTML of one formula, or `ValueError` with KaTeX's own words."""
-    answer = json.loads(engine()[1](tex, display, macros))
-    if "error" in answer:
-        words = answer["error"].removeprefix("KaTeX parse error: ")
-        raise ValueError(words.replace("\u0332", ""))  # KaTeX underlines the place, which terminals garble
-    # display style comes from our own box, so KaTeX's block wrapper is not needed
-    html = re.sub(r'^<span class="katex-display">(.*)</span>$', r"\1", answer["html"], flags=re.S)
-    # the comments let other extensions skip a formula without parsing it
-    return "<!--tex-->" + html.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "") + "<!--/tex-->"
-
-
-def macros_of(config):
-    """MathJax's macro table (`name: body` or `name: [body, count]`) in KaTeX's form."""
-    table = (config.mathjax3_config or {}).get("tex", {}).get("macros", {})
-    return json.dumps(
-        {f"\\{name}": body if isinstance(body, str) else body[0] for name, body in table.items()}, sort_keys=True
-    )
-
-
-def with_line_breaks(tex):
-    r"""Wrap TeX whose `\\` or blank lines stand outside any environment.
-
-    Sphinx promises that a bare `\\` starts a new line; TeX needs an environment for it.
-    """
-    parts = [part.strip() for part in re.split(r"\n\s*\n", tex) if part.strip()]
-    tex = r" \\ ".join(parts)
-    outside, depth = "", 0
-    for piece in re.split(r"(\\begin\{[^}]*\}|\\end\{[^}]*\})", tex):
-        depth += piece.startswith(r"\begin{") - piece.startswith(r"\end{")
-        outside += "" if depth else piece
-    return rf"\begin{{aligned}}{tex}\end{{aligned}}" if r"\\" in outside else tex
 
 
 def place_in_cell(node):
@@ -151,7 +89,7 @@ class KeepPunctuation(SphinxPostTransform):
             html = render(math.astext(), False, macros_of(self.config))
         except ValueError:
             return False  # reported where it is written
-        shown = html.rpartition('aria-hidden="true">')[2]
+        shown = html.rpartition('class="katex-html"')[2].partition(">")[2]
         return len(re.sub(r"<[^>]*>|[\s\u200b]", "", shown)) <= 28  # characters: about half a phone's line
 
 

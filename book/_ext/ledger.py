@@ -7,6 +7,7 @@ A paid row links to its derivation, functions, checks, figure and exercise, so t
 what a link cannot prove is proved by ``tests/test_ledger.py``.
 """
 
+from importlib import import_module
 from pathlib import Path
 
 import yaml
@@ -36,8 +37,10 @@ def reference(label):
 
 
 def function(name):
-    """A link to a function of the package."""
-    return f"{{py:obj}}`{name.removeprefix('companion.')} <{name}>`"
+    """A link to a function of the package, which may be importable elsewhere than it is described."""
+    module, _, attribute = name.rpartition(".")
+    home = getattr(getattr(import_module(module), attribute), "__module__", module)
+    return f"{{py:obj}}`{name.removeprefix('companion.')} <{home}.{attribute}>`"
 
 
 def checks(entries):

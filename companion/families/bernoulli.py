@@ -11,7 +11,8 @@ from scipy import stats
 from scipy.special import expit, log_expit, xlog1py, xlogy
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 from companion.special.remainders import choose, kl_term, phi_of
 
 
@@ -49,6 +50,8 @@ class Bernoulli(ExponentialFamily):
     """
 
     parameter_names = ("p",)
+    scipy_name = "bernoulli"
+    _scipy_arguments = staticmethod(unshifted("p"))
     discrete = True
     support = (0, 1)
 
@@ -180,6 +183,10 @@ class Bernoulli(ExponentialFamily):
         return stats.bernoulli(self.p)
 
     # --- fit
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(rng.uniform(0.02, 0.98))
+
     @classmethod
     def _example(cls):
         return cls(0.5)

@@ -10,8 +10,9 @@ from scipy import stats
 from scipy.special import betaln, xlog1py, xlogy
 
 from companion import checks
-from companion.families.core import ExponentialFamily
 from companion.families.dirichlet import Dirichlet, MeanLogs, divergence
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 from companion.families.statistics import weighted_sum
 from companion.special import gamma_function
 from companion.special.remainders import phi
@@ -54,6 +55,8 @@ class Beta(MeanLogs, ExponentialFamily):
     """
 
     parameter_names = ("a", "b")
+    scipy_name = "beta"
+    _scipy_arguments = staticmethod(unshifted("a", "b"))
     support = (0, 1)
 
     # --- parameters
@@ -144,6 +147,10 @@ class Beta(MeanLogs, ExponentialFamily):
 
     # --- fit
     fit_excludes_ends = True
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(np.exp(rng.normal()), 1 + rng.gamma(2.0))
 
     @classmethod
     def _example(cls):

@@ -11,7 +11,8 @@ from scipy.special import gammaln
 
 from companion import checks
 from companion.families.bernoulli import Bernoulli
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 from companion.special import counts
 
 
@@ -52,6 +53,8 @@ class Binomial(ExponentialFamily):
     """
 
     parameter_names = ("n", "p")
+    scipy_name = "binom"
+    _scipy_arguments = staticmethod(unshifted("n", "p"))
     fixed_names = ("n",)
     discrete = True
 
@@ -141,6 +144,10 @@ class Binomial(ExponentialFamily):
                 "Group the observations by n, and fit each group.",
             )
         return {"n": cls(n, 0.5).n}
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(12, rng.uniform(0.02, 0.98))
 
     @classmethod
     def _example(cls, n):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.special.remainders import choose, expm1_remainder, kl_term
 
 #: A fit holds one probability for every class up to the largest.
@@ -242,6 +242,10 @@ class Categorical(ExponentialFamily):
     @staticmethod
     def _check_classes(where, x):
         return checks.whole(where, "x", x, 0, "Code the classes 0, 1, …, K−1.")
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(rng.dirichlet(np.ones(4)))
 
     @classmethod
     def _example(cls, classes):

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedMoments
 from companion.special import gamma_function
 from companion.special.remainders import log_ratio, phi, phi_of
@@ -231,6 +231,10 @@ class Dirichlet(MeanLogs, ExponentialFamily):
 
     # --- fit
     fit_excludes_ends = True
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(np.exp(rng.normal(0.5, 0.6, 3)))
 
     @classmethod
     def _example(cls):

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 from companion.special.remainders import phi_of
 
 
@@ -47,6 +48,8 @@ class Exponential(ExponentialFamily):
     """
 
     parameter_names = ("rate",)
+    scipy_name = "expon"
+    _scipy_arguments = staticmethod(unshifted("rate"))
     support = (0, np.inf)
 
     # --- parameters
@@ -109,6 +112,10 @@ class Exponential(ExponentialFamily):
         return stats.expon(scale=1 / self.rate)
 
     # --- fit
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(np.exp(rng.normal()))
+
     @classmethod
     def _example(cls):
         return cls(1.0)

@@ -10,7 +10,8 @@ from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 from companion.families.statistics import ShiftedRatios, weighted_sum
 from companion.special import gamma_function
 from companion.special.remainders import choose, log_ratio, phi, phi_of
@@ -56,6 +57,8 @@ class Gamma(ShiftedRatios, ExponentialFamily):
     """
 
     parameter_names = ("shape", "rate")
+    scipy_name = "gamma"
+    _scipy_arguments = staticmethod(unshifted("a", "rate"))
     support = (0, np.inf)
 
     # --- parameters
@@ -174,6 +177,10 @@ class Gamma(ShiftedRatios, ExponentialFamily):
 
     # --- fit
     fit_excludes_ends = True
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(np.exp(rng.normal()), np.exp(rng.normal()))
 
     @classmethod
     def _example(cls):

@@ -11,7 +11,8 @@ from scipy.special import xlog1py
 
 from companion import checks
 from companion.families.bernoulli import Bernoulli
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 
 
 class Geometric(ExponentialFamily):
@@ -47,6 +48,8 @@ class Geometric(ExponentialFamily):
     """
 
     parameter_names = ("p",)
+    scipy_name = "geom"
+    _scipy_arguments = staticmethod(unshifted("p"))
     discrete = True
     support = (1, np.inf)
 
@@ -135,6 +138,10 @@ class Geometric(ExponentialFamily):
         return stats.geom(self.p)
 
     # --- fit
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(rng.uniform(0.05, 0.95))
+
     @classmethod
     def _example(cls):
         return cls(0.5)

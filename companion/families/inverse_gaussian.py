@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import exp1
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedRatios, weighted_sum
 from companion.special.remainders import log_ratio, phi_of
 
@@ -58,6 +58,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     """
 
     parameter_names = ("mean", "shape")
+    scipy_name = "invgauss"
     support = (0, np.inf)
 
     # --- parameters
@@ -156,8 +157,16 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
     def to_scipy(self):
         return stats.invgauss(self._mean / self.shape, scale=self.shape)
 
+    @staticmethod
+    def _scipy_arguments(mu, loc=0, scale=1):
+        return [np.multiply(mu, scale), scale] if np.all(np.asarray(loc) == 0) else None
+
     # --- fit
     fit_excludes_ends = True
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(*np.exp(rng.normal(size=2)))
 
     @classmethod
     def _example(cls):

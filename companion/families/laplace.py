@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import place_and_scale
 from companion.families.statistics import weighted_sum
 from companion.special.remainders import expm1_remainder, phi_of
 
@@ -55,6 +56,8 @@ class Laplace(ExponentialFamily):
     """
 
     parameter_names = ("loc", "scale")
+    scipy_name = "laplace"
+    _scipy_arguments = staticmethod(place_and_scale)
     fixed_names = kl_across = fit_options = ("loc",)
     support = (-np.inf, np.inf)
 
@@ -133,6 +136,10 @@ class Laplace(ExponentialFamily):
             if not np.isfinite(loc):
                 cls(0.0, 1.0)._check_data(x, method)
         return {"loc": checks.scalar(f"Laplace.{method}", "loc", loc, "Pass one location for all observations.")}
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(0.5, np.exp(rng.normal()))
 
     @classmethod
     def _example(cls, loc):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.normal import Normal
 from companion.families.statistics import ShiftedMoments
 
@@ -54,6 +54,7 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
     """
 
     parameter_names = ("mean", "sd")
+    scipy_name = "lognorm"
     support = (0, np.inf)
 
     # --- parameters
@@ -128,8 +129,16 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
     def to_scipy(self):
         return stats.lognorm(self.sd, scale=np.exp(self._mean))
 
+    @staticmethod
+    def _scipy_arguments(s, loc=0, scale=1):
+        return [np.log(scale), s] if np.all(np.asarray(loc) == 0) else None
+
     # --- fit
     fit_excludes_ends = True
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(rng.normal(), rng.uniform(0.2, 1.0))
 
     @classmethod
     def _example(cls):

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from companion import checks
-from companion.families.core import Distribution, ExponentialFamily
+from companion.families.distribution import Distribution
+from companion.families.exponential_family import ExponentialFamily
 from companion.special.newton import first_at_least
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.linalg.blas import dtrsm
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
 from companion.special.remainders import phi
 
@@ -429,6 +429,11 @@ class MultivariateNormal(ExponentialFamily):
         return stats.multivariate_normal(self._mean, self.cov)
 
     # --- fit
+    @classmethod
+    def _random_member(cls, rng):
+        factor = rng.normal(size=(3, 5))
+        return cls(rng.normal(size=3), factor @ factor.T / 3 + 0.1 * np.eye(3))
+
     @classmethod
     def _example(cls):
         return cls([0.0], [[1.0]])

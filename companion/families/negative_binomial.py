@@ -11,7 +11,8 @@ from scipy.special import betainc, betaincc, betaln
 
 from companion import checks
 from companion.families.bernoulli import Bernoulli
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 from companion.special import counts
 
 
@@ -52,6 +53,8 @@ class NegativeBinomial(ExponentialFamily):
     """
 
     parameter_names = ("r", "p")
+    scipy_name = "nbinom"
+    _scipy_arguments = staticmethod(unshifted("n", "p"))
     fixed_names = ("r",)
     discrete = True
     support = (0, np.inf)
@@ -152,6 +155,10 @@ class NegativeBinomial(ExponentialFamily):
         return {
             "r": checks.scalar(f"NegativeBinomial.{method}", "r", cls(r, 0.5).r, "Pass one r for all observations.")
         }
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(2.5, rng.uniform(0.1, 0.9))
 
     @classmethod
     def _example(cls, r):

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import place_and_scale
 from companion.families.statistics import ShiftedMoments
 from companion.special.remainders import phi_of_squares
 
@@ -56,6 +57,8 @@ class Normal(ShiftedMoments, ExponentialFamily):
     """
 
     parameter_names = ("mean", "sd")
+    scipy_name = "norm"
+    _scipy_arguments = staticmethod(place_and_scale)
     support = (-np.inf, np.inf)
 
     # --- parameters
@@ -143,6 +146,10 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return stats.norm(self._mean, self.sd)
 
     # --- fit
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(rng.normal(0, 3), np.exp(rng.normal()))
+
     @classmethod
     def _example(cls):
         return cls(0.0, 1.0)

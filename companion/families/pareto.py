@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 from companion.families.statistics import weighted_sum
 from companion.special.remainders import choose, log_ratio, phi_of
 
@@ -56,6 +57,8 @@ class Pareto(ExponentialFamily):
     """
 
     parameter_names = ("alpha", "xm")
+    scipy_name = "pareto"
+    _scipy_arguments = staticmethod(unshifted("b", "scale"))
     fixed_names = kl_across = fit_options = ("xm",)
 
     # --- parameters
@@ -150,6 +153,10 @@ class Pareto(ExponentialFamily):
                     where, "x", x, (x > 0) & np.isfinite(x), expected, "A Pareto distribution has a positive minimum."
                 )
         return {"xm": checks.scalar(where, "xm", cls(1.0, xm).xm, "Pass one minimum for all observations.")}
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(3 + rng.gamma(2.0), 1.5)
 
     @classmethod
     def _example(cls, xm):

@@ -10,7 +10,8 @@ from scipy import stats
 from scipy.special import gammaln
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 from companion.special import counts
 from companion.special.remainders import kl_term
 
@@ -49,6 +50,8 @@ class Poisson(ExponentialFamily):
     """
 
     parameter_names = ("rate",)
+    scipy_name = "poisson"
+    _scipy_arguments = staticmethod(unshifted("mu"))
     discrete = True
     support = (0, np.inf)
 
@@ -122,6 +125,10 @@ class Poisson(ExponentialFamily):
         return stats.poisson(self.rate)
 
     # --- fit
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(rng.gamma(2.0, 2.0) + 0.05)
+
     @classmethod
     def _example(cls):
         return cls(1.0)

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import i0e, ive
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import CHUNK, weighted_sum
 from companion.special import bessel
 
@@ -64,6 +64,7 @@ class VonMises(ExponentialFamily):
     """
 
     parameter_names = ("mean", "kappa")
+    scipy_name = "vonmises"
     circular = True
 
     # --- parameters
@@ -171,7 +172,15 @@ class VonMises(ExponentialFamily):
     def to_scipy(self):
         return stats.vonmises(self.kappa, loc=self._mean)
 
+    @staticmethod
+    def _scipy_arguments(kappa, loc=0, scale=1):
+        return [loc, kappa] if np.all(np.asarray(scale) == 1) else None
+
     # --- fit
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(rng.uniform(-3, 3), np.exp(rng.normal()))
+
     @classmethod
     def _example(cls):
         return cls(0.0, 1.0)

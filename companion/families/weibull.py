@@ -10,7 +10,8 @@ from scipy import stats
 from scipy.special import gamma, gammaln, xlogy
 
 from companion import checks
-from companion.families.core import ExponentialFamily
+from companion.families.exponential_family import ExponentialFamily
+from companion.families.scipy_arguments import unshifted
 from companion.families.statistics import weighted_sum
 from companion.special.remainders import expm1_remainder, log_ratio
 
@@ -52,6 +53,8 @@ class Weibull(ExponentialFamily):
     """
 
     parameter_names = ("k", "scale")
+    scipy_name = "weibull_min"
+    _scipy_arguments = staticmethod(unshifted("c", "scale"))
     fixed_names = ("k",)
     support = (0, np.inf)
 
@@ -150,6 +153,10 @@ class Weibull(ExponentialFamily):
         return {
             "k": checks.scalar(f"Weibull.{method}", "k", cls._shape(method, k), "Pass one shape for all observations.")
         }
+
+    @classmethod
+    def _random_member(cls, rng):
+        return cls(1.7, np.exp(rng.normal()))
 
     @classmethod
     def _example(cls, k):

@@ -30,6 +30,9 @@ _MOST_CELLS = 20_000_000  # of all observations
 _CORE, _RADIUS = 9.0, 45.0  # equal cells in (−9, 9), growing ones up to 45 and, if need be, beyond
 _NEGLIGIBLE = -45.0  # logarithm of the share of a cell that is not looked into
 _ROUNDING = 1e-12  # relative, of the log-likelihoods
+#: From this tolerance on a coarse answer is wanted: a cell may then hold what its roughness says, not four times that,
+#: and one cell may miss a 300th of the tolerance, not a 10,000th.
+_COARSE = 1e-3
 
 
 class Progress:
@@ -102,6 +105,7 @@ class _Integral:
     def __init__(self, where, log_likelihood, k, spacing, tolerance):
         self.where, self.log_likelihood, self.k = where, log_likelihood, k
         self.spacing, self.tolerance, self.rule = spacing, tolerance, _rule(k)
+        self.caution, self.share = (1, 300) if tolerance >= _COARSE else (4, 10_000)
         self.points = round(self.rule.lattice.shape[1] ** (1 / k))
         self.n = len(log_likelihoods(where, log_likelihood, np.zeros((1, 1, k))))
         self.highest = np.full(self.n, -np.inf)  # log p(x|z), of all that were seen
@@ -218,7 +222,7 @@ class _Integral:
         shifted = np.where(whole[:, None], logs - np.where(none, 0.0, top)[:, None], 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             sums = np.exp(np.where(none[:, None], 0.0, logs - top[:, None])) @ np.exp(self.rule.log_weights)
-        rough = 4 * np.sum(np.abs(shifted @ self.rule.tail), axis=1)
+        rough = self.caution * np.sum(np.abs(shifted @ self.rule.tail), axis=1)
         lattice = (shifted @ self.rule.lattice).reshape(len(top), *[self.points] * self.k)
         peak = lattice
         for axis in range(1, self.k + 1):  # twice what a parabola rises between points of the lattice
@@ -251,7 +255,7 @@ class _Integral:
             mass = log_sums(family, children.mass, parents.mass.size)
             differ = log_difference(mass, parents.mass)
             total = np.logaddexp(done, self._total(children))
-            allowed = (total + np.log(self.tolerance) - np.log(10_000))[parents.observation]
+            allowed = (total + np.log(self.tolerance) - np.log(self.share))[parents.observation]
             known = children.resolved | (children.most <= allowed[family])
             noise = mass + np.log(4 * np.finfo(float).eps * np.max(np.abs(parents.centre) / parents.half, axis=1))
             # roughness that halving takes from no child is noise, e.g. of a decoder in single precision

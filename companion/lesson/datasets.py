@@ -141,6 +141,8 @@ class Peers(NamedTuple):
       library in three.
     * ``reductions``: of arrays of some `shape`, the average `kl` of the vectors along the last axis, and what the
       reductions `batchmean`, `mean` and `sum` of torch's ``kl_div`` return.
+    * ``conventions``: of a loss function the `library`, its `version`, the `call` with small vectors, and the `value`
+      that it returned (``benchmarks/conventions.py`` has the vectors).
     * ``fits``: `family`, the member that the `data` were drawn from, their number `n`, and for a call `scipy fit`
       (its default, or constrained to the family) the median CPU seconds `ours` and `scipy` of so many `runs`, the
       `ratio` scipy / ours, the `shortfall` of scipy's log-likelihood from ours in nats per observation, and its
@@ -163,6 +165,7 @@ class Peers(NamedTuple):
     distance: list
     pairs: list
     reductions: list
+    conventions: list
     fits: list
     one_pass: list
     calls: list

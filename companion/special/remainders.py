@@ -74,7 +74,7 @@ def phi(t: ArrayLike, ratio: ArrayLike | None = None, log_ratio: ArrayLike | Non
     r""":math:`\varphi(t) = t - \log(1+t) \ge 0`, to full relative accuracy for every :math:`t > -1`.
 
     Near zero the series in :math:`z = t/(2+t)` is used,
-    :math:`\varphi = z\,(t - 2z^2(\tfrac13 + \tfrac15 z^2 + \tfrac17 z^4 + \dots))`.
+    :math:`\varphi = z\,(t - 2z^2(\tfrac13 + \tfrac15 z^2 + \tfrac17 z^4 + \dots))`, elsewhere the difference.
 
     Parameters
     ----------
@@ -87,6 +87,19 @@ def phi(t: ArrayLike, ratio: ArrayLike | None = None, log_ratio: ArrayLike | Non
     -------
     ndarray or float
         Same shape as `t`; `inf` at t = -1.
+
+    Notes
+    -----
+    The error, counted in roundings u to first order, with the series where \|t\| < 0.3: z is a sum and a quotient, 2u.
+    Then z² has 5u, and the inner series 3u: its last coefficient and its last addition have u each, and all before
+    them is less than a fiftieth of it. So the second term in the brackets has 9u; but it is at most 0.071 of the
+    first, which makes less than 1.7u for the brackets. With 2u of z, u of the last product and less than 0.1u of the
+    terms left out the sum is below 5u. With the series up to \|t\| = 0.5, as here, the second term is at most 0.16 of
+    the first: 6u.
+
+    Elsewhere, if log1p is off by a u, the error is a u \|log(1 + t)\| + u φ, and \|log(1 + t)\|/φ falls on both sides
+    of zero. It is below 7 at ±0.3, which makes (7a + 1)u, or 15u with a log1p that is right to one unit in the last
+    place (a = 2); it is below 4.3 at ±0.5, which makes 10u.
 
     Examples
     --------

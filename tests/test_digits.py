@@ -12,8 +12,8 @@ from scipy import stats
 from scipy.special import comb, logsumexp
 
 from companion import latent
+from companion.digits import VAE, stored
 from companion.lesson.datasets import digits
-from companion.vae import VAE
 
 each_term = pytest.mark.parametrize("term", ["kl", "sampled", "nll"])
 
@@ -423,3 +423,61 @@ def test_divergence_is_reported_and_not_taken():
         ):
             vae.fit(x, 2, rng=0, learning_rate=1e4)
         assert np.all(np.isfinite(vae.theta.flat)) and vae.history["elbo"] == []
+
+
+# --- the exact likelihood of a trained network
+@pytest.mark.parametrize("name", ["digits-50", "digits-480", "nll-0"])
+def test_a_coarse_evidence_is_within_its_tolerance_and_cheaper(name):
+    """Against the same integral at a millionth of the tolerance, from other first cells."""
+    model, x, latents = stored(name), digits().images[:8], []
+
+    def log_likelihood(z):
+        latents.append(z.shape[0] * z.shape[1])
+        return model.log_likelihood(x, z)
+
+    coarse = latent.evidence_on_grid(log_likelihood, 2, spacing=0.5, tolerance=0.01)
+    spent = sum(latents)
+    fine = latent.evidence_on_grid(log_likelihood, 2, spacing=0.25, tolerance=1e-7)
+    assert np.all(np.abs(coarse.value - fine.value) < 1e-4) and np.all(coarse.error < 1e-3)
+    assert 3 * spent < sum(latents) - spent
+
+
+def test_log_likelihood_of_many_pixels_and_of_certain_ones():
+    """Log-odds of hundreds and 1,500 pixels: against scipy, no overflow in the product over pixels."""
+    vae = VAE(pixels=1500, hidden=2, latent=1, trials=3)
+    rng = np.random.default_rng(0)
+    vae.theta["decoder.b2"][:] = rng.normal(scale=200, size=1500)
+    vae.theta["decoder.W2"][:] = 0.0
+    log_odds = vae.theta["decoder.b2"]
+    x = np.where(log_odds > 0, 3.0, 0.0) * (rng.random(1500) < 0.9)
+    expected = np.sum(x * -np.logaddexp(0, -log_odds) - (3 - x) * np.logaddexp(0, log_odds))
+    assert_allclose(vae.log_likelihood(x[None], np.zeros((1, 1, 1)))[0, 0], expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("only", ["encoder", "decoder"])
+def test_only_one_of_the_networks_is_trained(only):
+    x = digits().images[:200]
+    vae = VAE(rng=1).fit(x, 2, rng=2)  # Adam has momentum in both
+    before = {name: vae.theta[name].copy() for name in vae.theta}
+    bound = vae.elbo(x, rng=0, draws=20).mean()
+    vae.fit(x, 5, rng=3, only=only)
+    for name in vae.theta:
+        assert np.array_equal(vae.theta[name], before[name]) == (not name.startswith(only)), name
+    assert vae.elbo(x, rng=0, draws=20).mean() > bound
+
+
+def test_the_gap_follows_the_images_that_the_encoder_has_seen():
+    """Same decoder; the encoder is trained on held-out images alone, and what it had learnt of the others is lost."""
+    model, split = stored("digits-480"), np.random.default_rng(0).permutation(1797)
+    train, test = digits().images[split[:1400]], digits().images[split[1400:]]
+
+    def gaps():
+        for x in (train[:25], test[:25]):
+            exact = latent.evidence_on_grid(partial(model.log_likelihood, x), 2, spacing=0.5, tolerance=0.01).value
+            yield (exact - model.elbo(x, rng=0, draws=40)).mean()
+
+    seen, unseen = gaps()
+    assert unseen > 3 * seen
+    model.fit(test, 50, rng=5, only="encoder")
+    unseen, seen = gaps()
+    assert unseen > 2 * seen

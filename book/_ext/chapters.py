@@ -1,0 +1,99 @@
+"""The table of chapters, `book/chapters.yml`: read here by the site, the tools and the tests.
+
+    ```{chapters}
+    ```
+
+shows it as the home page's table: chapter, question, hours, what it needs.
+"""
+
+from pathlib import Path
+
+import yaml
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+BOOK = Path(__file__).resolve().parent.parent
+ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII")
+
+
+def rows(book=BOOK):
+    return yaml.safe_load((book / "chapters.yml").read_text(encoding="utf-8"))
+
+
+def parts(book=BOOK):
+    """The numbered parts in order, each with its chapters; a chapter knows its number, unless it is a draft."""
+    table = [part for part in rows(book) if "chapters" in part]
+    finished = [c for part in table for c in part["chapters"] if not c.setdefault("draft", False)]
+    for number, chapter in enumerate(finished, 1):
+        chapter["number"] = number
+    for numeral, part in zip(ROMAN, table, strict=False):
+        part["caption"] = f"{numeral} · {part['part']}"
+    return table
+
+
+def chapters(book=BOOK):
+    """All chapters in order, drafts last."""
+    found = [chapter for part in parts(book) for chapter in part["chapters"]]
+    return sorted(found, key=lambda chapter: chapter["draft"])
+
+
+def finished(book=BOOK):
+    return [chapter for chapter in chapters(book) if not chapter["draft"]]
+
+
+def hours(minutes):
+    """In half hours, as people plan: `2 h`, `2½ h`."""
+    halves = max(1, round(minutes / 30))
+    return f"{halves // 2 or ''}{'½' * (halves % 2)} h"
+
+
+def toc(book=BOOK):
+    """The text of `_toc.yml`."""
+    lines = ["# Written by tools/contents.py from book/chapters.yml", "format: jb-book", "root: book/index", "parts:"]
+
+    def part(caption, names, numbered=False):
+        lines.extend([f"  - caption: {caption}", *(["    numbered: 1"] if numbered else []), "    chapters:"])
+        for name in names:
+            lines.append(f"      - file: book/{name}")
+            if name == "api":
+                lines.extend(["        sections:", *(f"          - file: book/api/{page}" for page in api_pages(book))])
+
+    for group in parts(book):
+        names = [chapter["slug"] for chapter in group["chapters"] if not chapter["draft"]]
+        if names:
+            part(group["caption"], names, numbered=True)
+    for group in rows(book):
+        if "pages" in group:
+            there = [page["slug"] for page in group["pages"] if list(book.glob(f"{page['slug']}.*[bd]"))]
+            part(group["part"], there)
+    drafts = [chapter["slug"] for chapter in chapters(book) if chapter["draft"]]
+    if drafts:
+        part("Drafts", drafts)
+    return "\n".join(lines) + "\n"
+
+
+def api_pages(book=BOOK):
+    """Pages of the package: the measures, then the chapters' modules in their order, then the others by name."""
+    there = sorted(path.stem for path in (book / "api").glob("*.md"))
+    order = ["measures", *(chapter["slug"] for chapter in chapters(book))]
+    return [name for name in order if name in there] + [name for name in there if name not in order]
+
+
+class Chapters(SphinxDirective):
+    def run(self):
+        self.env.note_dependency(str(BOOK / "chapters.yml"))
+        text = [":::{table}", ":class: folding path", "", "| chapter | question | hours | needs |", "|--|--|--|--|"]
+        numbers = {chapter["slug"]: chapter["number"] for chapter in finished()}
+        for chapter in finished():
+            needs = ", ".join(f"[{numbers[slug]}]({slug}.ipynb)" for slug in chapter["needs"]) or "nothing"
+            time = hours(chapter["minutes"] + chapter["practice"])
+            link = f"{{doc}}`{chapter['title']} <{chapter['slug']}>`"
+            text.append(f"| {chapter['number']}. {link} | {chapter['question']} | {time} | {needs} |")
+        holder = nodes.container(classes=["chapters"])
+        self.state.nested_parse([*text, ":::"], self.content_offset, holder)
+        return [holder]
+
+
+def setup(app):
+    app.add_directive("chapters", Chapters)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

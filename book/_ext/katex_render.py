@@ -1,0 +1,85 @@
+"""TeX to HTML by KaTeX, which runs inside Python (the `quickjs-ng` wheel)."""
+
+import json
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+
+import quickjs
+
+KATEX_JS = Path(__file__).parent.parent / "_vendor" / "katex" / "katex.min.js"
+
+# The result crosses into Python as JSON: the wheel cannot hand over a string
+# that the engine still holds as a rope of pieces.
+RENDER = """
+(function (tex, display, macros) {
+  try {
+    return JSON.stringify({html: katex.renderToString(tex, {
+      displayMode: display, macros: JSON.parse(macros), output: "htmlAndMathml",
+      throwOnError: true, strict: (code, message) => { throw new Error(message); },
+    })});
+  } catch (error) {
+    return JSON.stringify({error: error.message});
+  }
+})
+"""
+
+
+@lru_cache(maxsize=1)
+def engine():
+    """One JavaScript context for the whole build, started on the first formula."""
+    context = quickjs.Context()
+    context.eval(KATEX_JS.read_text(encoding="utf-8"))
+    return context, context.eval(RENDER)  # keep the context: the function needs it alive
+
+
+@cache
+def render(tex, display, macros):
+    """HTML of one formula, or `ValueError` with KaTeX's own words."""
+    answer = json.loads(engine()[1](tex, display, macros))
+    if "error" in answer:
+        words = answer["error"].removeprefix("KaTeX parse error: ")
+        raise ValueError(words.replace("\u0332", ""))  # KaTeX underlines the place, which terminals garble
+    # display style comes from our own box, so KaTeX's block wrapper is not needed
+    html = re.sub(r'^<span class="katex-display">(.*)</span>$', r"\1", answer["html"], flags=re.S)
+    # the comments let other extensions skip a formula without parsing it
+    return "<!--tex-->" + slim(html) + "<!--/tex-->"
+
+
+def slim(html):
+    """Without what nobody reads: KaTeX draws each formula and says it again in MathML, for screen readers.
+
+    A formula in one line, without scripts and fractions, is read well as it is drawn, and needs no MathML. Elsewhere
+    the source goes, and words of upright letters become one element, which is also spoken as a word.
+    """
+    spoken, _, drawn = html.partition('<span class="katex-html" aria-hidden="true">')
+    if drawn and not re.search(r'vlist|<svg|delimsizing|"mop[ "]|sqrt', drawn):
+        return f'<span class="katex"><span class="katex-html">{drawn}'
+    spoken = spoken.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    spoken = re.sub(r"</?semantics>|<annotation .*?</annotation>", "", spoken, flags=re.S)
+    letters = r'(?:<mi mathvariant="normal">[A-Za-z]</mi>){2,}'
+    spoken = re.sub(letters, lambda run: f"<mi>{re.sub(r'<[^>]*>', '', run.group())}</mi>", spoken)
+    spoken = re.sub(r"<mrow>(<(m[ion])\b[^>]*>[^<]*</\2>)</mrow>", r"\1", spoken)
+    return f'{spoken}<span class="katex-html" aria-hidden="true">{drawn}'
+
+
+def macros_of(config):
+    """MathJax's macro table (`name: body` or `name: [body, count]`) in KaTeX's form."""
+    table = (config.mathjax3_config or {}).get("tex", {}).get("macros", {})
+    return json.dumps(
+        {f"\\{name}": body if isinstance(body, str) else body[0] for name, body in table.items()}, sort_keys=True
+    )
+
+
+def with_line_breaks(tex):
+    r"""Wrap TeX whose `\\` or blank lines stand outside any environment.
+
+    Sphinx promises that a bare `\\` starts a new line; TeX needs an environment for it.
+    """
+    parts = [part.strip() for part in re.split(r"\n\s*\n", tex) if part.strip()]
+    tex = r" \\ ".join(parts)
+    outside, depth = "", 0
+    for piece in re.split(r"(\\begin\{[^}]*\}|\\end\{[^}]*\})", tex):
+        depth += piece.startswith(r"\begin{") - piece.startswith(r"\end{")
+        outside += "" if depth else piece
+    return rf"\begin{{aligned}}{tex}\end{{aligned}}" if r"\\" in outside else tex

@@ -1,0 +1,37 @@
+"""Tables on small screens: names break at their joints, and rows of wide tables become blocks."""
+
+import re
+
+PHONE = 40  # characters of a table side by side on a phone
+
+
+def mend_tables(soup):
+    """Let long dotted names break at their joints, or one name makes a table too wide."""
+    for text in soup.select("td code .pre"):
+        parts = re.split(r"(?<=[.(])(?=\w)", text.get_text())
+        text.clear()
+        for index, part in enumerate(parts):
+            text.extend([soup.new_tag("wbr"), part] if index else [part])
+    for table in soup.select("table.folding"):
+        if "lesson" in table["class"] and width(table) <= PHONE:
+            table["class"].remove("folding")
+        else:
+            fold(table)
+
+
+def width(table):
+    """Characters of its columns at their widest, with the room between them."""
+    rows = [[len(cell.get_text()) for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]
+    return sum(max(column) + 2 for column in zip(*rows, strict=False))
+
+
+def fold(table):
+    """On a phone each row becomes a block: cells say their column, and roles keep it a table for screen readers."""
+    heads = [" ".join(head.get_text().split()) for head in table.select("thead th")]
+    roles = {"thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "th": "columnheader", "td": "cell"}
+    table["role"] = "table"
+    for tag in table.find_all(list(roles)):
+        tag["role"] = roles[tag.name]
+    for row in table.select("tbody tr"):
+        for head, cell in zip(heads, row.find_all("td")):
+            cell["data-label"] = head

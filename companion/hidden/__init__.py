@@ -1,0 +1,1 @@
+"""Models with hidden variables, and what the chapters on them share."""

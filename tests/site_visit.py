@@ -1,0 +1,187 @@
+"""A page of the book opened in a browser, and what is found there. What the tests with a browser share."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import importlib.util
+import io
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """Source text of axe-core."""
+    package = importlib.util.find_spec("axe_playwright_python")
+    if package is None:
+        pytest.skip("accessibility tests need: pip install -r tests/requirements-browser.txt")
+    return (Path(package.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+@functools.cache
+def zipped(body):
+    return len(gzip.compress(body))
+
+
+# Contrast is two thirds of axe's time, the same verdict ten thousand times a page. Empties texts that have the colour,
+# size, weight, opacity and grounds of two texts before them; `REFILLED` puts them back.
+ALIKE = """() => {
+    window.emptied = [];
+    const grounds = new Map(), seen = new Map();
+    const ground = (e) => {
+        if (!e) return "";
+        if (!grounds.has(e)) {
+            const style = getComputedStyle(e), own = [style.backgroundColor, style.backgroundImage, style.opacity];
+            const bare = own.join() === "rgba(0, 0, 0, 0),none,1";
+            grounds.set(e, ground(e.parentElement) + (bare ? "" : "/" + own.join()));
+        }
+        return grounds.get(e);
+    };
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), texts = [];
+    while (walker.nextNode()) if (walker.currentNode.nodeValue.trim()) texts.push(walker.currentNode);
+    for (const text of texts) {
+        const e = text.parentElement, style = getComputedStyle(e);
+        const look = [e.tagName, style.color, style.fontSize, style.fontWeight, style.display, ground(e)].join("|");
+        seen.set(look, (seen.get(look) || 0) + 1);
+        if (seen.get(look) > 2) {
+            window.emptied.push([text, text.nodeValue]);
+            text.nodeValue = "";
+        }
+    }
+}"""
+# After that colours do not matter, and code needs no elements within its lines.
+BARE = """() => document.querySelectorAll(".highlight pre").forEach((code) => {
+    if (!code.querySelector("a")) code.textContent = code.textContent;
+})"""
+REFILLED = "window.emptied.forEach(([text, words]) => (text.nodeValue = words))"
+
+
+class Visit:
+    """A page opened with everything that it asks for, says and breaks written down."""
+
+    def __init__(self, browser, address, name, **options):
+        self.address, self.requests, self.answers, self.complaints = address, [], [], []
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
+        )
+        self.page = self.context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("response", lambda answer: self.answers.append(answer))
+        self.page.on("requestfailed", self.note_failure)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page.goto(f"{address}/{name}", wait_until="load")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.context.close()
+
+    def note_failure(self, request):
+        if "ERR_ABORTED" not in (request.failure or ""):  # what the reader leaves behind by going on is no fault
+            self.complaints.append(f"failed: {request.url}")
+
+    def outside(self):
+        return [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
+
+    def overflow(self, width):
+        """What is wider than the screen: nothing, or the names of the elements that stick out."""
+        self.page.set_viewport_size({"width": width, "height": 800})
+        return self.page.evaluate("""() => {
+            const room = document.documentElement.clientWidth;
+            if (document.documentElement.scrollWidth <= room) return [];
+            const boxes = ".math-scroll, pre, .pst-scrollable-table-container, .text_html, .bd-sidebar-secondary";
+            const free = (e) => !e.closest(`${boxes}, .katex-mathml`);
+            const out = [...document.querySelectorAll("main *")].filter(
+                (e) => free(e) && e.getBoundingClientRect().right > room + 1);
+            return [`page ${document.documentElement.scrollWidth} wide`,
+                ...out.slice(0, 5).map((e) => e.outerHTML.slice(0, 160))];
+        }""")
+
+    def leave_out_formulas(self):
+        """Put a letter in the place of each: they are nine tenths of a page's elements, and axe is slow on many."""
+        self.page.evaluate("document.querySelectorAll('.katex').forEach((formula) => formula.replaceWith('x'))")
+
+    def violations(self, axe, rules="{}"):
+        """What axe finds, contrast apart: that is judged where a text first looks as it does (see `ALIKE`)."""
+        self.page.evaluate(axe)
+        contrast = "{type: 'rule', values: ['color-contrast']}"
+        self.page.evaluate(ALIKE)
+        results = self.page.evaluate(f"axe.run(document, {{runOnly: {contrast}}}).then((r) => r.violations)")
+        self.page.evaluate(REFILLED)
+        self.page.evaluate(BARE)
+        other = f"Object.assign({{rules: {{'color-contrast': {{enabled: false}}}}}}, {rules})"
+        results += self.page.evaluate(f"axe.run(document, {other}).then((r) => r.violations)")
+        return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in results for n in v["nodes"]]
+
+    def unlike_the_text(self):
+        """Parts of formulas in another colour than the text they stand in, and formulas that speak twice."""
+        return self.page.evaluate("""() => [...document.querySelectorAll(".katex")].flatMap((formula) => {
+            const colour = getComputedStyle(formula.parentElement).color;
+            const drawn = [...formula.querySelectorAll(".katex-html *")];
+            const other = drawn.filter(
+                (e) => getComputedStyle(e).color !== colour || getComputedStyle(e).opacity !== "1");
+            const said = formula.querySelectorAll(".katex-mathml math").length;
+            const read = formula.querySelectorAll(".katex-html:not([aria-hidden=true])").length;
+            const once = drawn.length && said + read === 1;
+            return [...other, ...(once ? [] : [formula])].slice(0, 2).map((e) => e.outerHTML.slice(0, 160));
+        })""")
+
+    def faint_pictures(self):
+        image_module = pytest.importorskip("PIL.Image")
+        for picture in self.page.locator("article img").all():
+            picture.scroll_into_view_if_needed()
+            shot = image_module.open(io.BytesIO(picture.screenshot())).convert("L")
+            low, high = shot.getextrema()
+            if shot.getpixel((shot.width // 2, 3)) <= 190:
+                yield f"{picture.get_attribute('src')} has no light ground"
+            if high - low <= 90:
+                yield f"{picture.get_attribute('src')} has no contrast"
+
+    def boxes_without_keyboard(self):
+        """Formulas in boxes that scroll must be tab stops with a name, others must not; the page may take a moment."""
+        wrong = """[...document.querySelectorAll(".math-scroll")].filter((box) => !(
+            box.scrollWidth > box.clientWidth + 1 ? box.tabIndex === 0 && box.ariaLabel : box.tabIndex === -1))"""
+        for _ in range(50):
+            if not self.page.evaluate(f"{wrong}.length"):
+                break
+            self.page.wait_for_timeout(200)
+        return self.page.evaluate(f"{wrong}.map((box) => box.outerHTML.slice(0, 160))")
+
+    def weights(self):
+        """Gzipped bytes of all that the page loads, by address."""
+        # lazy pictures load when they come near
+        self.page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
+        self.page.wait_for_load_state("networkidle")
+        return {answer.url: zipped(answer.body()) for answer in self.answers}
+
+
+@pytest.fixture(scope="module")
+def look(browser, address, axe):
+    """Opens a page once in each scheme, light on a phone and dark on a desk, and returns what it found."""
+
+    @functools.cache
+    def look(name, scheme):
+        width = 360 if scheme == "light" else 1280
+        with Visit(browser, address, name, color_scheme=scheme, viewport={"width": width, "height": 800}) as visit:
+            found = {"theme": visit.page.evaluate("document.documentElement.dataset.theme")}
+            if scheme == "light":
+                found["boxes without keyboard"] = visit.boxes_without_keyboard()
+                found["weights"] = visit.weights()
+            else:
+                found["faint pictures"] = list(visit.faint_pictures())
+            overflow = visit.overflow(360)
+            visit.page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
+            found["overflow"] = overflow + visit.overflow(360) + visit.overflow(1280)
+            # only colours differ between the schemes
+            rules = "{}" if scheme == "light" else "{runOnly: ['link-in-text-block']}"
+            found["formulas"] = visit.unlike_the_text()
+            found["outside"], found["complaints"] = visit.outside(), visit.complaints
+            visit.leave_out_formulas()  # the test before has looked at them
+            found["violations"] = visit.violations(axe, rules)
+        return found
+
+    return look
