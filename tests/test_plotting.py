@@ -133,10 +133,10 @@ def drawn(count, **options):
 @pytest.mark.parametrize("count", [2, 3])
 def test_panels_have_columns_of_equal_width_and_are_stacked_for_phones(figures, count):
     (_, wide, light), (_, narrow, stacked) = figures.versions(drawn(count))
-    assert wide == (691, 307) and narrow == (round(691.2 / count), 307 * count + (count > 2))
+    assert wide == (691, 307) and narrow == (round(691.2 / count), round(307.2 * count + 12 * (count - 1)))
     root = ElementTree.fromstring(stacked)
     shifts = [g.get("transform") for g in root.iter(f"{SVG}g") if g.get("id", "").startswith("panel-")]
-    assert shifts == [f"translate({-k * 518.4 / count:.2f} {k * 230.4:g})" for k in range(count)]
+    assert shifts == [f"translate({-k * 518.4 / count:.2f} {k * (230.4 + figures.GAP):g})" for k in range(count)]
     assert light.count("translate(-") == stacked.count("translate(-") - (count - 1) or count
 
 
