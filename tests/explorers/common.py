@@ -99,7 +99,7 @@ def write_page(folder, names):
         '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Explorers</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f'{sheets}{scripts}</head><body><main style="width:100%;max-width:46rem;box-sizing:border-box;padding:0 1rem;'
-        f'margin:auto">{figures}</main></body></html>',
+        f'margin:0 auto">{figures}</main></body></html>',
         encoding="utf-8",
     )
 

@@ -24,7 +24,7 @@ def playground(case, tmp_path_factory):
 
 @pytest.fixture
 def page(browser, playground):
-    with opened(browser, playground) as page:
+    with opened(browser, playground, height=1400) as page:
         yield page
 
 
