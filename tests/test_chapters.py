@@ -73,6 +73,7 @@ def test_home_page_shows_the_table(site):
         words = " ".join(re.sub(r"<[^>]*>", " ", row).split())
         assert words.startswith(f"{chapter['number']}. ")
         assert chapters.hours(chapter["minutes"] + chapter["practice"]) in words
+        assert f"{chapter['minutes']} min" in words
         assert " ".join(chapter["question"].split()) in words.replace("’", "'")
 
 
@@ -96,6 +97,7 @@ def test_metadata_of_the_course_is_complete(slug):
     assert set(course) >= {"title", "objectives", "prerequisites", "minutes"}
 
 
+@pytest.mark.slow
 def test_new_chapter_is_a_complete_draft(tmp_path):
     """The command in an empty house: the table, the contents and the rooms, which the tests above then look at."""
     for name in ("book/chapters.yml", "README.md", "book/api.md"):

@@ -3,7 +3,7 @@
     ```{chapters}
     ```
 
-shows it as the home page's table: chapter, question, hours, what it needs.
+shows it as the home page's table: chapter, question, times, what it needs.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 BOOK = Path(__file__).resolve().parent.parent
+HEADS = "| chapter | question | to read | with exercises | needs |"
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII")
 
 
@@ -82,13 +83,14 @@ def api_pages(book=BOOK):
 class Chapters(SphinxDirective):
     def run(self):
         self.env.note_dependency(str(BOOK / "chapters.yml"))
-        text = [":::{table}", ":class: folding path", "", "| chapter | question | hours | needs |", "|--|--|--|--|"]
+        text = [":::{table}", ":class: folding path", "", HEADS, "|--|--|--|--|--|"]
         numbers = {chapter["slug"]: chapter["number"] for chapter in finished()}
         for chapter in finished():
             needs = ", ".join(f"[{numbers[slug]}]({slug}.ipynb)" for slug in chapter["needs"]) or "nothing"
             time = hours(chapter["minutes"] + chapter["practice"])
             link = f"{{doc}}`{chapter['title']} <{chapter['slug']}>`"
-            text.append(f"| {chapter['number']}. {link} | {chapter['question']} | {time} | {needs} |")
+            read = f"{chapter['minutes']} min"
+            text.append(f"| {chapter['number']}. {link} | {chapter['question']} | {read} | {time} | {needs} |")
         holder = nodes.container(classes=["chapters"])
         self.state.nested_parse([*text, ":::"], self.content_offset, holder)
         return [holder]

@@ -5,13 +5,10 @@
     Caption, with inline $maths$ if you like.
     ```
 
-The JavaScript of `book/_assets/explorers` splits each explorer into a pure model and a pure view.
-Here the very same files run in QuickJS, so the page carries the figure and its numbers as finished
-markup: all that a reader without JavaScript needs, and what the browser makes interactive.
-A page gets the scripts and the style sheet only if it contains an explorer.
-
-`:state:` starts it elsewhere, for example `:state: {"d": 3, "mu": 0}`.  The result is a figure, so
-`{numref}` and `{ref}` find it by its `:name:`.
+The JavaScript of `book/_assets/explorers` splits each explorer into a pure model and a pure view. Here the very same
+files run in QuickJS, so the page carries the figure and its numbers as finished markup: all that a reader without
+JavaScript needs. A page gets the scripts and the style sheet only if it contains an explorer. `:state:` starts it
+elsewhere, e.g. `:state: {"d": 3, "mu": 0}`. The result is a figure: `{numref}` and `{ref}` find it by its `:name:`.
 """
 
 import json
@@ -97,10 +94,6 @@ def visit_html(self, node):
     raise nodes.SkipNode
 
 
-def visit_other(self, node):
-    """The paragraph inside does the work."""
-
-
 def add_files(app, pagename, templatename, context, doctree):
     used = {node["explorer"] for node in doctree.findall(explorer_node)} if doctree else ()
     if used:
@@ -110,7 +103,7 @@ def add_files(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
-    other = (visit_other, visit_other)
+    other = (lambda self, node: None,) * 2  # the paragraph inside does the work
     app.add_node(explorer_node, html=(visit_html, None), latex=other, text=other, man=other, texinfo=other)
     app.add_directive("explorer", ExplorerDirective)
     app.connect("html-page-context", add_files)

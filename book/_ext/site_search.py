@@ -34,6 +34,11 @@ def is_section(node):
     return isinstance(node, nodes.section) and any(isinstance(child, nodes.title) for child in node.children)
 
 
+def is_place(node):
+    """What has an entry of its own: a section, or a function or class that is described."""
+    return is_section(node) or isinstance(node, addnodes.desc)
+
+
 def words(node, macros):
     """The text of a node without its subsections, code and displayed formulas."""
     if isinstance(node, nodes.Text):
@@ -44,7 +49,7 @@ def words(node, macros):
         isinstance(node, addnodes.pending_xref) and node.get("reftype") in ("eq", "numref")
     ):
         return ""
-    inner = "".join(words(child, macros) for child in node.children if not is_section(child))
+    inner = "".join(words(child, macros) for child in node.children if not is_place(child))
     return f"{inner} " if isinstance(node, BLOCKS) else inner
 
 
@@ -63,6 +68,12 @@ def sections(app):
             text = " ".join(words(section, macros).split())
             question = questions.get(name, "") if not index else ""
             yield [shown, title if index else "", app.builder.get_target_uri(name) + anchor, text, question]
+        for described in tree.findall(addnodes.desc):
+            signature, content = described[0], described[-1]
+            if signature.get("ids") and "fullname" in signature:
+                address = f"{app.builder.get_target_uri(name)}#{signature['ids'][0]}"
+                text = " ".join(words(content, macros).split())
+                yield [signature.get("module") or page, signature["fullname"], address, text, ""]
 
 
 def write(app, outdir):

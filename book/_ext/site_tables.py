@@ -2,7 +2,7 @@
 
 import re
 
-PHONE = 40  # characters of a table side by side on a phone
+PHONE = 44  # characters of a table side by side on a phone
 
 
 def mend_tables(soup):
