@@ -1,6 +1,7 @@
 r"""Expectation–maximisation for mixtures: the bound, the step, the fit, and where to start.
 
-The module of the chapter *EM: climbing by turns*. For responsibilities r, any distributions over the components,
+The module of the chapter *EM: maximum likelihood with a hidden variable*. For responsibilities r, any distributions
+over the components,
 
 .. math:: \log p(x_i) = \sum_j r_{ij}\log\frac{\pi_j\,p_j(x_i)}{r_{ij}} + \mathrm{KL}\big(r_i\,\|\,p(j\mid x_i)\big) .
 

@@ -1,6 +1,6 @@
 r"""Models with a hidden variable: the evidence, the bound below it, and EM.
 
-The module of the chapter *A bound on the likelihood*. A latent variable z with a prior p(z) and a conditional density
+The module of the chapter *The evidence lower bound*. A latent variable z with a prior p(z) and a conditional density
 p(x|z) give the evidence :math:`p(x) = \int p(x\mid z)\,p(z)\,\mathrm{d}z`. For any distribution q over z,
 
 .. math:: \log p(x) = \underbrace{\mathrm{E}_q\Big[\log\frac{p(x, z)}{q(z)}\Big]}_{\text{evidence lower bound}}

@@ -1,13 +1,13 @@
 r"""Likelihood, log-likelihood, and the lines that lead from KL divergence to both.
 
-The module of the chapter *From divergence to likelihood*. Its functions evaluate every line of a derivation on one
-grid of parameters, so that "the same argmin" is a comparison of arrays. A model on a grid is a batch of one of our
-families, for example ``Poisson(np.linspace(0.2, 1.2, 101))``.
+The module of the chapter *Maximum likelihood is minimum KL divergence*. Its functions evaluate every line of a
+derivation on one grid of parameters, so that "the same argmin" is a comparison of arrays. A model on a grid is a batch
+of one of our families, for example ``Poisson(np.linspace(0.2, 1.2, 101))``.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,9 @@ from companion.measures import FROZEN, kl_divergence
 
 
 # --- the likelihood -----------------------------------------------------------------------------------------------
-def _log_probs(where, model, x, weights=None):
+def _log_probs(
+    where: str, model: Any, x: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """log p(x_i) of every observation of positive weight under every member of a batch: (n,) + batch, and the weights
     or None."""
     if isinstance(model, FROZEN):
@@ -42,7 +44,7 @@ def _log_probs(where, model, x, weights=None):
     return _frozen_log_probs(where, model, x), weights
 
 
-def _from_scipy(where, frozen):
+def _from_scipy(where: str, frozen: Any) -> Any:
     """A frozen scipy distribution as a member of our families, or itself if it is of none; its parameters are valid."""
     try:
         model = from_scipy(frozen) or frozen
@@ -57,7 +59,7 @@ def _from_scipy(where, frozen):
     return model
 
 
-def _frozen_log_probs(where, model, x):
+def _frozen_log_probs(where: str, model: Any, x: np.ndarray) -> np.ndarray:
     """log p(x_i) under a frozen scipy distribution that is in none of our families."""
     log_prob = model.logpmf if hasattr(model.dist, "pmf") else model.logpdf
     x = x.reshape(len(x), *(1,) * np.ndim(model.support()[0]))
@@ -67,7 +69,9 @@ def _frozen_log_probs(where, model, x):
     return terms
 
 
-def log_likelihood(model: Distribution, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray | np.float64:
+def log_likelihood(
+    model: Distribution | Any, x: ArrayLike, weights: ArrayLike | None = None
+) -> np.ndarray | np.float64:
     r"""Log-likelihood :math:`\ell = \sum_i w_i \log p(x_i)` of independent observations, in nats.
 
     Parameters
@@ -106,11 +110,16 @@ def log_likelihood(model: Distribution, x: ArrayLike, weights: ArrayLike | None 
     return (terms.sum(axis=0) if weights is None else np.tensordot(weights, terms, axes=(0, 0)))[()]
 
 
-def likelihood(model: Distribution, x: ArrayLike) -> np.ndarray | np.float64:
+def likelihood(model: Distribution | Any, x: ArrayLike) -> np.ndarray | np.float64:
     r"""Likelihood :math:`\prod_i p(x_i)`, multiplied out in double precision: 0.0 once the product underflows, and
     `inf` once it overflows.
 
-    The chapter uses it to show why one maximises the logarithm. Arguments as for `log_likelihood`.
+    The chapter uses it to show why one maximises the logarithm. Arguments, shapes and errors as for `log_likelihood`.
+
+    Raises
+    ------
+    ValueError
+        If the product meets both 0 and infinity on the way; for the other errors see `log_likelihood`.
 
     Examples
     --------
@@ -128,8 +137,11 @@ def likelihood(model: Distribution, x: ArrayLike) -> np.ndarray | np.float64:
     return product[()]
 
 
-def perplexity(model: Distribution, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray | np.float64:
+def perplexity(model: Distribution | Any, x: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray | np.float64:
     r"""Perplexity :math:`\exp(-\ell / \sum_i w_i)`: how many equally likely outcomes have the same average surprise.
+
+    By the identity of the chapter :math:`e^{\mathrm{H}(p_{\mathrm{emp}})}\,e^{\mathrm{KL}(p_{\mathrm{emp}}\|p)}` for
+    discrete data; `inf` beyond the largest double. Arguments, shapes and errors as for `log_likelihood`.
 
     Examples
     --------
@@ -172,7 +184,13 @@ def kl_lines(p: ArrayLike, models: Distribution, outcomes: ArrayLike) -> list[Li
     Returns
     -------
     list of Line
-        Six lines, each with `values` of shape (g,).
+        Six lines, each with `values` of shape (g,) in nats.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If p is no probability vector or has zeros, outcomes are no different counts below ten million, one for each
+        probability, or the models are no batch of shape (g,) of a discrete family.
 
     Examples
     --------
@@ -218,7 +236,7 @@ def kl_lines(p: ArrayLike, models: Distribution, outcomes: ArrayLike) -> list[Li
     ]
 
 
-def _require_grid(where, models):
+def _require_grid(where: str, models: Any) -> None:
     """A batch of shape (g,) of discrete distributions."""
     if not isinstance(models, Distribution) or not models.discrete:
         checks.fail(
@@ -239,7 +257,7 @@ def _require_grid(where, models):
         )
 
 
-def _on_integers(p, outcomes):
+def _on_integers(p: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
     """Probability vector on {0, …, max(outcomes)}."""
     vector = np.zeros(int(outcomes.max()) + 1)
     vector[outcomes.astype(int)] = p
@@ -251,6 +269,11 @@ def sample_lines(x: ArrayLike, models: Distribution) -> list[Line]:
 
     Line by line as in `kl_lines`, with :math:`p_{\mathrm{emp}}(x)`, the fraction of observations equal to x, in place
     of p. For discrete data this is exact algebra about the empirical distribution, not an approximation.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x is empty or has other values than counts below ten million, or as in `kl_lines`.
 
     Examples
     --------
@@ -268,12 +291,13 @@ def sample_lines(x: ArrayLike, models: Distribution) -> list[Line]:
     return kl_lines(counts / len(x), models, outcomes)
 
 
-def likelihood_lines(x: ArrayLike, models: Distribution) -> list[Line]:
+def likelihood_lines(x: ArrayLike, models: Distribution | Any) -> list[Line]:
     r"""The four lines of maximum likelihood: joint probability, product, its logarithm, sum of logarithms.
 
-    Line 1 multiplies conditional probabilities :math:`p(x_i \mid x_1, \dots, x_{i-1})`, which under independence are
-    the marginals :math:`p_\theta(x_i)`: that is where iid enters. All lines are evaluated in double precision, so for
-    long samples the first three underflow and only the last survives.
+    Line 1 multiplies conditional probabilities :math:`p(x_i \mid x_1, \dots, x_{i-1})` one after another; here they are
+    the marginals :math:`p_\theta(x_i)`, since the observations are taken as independent, so line 2 is the same product.
+    All lines are evaluated in double precision: for long samples the first three underflow, and only the last survives.
+    Arguments and errors as for `log_likelihood`; the values of each line have the shape of the batch.
 
     Examples
     --------
@@ -298,7 +322,12 @@ def likelihood_lines(x: ArrayLike, models: Distribution) -> list[Line]:
 
 # --- exact, limit, meaningless ------------------------------------------------------------------------------------
 def empirical_probabilities(x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Values of a discrete sample in increasing order and the fraction of observations equal to each.
+    """Values of a discrete sample in increasing order and the fraction of observations equal to each, shapes (K,).
+
+    Raises
+    ------
+    ValueError
+        If x is empty or has NaN or infinite values.
 
     Examples
     --------

@@ -1,9 +1,8 @@
 r"""Computing KL divergence without losing it: formulas that lose digits, exact values, averages that survive.
 
-The module of the chapter of this name. What does not lose digits is elsewhere: the remainders are in
-`companion.special.remainders`, each family's form in its docstring. Here are the *textbook* formulas, written once
-and evaluated in two arithmetics, in doubles (`textbook_kl`) and in eighty decimal digits (`exact_kl`), so that every
-error is a number.
+What does not lose digits is elsewhere: the remainders are in `companion.special.remainders`, each family's form in
+its docstring. Here are the *textbook* formulas, written once and evaluated in two arithmetics, in doubles
+(`textbook_kl`) and in eighty decimal digits (`exact_kl`), so that every error is a number.
 """
 
 from __future__ import annotations
@@ -202,8 +201,7 @@ def exact_kl(p: ExponentialFamily, q: ExponentialFamily) -> Decimal:
     0.693147 Infinity
     """
     _check_pair("exact_kl", p, q)
-    shape = p.batch_shape or q.batch_shape
-    if shape:
+    if shape := p.batch_shape or q.batch_shape:
         checks.fail("exact_kl", "shape of the batch", shape, "()", "Call it for one pair at a time.")
     values = np.concatenate([np.ravel(d._parameter(n)) for d in (p, q) for n in d.parameter_names])
     powers = np.abs(np.log10(np.abs(values[values != 0]), dtype=float))
@@ -239,8 +237,7 @@ def relative_error(value: float, exact: Decimal | Fraction) -> float:
     (inf, 0.0)
     """
     fix = "Pass one float, and what `exact_kl` or `exact_moments` returns."
-    value = checks.numbers("relative_error", "value", value, fix)
-    if value.ndim:
+    if (value := checks.numbers("relative_error", "value", value, fix)).ndim:
         checks.fail("relative_error", "shape of value", value.shape, "()", fix, TypeError)
     if not isinstance(exact, (Decimal, Fraction)):
         checks.fail("relative_error", "exact", exact, "a Decimal or a Fraction", fix, TypeError)
@@ -276,8 +273,9 @@ def fisher_integral(p: ExponentialFamily, q: ExponentialFamily, nodes: int = 16)
     .. math:: \mathrm{KL}(p\|q) = \int_0^1 (1-t)\,\delta^\top F(\eta_p + t\delta)\,\delta\,\mathrm{d}t,
               \qquad \delta = \eta_q - \eta_p .
 
-    All terms are positive. The error falls geometrically with the number of nodes; it is large where q lies many times
-    nearer to the edge of the natural parameter space than p, or the reverse, and nothing here tells so.
+    All terms are positive. The error falls geometrically with the nodes: like :math:`\rho^{-2n}` if F, continued to the
+    complex plane, is singular first at :math:`t = \tau`, with :math:`\rho` the larger of :math:`|x \pm \sqrt{x^2-1}|`,
+    :math:`x = 2\tau - 1`: large where q is many times nearer to an edge than p, or the reverse, and nothing tells so.
 
     Raises
     ------
@@ -345,9 +343,9 @@ def raw_moments(x: ArrayLike, total: Callable[[np.ndarray], float] = running_tot
     >>> raw_moments(num_acc(4))[1]     # the standard deviation is 0.1
     nan
     """
-    x = _sample("raw_moments", x)
     if not callable(total):
         checks.fail("raw_moments", "total", total, "a function that adds up an array", "Pass math.fsum.", TypeError)
+    x = _sample("raw_moments", x)
     largest = math.sqrt(np.finfo(float).max / x.size)
     checks.require("raw_moments", "x", x, np.abs(x) <= largest, "a number whose square does not overflow", "Rescale x.")
     mean = total(x) / x.size

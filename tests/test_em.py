@@ -229,6 +229,24 @@ def test_a_spike_is_refused(sd):
         )
 
 
+def test_the_likelihood_of_a_normal_mixture_has_no_bound():
+    """With c observations on one value the log-likelihood grows like c log(1/sd), whatever the other parameters."""
+    for value in (78.0, 96.0):
+        c, others = np.sum(WAITING == value), WAITING[WAITING != value]
+        for sd in (1e-6, 1e-9):
+            mixture = Mixture([0.9, 0.1], Normal([70.0, value], [13.0, sd]))
+            constant = c * np.log(0.1 / np.sqrt(2 * np.pi)) + np.log(0.9 * stats.norm.pdf(others, 70, 13)).sum()
+            assert_allclose(mixture.log_prob(WAITING).sum(), constant - c * np.log(sd), rtol=1e-7)
+
+
+def test_gradient_is_the_residual_weighted_by_responsibilities():
+    mixture = Mixture([0.4, 0.6], Poisson([48.0, 83.0]))
+    r, rate = mixture.posterior(WAITING), mixture.components.rate
+    by_identity = np.sum(r * (WAITING[:, None] - rate), axis=0)  # for natural parameters log(rate)
+    level = lambda eta: np.log(stats.poisson.pmf(WAITING[:, None], np.exp(eta)) @ [0.4, 0.6]).sum()
+    assert_allclose(by_identity, optimize.approx_fprime(np.log(rate), level, 1e-7), rtol=1e-4)
+
+
 # --- bad input ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "call, words",

@@ -1,6 +1,7 @@
 """Hidden variables: evidence, bound, EM and importance weights against direct densities, quadrature and optimisers."""
 
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -258,21 +259,43 @@ def test_log_weights_against_densities():
 
 
 # --- draws and their weights --------------------------------------------------------------------------------------
-def test_importance_weighted_bound_rises_with_k_and_reaches_the_evidence():
-    given = latent.gaussian_decoder(X_ARCH[:1], latent.arch, 0.5)
-    log_p = latent.evidence(given, k=1).value[0]
-    w = latent.draw_log_weights(given, Normal(0.7, 0.5), 2**18, 3)[0]
-    previous, averages = None, []
-    for k in 2 ** np.arange(11):
+def exact_bounds(joint, q, sizes):
+    """L_K of a latent with few values, summed over all ways to draw K of them."""
+    log_w, bounds = np.log(joint / q), []
+    for size in sizes:
+        draws = np.array(list(itertools.combinations_with_replacement(range(len(q)), size)))
+        counts = np.stack([(draws == value).sum(axis=1) for value in range(len(q))], axis=1)
+        bounds.append(stats.multinomial.pmf(counts, size, q) @ latent.importance_weighted_bound(log_w[draws]))
+    return np.array(bounds)
+
+
+@each_seed
+def test_importance_weighted_bound_rises_with_k_and_reaches_the_evidence(seed):
+    rng = np.random.default_rng(seed)
+    joint, q, sizes = rng.gamma(0.5, size=4) + 0.05, rng.dirichlet(np.ones(4)) * 0.8 + 0.05, [1, 2, 3, 6, 12, 24]
+    bounds, log_p = exact_bounds(joint, q, sizes), np.log(joint.sum())
+    assert_allclose(bounds[0], q @ np.log(joint / q), rtol=1e-12)
+    two = [q[i] * q[j] * np.log((joint[i] / q[i] + joint[j] / q[j]) / 2) for i in range(4) for j in range(4)]
+    assert_allclose(bounds[1], sum(two), rtol=1e-12)
+    assert np.all(np.diff(bounds) > 0) and np.all(bounds < log_p)
+    relative = q @ (joint / q) ** 2 / joint.sum() ** 2 - 1
+    assert_allclose(log_p - bounds[-1], relative / 48, rtol=0.25)
+
+
+def test_importance_weighted_bound_of_the_bent_line_against_a_double_sum():
+    given, q = latent.gaussian_decoder(X_ARCH[:1], latent.arch, 0.5), Normal(0.7, 0.5)
+    log_p = arch_log_evidence(X_ARCH[0], 0.5)
+    z, step = np.linspace(-3.3, 4.7, 1601, retstep=True)  # eight standard deviations of q
+    log_w = stats.norm.logpdf(X_ARCH[0][0], z, 0.5) + stats.norm.logpdf(X_ARCH[0][1], z**2, 0.5)
+    log_w = log_w + stats.norm.logpdf(z) - stats.norm.logpdf(z, 0.7, 0.5)
+    share = step * stats.norm.pdf(z, 0.7, 0.5)
+    one, two = share @ log_w, share @ (np.logaddexp.outer(log_w, log_w) - np.log(2)) @ share
+    assert one < two < log_p and log_p - one > 0.1
+    w = latent.draw_log_weights(given, q, 2**18, 3)[0]
+    for k, exact in ((1, one), (2, two)):
         values = latent.importance_weighted_bound(w.reshape(-1, k))
-        averages.append((values.mean(), values.std() / np.sqrt(values.size)))
-        if previous is not None:  # log of a mean against the mean of two logs: no group of draws is an exception
-            assert np.all(values >= previous.reshape(-1, 2).mean(axis=1) - 1e-12)
-        previous = values
-    bounds, errors = np.transpose(averages)
-    assert np.all(np.diff(bounds) > -3 * errors[1:]) and np.all(bounds < log_p + 4 * errors)
-    assert_allclose(bounds[0], latent.elbo(given, Normal(0.7, 0.5)).value[0], atol=4 * errors[0])
-    assert log_p - bounds[0] > 0.1 > 0.01 > log_p - bounds[-1]
+        assert abs(values.mean() - exact) < 4.5 * values.std() / np.sqrt(values.size)
+    assert_allclose(latent.importance_weighted_bound(w), log_p, atol=0.01)
 
 
 def test_bias_of_the_bound_is_half_the_relative_variance_over_k():

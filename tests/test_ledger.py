@@ -18,6 +18,7 @@ EXPECTED = (
     | {f"P{i}" for i in range(1, 10)}
     | {f"Q{i}" for i in range(1, 10)}
     | {f"B{i}" for i in range(1, 11)}
+    | {"B13"}
 )
 SOURCES = {"N": "notes", "P": "post", "Q": "question", "B": "beyond"}
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import stats
+from scipy import optimize, stats
+from scipy.special import gammaln
 
 from companion.divergence import cross_entropy, entropy, kl_divergence
 from companion.families import Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson
@@ -292,3 +293,111 @@ def test_a_batch_of_a_scipy_distribution_without_a_family_of_ours():
     batch = log_likelihood(stats.t([[4], [9]], loc=[0.0, 1.0, 2.0]), [1.0, 2.0])
     each = [[stats.t(df, loc=loc).logpdf([1.0, 2.0]).sum() for loc in (0.0, 1.0, 2.0)] for df in (4, 9)]
     assert_allclose(batch, each, rtol=1e-13)
+
+
+# --- what the chapter says of joint probabilities, limits and unbounded likelihoods ---------------------------------
+def test_the_joint_probability_of_poisson_counts_by_total_and_spread():
+    """Independent Poisson counts: a Poisson total, spread evenly at random. No product of single probabilities."""
+    x, rates = horse_kicks().observations(), np.linspace(0.3, 1.2, 10)
+    n, total = len(x), x.sum()
+    joint = stats.poisson.pmf(total, n * rates) * stats.multinomial.pmf(x, total, np.full(n, 1 / n))
+    assert_allclose(likelihood(Poisson(rates), x), joint, rtol=1e-9)
+    assert_allclose(likelihood_lines(x, Poisson(rates))[0].values, joint, rtol=1e-9)
+
+
+def test_the_likelihood_of_dependent_data_is_not_the_product():
+    """Joint probabilities of all chains of length 8 sum to one; they are not the products of the single ones."""
+    follows = np.array([[0.9, 0.1], [0.1, 0.9]])
+    chains = np.array(np.meshgrid(*[[0, 1]] * 8)).reshape(8, -1).T
+    joint = 0.5 * np.prod(follows[chains[:, :-1], chains[:, 1:]], axis=1)
+    assert joint.sum() == pytest.approx(1.0, rel=1e-13)
+    assert_allclose(chains.T @ joint, 0.5, rtol=1e-13)  # each day alone is a fair coin
+    alone = [likelihood(Bernoulli(0.5), chain) for chain in chains]
+    assert abs(joint - alone).sum() > 1
+
+
+def test_the_likelihood_is_not_a_density_of_its_parameter():
+    """Its area is a gamma function, not 1, and depends on the parameter that it is written in."""
+    table, rates = horse_kicks(), np.linspace(0.05, 2.5, 20_001)
+    height = np.exp(log_likelihood(Poisson(rates), table.values, weights=table.frequencies))
+    factorials = table.frequencies @ gammaln(table.values + 1)
+    over_rate, over_log_rate = np.trapezoid(height, rates), np.trapezoid(height / rates, rates)
+    assert np.log(over_rate) == pytest.approx(gammaln(123) - 123 * np.log(200) - factorials, rel=1e-9)
+    assert np.log(over_log_rate) == pytest.approx(gammaln(122) - 122 * np.log(200) - factorials, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [100, 10_000, 1_000_000])
+def test_poisson_averages_converge_on_an_interval_and_not_on_the_half_line(n):
+    """−ℓ/n − H(p, p_λ) = (m − x̄) log λ + c: within a few standard errors on an interval, unbounded towards zero."""
+    truth = stats.binom(4, 0.15)
+    x = truth.rvs(n, random_state=np.random.default_rng(n))
+    values, share = empirical_probabilities(x)
+    support = np.arange(5)
+
+    def distance(rates):
+        average = -log_likelihood(Poisson(rates), values, weights=share)
+        return abs(average + truth.pmf(support) @ stats.poisson.logpmf(support[:, None], rates))
+
+    assert distance(np.linspace(0.2, 1.4, 121)).max() < 10 / np.sqrt(n)
+    far = distance(np.array([1e-100, 1e-200, 1e-300]))
+    assert_allclose(np.diff(far), abs(x.mean() - 0.6) * 100 * np.log(10), rtol=1e-6)  # a straight line in log λ
+    assert abs(Poisson.fit(x).rate - 0.6) < 4 * truth.std() / np.sqrt(n)  # and yet the minimisers converge
+
+
+def test_at_a_mean_off_by_a_thousandth_the_distance_far_out_is_almost_a_nat():
+    gap = abs(0.6 - 0.6013) * abs(np.log(1e-300))
+    share = np.array([0.3987, 0.6013])  # mean 0.6013, and E[log x!] = 0 as for Bernoulli(0.6)
+    average = -log_likelihood(Poisson(1e-300), [0, 1], weights=share)
+    assert average - cross_entropy(stats.bernoulli(0.6), Poisson(1e-300)) == pytest.approx(gap, rel=1e-9)
+    assert gap == pytest.approx(0.9, abs=0.01)
+
+
+def test_the_likelihood_of_a_mixture_with_a_spike_is_unbounded():
+    """One component on one observation: ten times narrower, log 10 more, for ever."""
+    x = Normal(1.75, 0.07).sample(70, rng=5)
+    best_normal = log_likelihood(Normal.fit(x), x)
+    spiked = [log_likelihood(Mixture([0.5, 0.5], Normal([1.75, x[0]], [0.07, 10.0**-k])), x) for k in (60, 160, 260)]
+    assert_allclose(np.diff(spiked), 100 * np.log(10), rtol=1e-12)
+    assert best_normal < spiked[0] < spiked[1] < spiked[2]
+
+
+def test_pseudo_observations_are_observations():
+    """ℓ + a log λ − b λ is largest at (a + Σx)/(b + n): the fit to the data and to a deaths in b more years."""
+    x, a, b = np.array([0, 0, 0, 0, 0, 2, 1]), 3.0, 5.0
+    found = optimize.minimize_scalar(
+        lambda r: -log_likelihood(Poisson(r), x) - stats.gamma.logpdf(r, a + 1, scale=1 / b),
+        bounds=(0.01, 5),
+        method="bounded",
+        options={"xatol": 1e-10},
+    ).x
+    assert found == pytest.approx((a + x.sum()) / (b + len(x)), rel=1e-6)
+    with_imagined = np.append(x, [0, 0, 1, 1, 1])  # three deaths in five years
+    assert Poisson.fit(with_imagined).rate == pytest.approx(found, rel=1e-6)
+
+
+def test_g_statistic_and_regression_deviance_differ():
+    """G compares frequencies and is 2n KL; a GLM's deviance compares each observation with its own mean."""
+    table = horse_kicks()
+    expected = table.n * stats.poisson.pmf(table.values, table.mean)
+    g = 2 * np.sum(table.frequencies * np.log(table.frequencies / expected))
+    assert 2 * table.n * kl_divergence(table.probabilities, Poisson(table.mean)) == pytest.approx(g, rel=1e-12)
+    assert g == pytest.approx(0.868, abs=5e-4)
+    x = table.observations()
+    saturated = np.where(x > 0, stats.poisson.logpmf(x, np.maximum(x, 1)), 0.0).sum()
+    deviance = 2 * (saturated - log_likelihood(Poisson(table.mean), x))
+    assert deviance == pytest.approx(212.47, abs=5e-3)
+    rng, by_chance = np.random.default_rng(0), []
+    for _ in range(300):
+        counts = np.bincount(rng.poisson(0.61, 200))
+        fit = Poisson(np.arange(len(counts)) @ counts / 200)
+        by_chance.append(400 * kl_divergence(counts / 200, fit))
+    assert 3 < np.mean(by_chance) < 4.2
+
+
+def test_groups_are_fitted_alone():
+    """A rate for each corps gains 2Σ d log(d / 12.2) / 2 nats, half of scipy's G statistic."""
+    deaths = np.array([12, 12, 8, 11, 12, 7, 13, 15, 24, 8])
+    assert deaths.sum() == 122
+    own = sum(log_likelihood(Poisson(20 * (d / 20)), [d]) for d in deaths)
+    common = log_likelihood(Poisson(12.2), deaths)
+    assert own - common == pytest.approx(stats.power_divergence(deaths, lambda_="log-likelihood").statistic / 2)

@@ -133,10 +133,10 @@ def drawn(count, **options):
 @pytest.mark.parametrize("count", [2, 3])
 def test_panels_have_columns_of_equal_width_and_are_stacked_for_phones(figures, count):
     (_, wide, light), (_, narrow, stacked) = figures.versions(drawn(count))
-    assert wide == (691, 307) and narrow == (round(691.2 / count), 307 * count + (count > 2))
+    assert wide == (691, 307) and narrow == (round(691.2 / count), round(307.2 * count + 12 * (count - 1)))
     root = ElementTree.fromstring(stacked)
     shifts = [g.get("transform") for g in root.iter(f"{SVG}g") if g.get("id", "").startswith("panel-")]
-    assert shifts == [f"translate({-k * 518.4 / count:.2f} {k * 230.4:g})" for k in range(count)]
+    assert shifts == [f"translate({-k * 518.4 / count:.2f} {k * (230.4 + figures.GAP):g})" for k in range(count)]
     assert light.count("translate(-") == stacked.count("translate(-") - (count - 1) or count
 
 
@@ -193,12 +193,18 @@ def test_stored_figures_are_legible_on_a_phone(figures, path):
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         for output in cell.get("outputs", ()):
             text = "".join(output.get("data", {}).get("image/svg+xml", ""))
-            if text:
-                small = [size for size in letters(figures.versions(text)[-1][2]) if size < 11]
-                raised = [size for size in letters(figures.versions(text)[-1][2]) if size < 7.5]
-                assert not raised and (
-                    "^" in "".join(cell["source"]) or "log" in "".join(cell["source"]) or not small
-                ), f"{cell['id']}: letters of {min(small):.1f} pixels; leave out fontsize, or draw it narrower"
+            if not text:
+                continue
+            *_, (_, _, narrow) = figures.versions(text)
+            found = letters(narrow)
+            raised = {round(0.7 * size, 1) for size in found if size >= 11}  # powers and indices are smaller
+            small = [size for size in found if size < 11 and round(size, 1) not in raised]
+            assert not small, (
+                f"{cell['id']}: letters of {min(small):.1f} pixels; leave out fontsize, or draw it narrower"
+            )
+            groups = ElementTree.fromstring(text).find(f"{SVG}g[@id='figure_1']").findall(f"{SVG}g")
+            loose = [group.get("id") for group in groups if not re.match(r"panel-|patch_|axes_", group.get("id"))]
+            assert not loose, f"{cell['id']}: {loose} stand between the panels; put them into one"
 
 
 def test_notebooks_store_reproducible_drawings():
@@ -286,3 +292,27 @@ def test_a_browser_loads_the_version_it_shows_and_follows_the_theme(figures, bro
         shown = page.locator("picture:visible").evaluate_all("all => all.map(e => e.className)")
         assert shown == ["in-dark", "in-dark"]
         page.close()
+
+
+@pytest.mark.parametrize("count", [50, 5_000])
+def test_a_stored_line_is_the_line_to_a_tenth_of_a_point(count):
+    use_style()
+    figure, axis = panels()
+    x = np.linspace(0, 1, count)
+    axis.plot(x, np.sin(40 * x**2), ls="-", snap=False)
+    band = axis.fill_between(x, np.cos(9 * x), lw=0)
+    text = plotting._drawing(figure)
+    assert len(text) < 70_000
+    high = 72 * figure.get_figheight()
+    wanted = axis.transData.transform(np.column_stack([x, np.sin(40 * x**2)])) * 72 / figure.dpi
+    for path in re.findall(r'<path d="(M[^"Q]*)" clip-path', text):
+        start, _, steps = path.rstrip("z").partition("l")
+        spots = np.cumsum(
+            [list(map(float, pair.split())) for pair in (start[1:], *re.findall(r"\S+ \S+", steps))], axis=0
+        )
+        if len(spots) > 20 and not path.endswith("z"):
+            near = np.hypot(*(spots[:, None] * [1, -1] + [0, high] - wanted).T).min(axis=0)
+            assert near.max() < 0.35 and len(band.get_paths()) == 1
+            break
+    else:
+        pytest.fail("the line was not found")

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import palette
 
 SVG, HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
+GAP = 9  # points between panels that are stacked
 ElementTree.register_namespace("", SVG[1:-1])
 ElementTree.register_namespace("xlink", HREF[1:-5])
 
@@ -38,10 +39,10 @@ def versions(text):
     count = max(panels.values(), default=1)
     if count > 1:
         for panel, place in panels.items():
-            panel.set("transform", f"translate({-(place - 1) * width / count:.2f} {(place - 1) * height:g})")
+            panel.set("transform", f"translate({-(place - 1) * width / count:.2f} {(place - 1) * (height + GAP):g})")
         ground = root.find(f"{SVG}g[@id='figure_1']/{SVG}g[@id='patch_1']")
         ground.clear()  # it is as wide as the wide figure
-        size = resize(root, width / count, height * count)
+        size = resize(root, width / count, height * count + GAP * (count - 1))
         made.append(("-narrow", size, ElementTree.tostring(root, encoding="unicode")))
     return made
 

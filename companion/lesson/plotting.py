@@ -157,21 +157,26 @@ class _Picture(Figure):
 
 
 def _compact(path: re.Match[str]) -> str:
-    """A line from vertex to vertex as steps on a grid of a tenth or hundredth of a point, which is a third as long."""
+    """A line from vertex to vertex as steps on a grid of a tenth or hundredth of a point, which is a third as long;
+    vertices of long lines closer to each other than a fifth of a point are one."""
     words = re.findall(r"[A-Za-z]|-?[\d.]+(?:e-?\d+)?", path[1])
-    digits = 1 if len(words) > 600 else 2
-    if not set(words[::3]) <= {"M", "L"} or len(words) % 3 or not set("".join(words)).isdisjoint("QCz"):
-        return " ".join(re.sub(r"-?\d+\.\d+", lambda m: f"{float(m[0]):.{digits}f}", path[0]).split()).join("  ")[:-1]
+    end = words.pop() if words[-1:] == ["z"] else ""
+    digits, least = (1, 0.2) if len(words) > 600 else (2, 0.0)
+    if len(words) % 3 or not set(words[::3]) <= {"M", "L"}:
+        short = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.{digits}f}", path[1])
+        return f' d="{" ".join(short.split())}"'
     steps, last, previous = [], (0.0, 0.0), ""
-    for letter, x, y in zip(words[::3], words[1::3], words[2::3]):
+    for place, (letter, x, y) in enumerate(zip(words[::3], words[1::3], words[2::3]), 1):
         here = round(float(x), digits), round(float(y), digits)
         if letter == "M":
             steps.append(f"M{here[0]:.10g} {here[1]:.10g}")
+        elif max(abs(here[0] - last[0]), abs(here[1] - last[1])) < least and 3 * place < len(words):
+            continue
         else:
             by = [f"{round(now - then, digits) + 0.0:.10g}" for now, then in zip(here, last)]
             steps.append(("l" if previous == "M" else " ") + " ".join(by))
         last, previous = here, letter
-    return f' d="{"".join(steps)}"'
+    return f' d="{"".join(steps)}{end}"'
 
 
 def _once(group: re.Match[str]) -> str:

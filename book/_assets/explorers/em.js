@@ -116,7 +116,7 @@
         curve("loglik", l) + curve("bound-em", b) + line("guide", X(s.m1), TOP, X(s.m1), BASE));
     // the bound is a parabola in m1: its name stands where it leaves the lower fifth of the panel
     const centre = n.top[1], share = n.top[0] * N, drop = b(centre) - (most - 0.8 * span), far = sqrt(2 * max(0, drop) / share) * s.s1;
-    const left = centre - LOW > HIGH - centre, spot = left ? centre - far : centre + far;
+    const left = s.m1 > centre && centre - far > LOW + 12, spot = left ? centre - far : centre + far;
     if (drop > 10 && spot > LOW + 12 && spot < HIGH - 12) svg += text("name boundname" + (left ? " end" : ""), X(spot) + (left ? -6 : 6), Y(most - 0.8 * span), "bound");
     svg += text("name likname middle", max(L + 84, min(R - 44, X(peak))), Y(l(peak)) - 14, "log-likelihood");
     const [here, touch] = [Y(n.loglik), Y(n.bound)], off = n.bound < most - span;
