@@ -144,7 +144,8 @@ def test_cells_of_a_folding_table_name_their_column(site):
     for table in folded:
         heads = [re.sub(r"<[^>]*>", "", head).strip() for head in re.findall(r"<th[ >].*?</th>", table, re.S)]
         labels = re.findall(r'<td[^>]*data-label="([^"]*)"', table)
-        assert all(heads) and labels == heads * (table.count("<tr") - 1)
+        # the first column may go without: its cells are the rows' titles
+        assert all(heads[1:]) and labels == heads * (table.count("<tr") - 1)
 
 
 def test_no_leftovers_of_other_services(pages, site):
