@@ -227,6 +227,9 @@ def names(code):
     loads = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     binds = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     binds |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    loads |= {
+        n.id for node in nodes if isinstance(node, ast.AugAssign) for n in ast.walk(node.target) if hasattr(n, "id")
+    }
     binds |= {(node.asname or node.name).split(".")[0] for node in nodes if isinstance(node, ast.alias)}
     return binds, loads
 
@@ -239,7 +242,7 @@ def needed(cells, place):
         binds, loads = names(source(cell))
         if binds & wanted:
             chosen.insert(0, cell)
-            wanted |= loads
+            wanted = (wanted - binds) | loads
     return chosen
 
 
