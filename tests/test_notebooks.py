@@ -1,6 +1,7 @@
 """What nbval does not see: cells that were never run, missing alt text, stale metadata, numbers in prose, exercises."""
 
 import ast
+import functools
 import itertools
 import json
 import re
@@ -246,18 +247,33 @@ def needed(cells, place):
     return chosen
 
 
+@functools.cache
+def wanted_cells(path):
+    """Names of all cells that some check of the chapter depends on."""
+    cells = code_cells(load(path))
+    places = [place for place, cell in enumerate(cells) if "exercise" in tags(cell)]
+    return {cell["id"] for place in places for cell in needed(cells, place)}
+
+
+_prepared: dict[Path, tuple[int, dict]] = {}
+
+
 def prepared(path, place):
-    """The names that an answer and its check need, from the chapter's cells before it, run without drawing."""
+    """The names that an answer and its check need, from the chapter's cells before it, run once and without drawing."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    namespace = {}
-    for cell in needed(code_cells(load(path)), place):
-        exec(compile(source(cell), cell["id"], "exec"), namespace)
-        plt.close("all")
-    return namespace
+    done, namespace = _prepared.get(path, (0, {}))
+    if done > place:
+        done, namespace = 0, {}
+    for cell in code_cells(load(path))[done:place]:
+        if cell["id"] in wanted_cells(path):
+            exec(compile(source(cell), cell["id"], "exec"), namespace)
+            plt.close("all")
+    _prepared[path] = (place, namespace)
+    return dict(namespace)
 
 
 def test_a_seed_decides_everything():
