@@ -114,6 +114,16 @@ def test_claim_marks_are_printed_only_by_checks(path):
 
 
 @each_notebook
+def test_no_line_break_tears_a_formula(path):
+    """A line that starts like a list, a quotation or a heading ends the paragraph, even inside a formula."""
+    for cell in load(path)["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = re.sub(r"^(```+).*?^\1|\$\$.*?\$\$|(`+)(?!`).+?\2", "", source(cell), flags=re.S | re.M)
+            for formula in re.findall(r"\$[^$]+\$", text.replace("\\$", "")):
+                assert not re.search(r"\n\s*(?:[-+*>=]|#+|\d+[.)])(?:\s|$)|\n\s*\n", formula), (cell["id"], formula)
+
+
+@each_notebook
 def test_every_number_in_the_prose_comes_out_of_a_cell(path):
     """Decimals and numbers with a thousands separator in the text must be printed by a cell, or be put into one."""
     notebook = load(path)
