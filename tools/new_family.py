@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from companion.families import ExponentialFamily  # noqa: E402
+
 TEMPLATE = '''"""{Name} distribution: in one line, what it describes."""
 
 from __future__ import annotations
@@ -60,8 +64,7 @@ class {Name}(ExponentialFamily):
     # --- parameters
     def __init__(self, {signature}) -> None:
 {read}
-        shape = checks.broadcast("{Name}", {shapes})
-        self._store(shape, {stored})
+        self._store({first}.shape, {stored})
 
     def natural_parameters(self):
         raise NotImplementedError("η of the parameters, shape batch_shape + (k,)")
@@ -121,16 +124,19 @@ def begin(name: str, parameters: list[str], root: Path = ROOT) -> Path:
     path = families / f"{module}.py"
     if path.exists():
         raise SystemExit(f"new_family: {path} is there already")
-    read = "\n".join(f'        {p} = checks.parameter("{name}", "{p}", {p}, "Pass ...")' for p in parameters)
+    read = "".join(f'        {p} = checks.parameter("{name}", "{p}", {p}, "Pass ...")\n' for p in parameters)
+    if len(parameters) > 1:
+        read += f'        checks.broadcast("{name}", {", ".join(f"{p}={p}.shape" for p in parameters)})\n'
+        read += f"        {', '.join(parameters)} = np.broadcast_arrays({', '.join(parameters)})\n"
     path.write_text(
         TEMPLATE.format(
             Name=name,
             parameters=", ".join(parameters),
             names=", ".join(f'"{p}"' for p in parameters),
             signature=", ".join(f"{p}: ArrayLike" for p in parameters),
-            read=read,
-            shapes=", ".join(f"{p}={p}.shape" for p in parameters),
-            stored=", ".join(f"{p}={p}" for p in parameters),
+            read=read.rstrip("\n"),
+            first=parameters[0],
+            stored=", ".join(f"{'_' * hasattr(ExponentialFamily, p)}{p}={p}" for p in parameters),  # a method: _mean
         ),
         encoding="utf-8",
     )
@@ -159,11 +165,11 @@ def enter(file: Path, line: str, opening: str, entry: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("name", help="of the class, e.g. Rayleigh")
-    parser.add_argument("parameters", nargs="+", help="names of its parameters, e.g. scale")
+    parser.add_argument("parameters", nargs="+", help="names of its parameters in their order, e.g. scale")
     options = parser.parse_args()
     path = begin(options.name, options.parameters)
     print(f"{path.relative_to(ROOT)}: fill in what it says is missing, then")
-    print(f"    pytest tests/test_families.py tests/test_identity.py -k {options.name}")
+    print(f'    pytest tests companion/families -m "not site and not browser" -k {options.name}')
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """``{families}`` on the API page: a table of all families and their documentation, made from the ``FAMILIES`` table.
 
-A new family needs its row in ``companion/families/__init__.py`` and nothing here. Its formulas, side by side in the
+A new family needs its name in ``companion/families/table.py`` and nothing here. Its formulas, side by side in the
 docstring, are set one below the other, so that they fit the page.
 """
 
 import re
+import sys
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the package of this checkout, whatever is installed
 from companion.families import FAMILIES, Distribution, ExponentialFamily
 
 

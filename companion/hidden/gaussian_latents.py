@@ -81,10 +81,12 @@ def arch(z: ArrayLike) -> np.ndarray:
 
 # --- prior and weight ---------------------------------------------------------------------------------------------
 def log_prior(z):
+    """Log-density of the standard normal prior at latents z (..., k): shape (...)."""
     return -0.5 * np.sum(z**2, axis=-1) - 0.5 * z.shape[-1] * LOG_2PI
 
 
 def standard_normal(k):
+    """The prior of k latents."""
     return MultivariateNormal(np.zeros(k), np.eye(k))
 
 
@@ -144,6 +146,7 @@ def log_weights(log_likelihood: LogLikelihood, q: Normal | MultivariateNormal, z
 
 
 def log_weights_at(where, log_likelihood, q, z):
+    """log p(x, z)/q(z) at latents z (draws, n, k), checked: shape (draws, n). Errors name the function `where`."""
     check_callable(where, log_likelihood)
     values = cells.log_likelihoods(where, log_likelihood, z)
     if q.batch_shape not in ((), (len(values),)):
@@ -161,10 +164,12 @@ def log_weights_at(where, log_likelihood, q, z):
 
 # --- arguments ----------------------------------------------------------------------------------------------------
 def positive(where, name, value, fix):
+    """One positive number."""
     return float(checks.positive(where, name, checks.scalar(where, name, value, fix), fix))
 
 
 def check_callable(where, function, name="log_likelihood"):
+    """Fail unless `function` can be called."""
     if not callable(function):
         fix = (
             "Pass a function of z, e.g. gaussian_decoder(x, decode, sd)."

@@ -3,7 +3,7 @@
 An explorer has one file here, `test_NAME.py`, which begins with ``from every import *`` and states
 
     NAME     the explorer
-    STATES   states at which its numbers are compared
+    STATES   at least eight states at which its numbers are compared
     numbers  state -> what its model must give, computed by `companion`
     by_hand  state -> the same by SciPy or sums alone
     SHOWN    the numbers of the readout, in their order, with the decimals of each ("4e": in scientific notation);

@@ -284,10 +284,11 @@ LUMINANCE = """(() => {
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_contrast(page, theme):
+def test_contrast(case, page, theme):
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     measured = page.evaluate(LUMINANCE)
-    assert len(measured) > 30
+    assert len(measured) > 8 + 2 * len(controls(case.NAME)) + len(buttons(case.NAME)), "texts of all kinds, and lines"
+    assert {name.split()[0] for name, *_ in measured} == {"text", "line"}
     paper = page.evaluate("getComputedStyle(document.querySelector('.explorer')).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (theme == "light")
     assert [row for row in measured if row[1] < row[2]] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from every import *
 from scipy import optimize, stats
 
-from companion import latent
+from companion import em
 from companion.families import Mixture, Normal
 from companion.lesson.datasets import old_faithful
 
@@ -44,7 +44,7 @@ def mixture(w, m1, s1, m2, s2):
 
 def numbers(made, **state):
     here, q = mixture(**state), mixture(*made).posterior(waits())
-    loglik, bound = here.log_prob(waits()).sum(), latent.mixture_elbo(here, waits(), q).sum()
+    loglik, bound = here.log_prob(waits()).sum(), em.mixture_elbo(here, waits(), q).sum()
     top = latent_step(q)
     return {"loglik": loglik, "bound": bound, "gap": loglik - bound, "top": top}
 
