@@ -104,6 +104,7 @@ class Visit:
     def leave_out_formulas(self):
         """Put a letter in the place of each: they are nine tenths of a page's elements, and axe is slow on many."""
         self.page.evaluate("document.querySelectorAll('.katex').forEach((formula) => formula.replaceWith('x'))")
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)))")  # boxes settle
 
     def violations(self, axe, rules="{}"):
         """What axe finds, contrast apart: that is judged where a text first looks as it does (see `ALIKE`)."""
@@ -122,8 +123,9 @@ class Visit:
         return self.page.evaluate("""() => [...document.querySelectorAll(".katex")].flatMap((formula) => {
             const colour = getComputedStyle(formula.parentElement).color;
             const drawn = [...formula.querySelectorAll(".katex-html *")];
+            const may = [colour, "rgba(0, 0, 0, 0)"];  // a phantom keeps a place free
             const other = drawn.filter(
-                (e) => getComputedStyle(e).color !== colour || getComputedStyle(e).opacity !== "1");
+                (e) => !may.includes(getComputedStyle(e).color) || getComputedStyle(e).opacity !== "1");
             const said = formula.querySelectorAll(".katex-mathml math").length;
             const read = formula.querySelectorAll(".katex-html:not([aria-hidden=true])").length;
             const once = drawn.length && said + read === 1;

@@ -1,6 +1,6 @@
 """What the tests of all explorers share: the explorers run in QuickJS, and a page with them in a browser.
 
-An explorer has one file here, `test_NAME.py`, which begins with ``from every import *`` and states
+An explorer has one file here, `test_NAME.py`, which begins with ``from explorers.every import *`` and states
 
     NAME     the explorer
     STATES   at least eight states at which its numbers are compared

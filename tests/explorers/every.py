@@ -1,4 +1,4 @@
-"""The tests that every explorer passes: ``from every import *`` in its own file, see common.py."""
+"""The tests that every explorer passes: ``from explorers.every import *`` in its own file, see common.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 
 import numpy as np
 import pytest
-from common import *
+
+from explorers.common import *
 
 
 @pytest.fixture(scope="module")

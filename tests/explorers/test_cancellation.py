@@ -7,10 +7,9 @@ from decimal import Decimal
 from fractions import Fraction
 from types import SimpleNamespace
 
-from every import *
-
 from companion.families import Bernoulli, Normal, Poisson
 from companion.numerics import TEXTBOOK, exact_kl, nearby, relative_error
+from explorers.every import *
 
 NAME = "cancellation"
 SPOKEN = ()

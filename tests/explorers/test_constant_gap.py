@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from every import *
 from scipy import optimize, stats
 
 import companion
 from companion.families import Poisson
 from companion.lesson.datasets import horse_kicks
+from explorers.every import *
 
 NAME = "constant-gap"
 SPOKEN = ("cross", "kl", "gap")

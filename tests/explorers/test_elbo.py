@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-from every import *
 from scipy import integrate, stats
 
 from companion import latent
 from companion.families import Normal
+from explorers.every import *
 
 NAME = "elbo"
 SPOKEN = ("logp", "elbo", "gap")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from every import *
 from scipy import optimize, stats
 
 from companion import em
 from companion.families import Mixture, Normal
 from companion.lesson.datasets import old_faithful
+from explorers.every import *
 
 NAME = "em"
 SPOKEN = ()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from every import *
 from scipy import stats
 
 import companion
 from companion.families import Poisson
 from companion.lesson.datasets import horse_kicks
 from companion.residuals import residual
+from explorers.every import *
 
 NAME = "one-rate"
 SPOKEN = ("loglik",)

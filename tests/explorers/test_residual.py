@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from every import *
 from scipy import integrate, optimize, stats
 
 import companion
 from companion import residuals
 from companion.families import Normal
 from companion.lesson.datasets import old_faithful
+from explorers.every import *
 
 NAME = "residual"
 SPOKEN = ("loglik", "kl")

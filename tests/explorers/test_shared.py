@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from common import *
+from explorers.common import *
 
 
 def test_another_start_and_its_errors():

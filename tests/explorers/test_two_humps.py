@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 
-from every import *
 from scipy import integrate, optimize, stats
 
 import companion
 from companion.divergence import reverse_fit, reverse_transitions, two_humps
 from companion.families import Normal
+from explorers.every import *
 
 NAME = "two-humps"
 SPOKEN = ("forward", "reverse", "loglik")

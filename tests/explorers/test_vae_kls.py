@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-from every import *
 from scipy import optimize, stats
 
 from companion.families import MultivariateNormal
 from companion.vae import LinearVAE, loss, objective_parts
+from explorers.every import *
 
 NAME = "vae-kls"
 SPOKEN = ("loss", "distortion", "rate", "entropy", "data_model", "gap")
