@@ -28,6 +28,7 @@ def test_a_table_is_the_same_rows_as_text_and_as_html(monkeypatch):
         ({"a": [1], "b": [1, 2]}, 4, "columns of one length"),
         ({"a": []}, 4, "columns of one length"),
         ({"a": [1]}, {"b": 3}, "headings among a"),
+        ({"": [1]}, 4, "a heading in words"),
     ],
 )
 def test_bad_tables_are_refused(columns, digits, message):

@@ -60,6 +60,9 @@ def _cells(columns, digits):
         checks.fail("tables.show", "columns", columns, "a mapping of headings to values", _FIX, TypeError)
     if not columns:
         checks.fail("tables.show", "columns", columns, "at least one column", _FIX)
+    empty = [heading for heading in columns if not isinstance(heading, str) or not heading.strip()]
+    if empty:
+        checks.fail("tables.show", "columns", empty[0], "a heading in words", "Readers hear the heading of each cell.")
     rows = {heading: list(values) for heading, values in columns.items()}
     lengths = {heading: len(values) for heading, values in rows.items()}
     if len(set(lengths.values())) > 1 or not min(lengths.values()):
