@@ -104,7 +104,11 @@ class Visit:
     def leave_out_formulas(self):
         """Put a letter in the place of each: they are nine tenths of a page's elements, and axe is slow on many."""
         self.page.evaluate("document.querySelectorAll('.katex').forEach((formula) => formula.replaceWith('x'))")
-        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)))")  # boxes settle
+        for _ in range(50):  # boxes that scroll become tab stops in their own time
+            if not self.page.evaluate("""[...document.querySelectorAll(".bd-article pre")].filter(
+                    (box) => box.scrollWidth > box.clientWidth + 1 && box.tabIndex !== 0).length"""):
+                break
+            self.page.wait_for_timeout(200)
 
     def violations(self, axe, rules="{}"):
         """What axe finds, contrast apart: that is judged where a text first looks as it does (see `ALIKE`)."""
