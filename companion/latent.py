@@ -146,7 +146,7 @@ def importance_weighted_bound(log_weights: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> round(float(importance_weighted_bound(np.log([1.0, 2.0, 3.0]))), 12)
+    >>> round(float(importance_weighted_bound(np.log([1.0, 2.0, 3.0]))), 12)     # log 2
     0.69314718056
     """
     log_weights = _weights("importance_weighted_bound", log_weights)

@@ -104,9 +104,13 @@ class Visit:
     def leave_out_formulas(self):
         """Put a letter in the place of each: they are nine tenths of a page's elements, and axe is slow on many."""
         self.page.evaluate("document.querySelectorAll('.katex').forEach((formula) => formula.replaceWith('x'))")
-        for _ in range(50):  # boxes that scroll become tab stops in their own time
-            if not self.page.evaluate("""[...document.querySelectorAll(".bd-article pre")].filter(
-                    (box) => box.scrollWidth > box.clientWidth + 1 && box.tabIndex !== 0).length"""):
+
+    def let_boxes_settle(self):
+        """Boxes that scroll become tab stops a frame after their size has changed, as when texts are taken out."""
+        late = """[...document.querySelectorAll(".bd-article pre")].filter(
+            (box) => box.scrollWidth > box.clientWidth + 1 && box.tabIndex !== 0).length"""
+        for _ in range(50):
+            if not self.page.evaluate(late):
                 break
             self.page.wait_for_timeout(200)
 
@@ -118,6 +122,7 @@ class Visit:
         results = self.page.evaluate(f"axe.run(document, {{runOnly: {contrast}}}).then((r) => r.violations)")
         self.page.evaluate(REFILLED)
         self.page.evaluate(BARE)
+        self.let_boxes_settle()
         other = f"Object.assign({{rules: {{'color-contrast': {{enabled: false}}}}}}, {rules})"
         results += self.page.evaluate(f"axe.run(document, {other}).then((r) => r.violations)")
         return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in results for n in v["nodes"]]
