@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from companion import families
-from companion.integrals import quadrature
+from companion.integrals import line, quadrature
 
 TABLE = json.loads((Path(__file__).parent / "data" / "adversarial.json").read_text(encoding="utf-8"))
 EPS = np.finfo(float).eps
@@ -52,7 +52,7 @@ REFUSED = {
 @pytest.fixture
 def work(monkeypatch):
     """The work of every integral of a call, in evaluations of an elementary log-density."""
-    spent, spend = [], quadrature._Integral.spend
+    spent, spend = [], line.Integral.spend
 
     def count(self, evaluations):
         try:
@@ -60,7 +60,7 @@ def work(monkeypatch):
         finally:
             spent.append((self, self.work))
 
-    monkeypatch.setattr(quadrature._Integral, "spend", count)
+    monkeypatch.setattr(line.Integral, "spend", count)
     return lambda: sum({id(integral): done for integral, done in spent}.values())
 
 
@@ -81,7 +81,7 @@ def test_value_within_its_error_or_refused(row, work):
             value, error, _ = eval(row["call"], NAMES | FUNCTIONS)
         except quadrature.QuadratureError as error:
             refusal = str(error)
-    assert work() <= 3 * quadrature._WORK
+    assert work() <= 3 * line.WORK
     assert REFUSED.get(row["call"], "None") in refusal
     if refusal != "None":
         return
