@@ -18,8 +18,14 @@ const check = (box) => {
 };
 const watch = new ResizeObserver((entries) => entries.forEach((entry) => check(entry.target)));
 boxes.forEach((box) => watch.observe(box));
-// A font that arrives late widens a formula, not its box.
-document.fonts.addEventListener("loadingdone", () => boxes.forEach(check));
+// A font that arrives late widens a formula, not its box; it may be drawn a frame after it has arrived.
+const recheck = () => {
+  boxes.forEach(check);
+  requestAnimationFrame(() => boxes.forEach(check));
+};
+document.fonts.addEventListener("loadingdone", recheck);
+document.fonts.ready.then(recheck);
+addEventListener("load", recheck);
 
 // Mark in "On this page" the section that is read: the last heading above the upper third of the window.
 const places = [...document.querySelectorAll("nav.page-toc a[href^='#']:not([href='#'])")]
