@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.linalg.blas import dtrsm
 
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
+from companion.special import triangular
 from companion.special.remainders import phi
+from companion.special.triangular import solve
 
-_LOG_2PI, _EPS = np.log(2 * np.pi), np.finfo(float).eps
-
-
-@lru_cache
-def _below(d):
-    """1 below the diagonal of a (d, d) matrix."""
-    return np.tri(d, k=-1)
-
-
-def _solve(lower, right):
-    """lower⁻¹ right over leading axes, `lower` (…, d, d) triangular: forward substitution for a whole batch at once."""
-    if lower.ndim == right.ndim == 2:
-        return dtrsm(1.0, lower, right, lower=1)
-    out = np.zeros(np.broadcast_shapes(lower.shape[:-2], right.shape[:-2]) + right.shape[-2:])
-    for i in range(lower.shape[-1]):
-        known = lower[..., i : i + 1, :i] @ out[..., :i, :]
-        out[..., i, :] = (right[..., i, :] - known[..., 0, :]) / lower[..., i, i, None]
-    return out
+_LOG_2PI = np.log(2 * np.pi)
 
 
 class MultivariateNormal(ExponentialFamily):
@@ -89,24 +72,14 @@ class MultivariateNormal(ExponentialFamily):
         asymmetry = np.abs(cov - np.swapaxes(cov, -1, -2))
         scale = np.sqrt(np.abs(np.diagonal(cov, axis1=-2, axis2=-1)))
         if np.any(asymmetry > 1e-12 * scale[..., :, None] * scale[..., None, :]):
-            checks.fail(
-                where,
-                "cov",
-                cov,
-                "a symmetric matrix",
-                f"It differs from its transpose by {asymmetry.max():.3g}; average the two if that is rounding.",
-            )
+            fix = f"It differs from its transpose by {asymmetry.max():.3g}; average the two if that is rounding."
+            checks.fail(where, "cov", cov, "a symmetric matrix", fix)
         try:
             tril = np.linalg.cholesky(cov)
         except np.linalg.LinAlgError:
             smallest = float(np.min(np.linalg.eigvalsh(cov)))
-            checks.fail(
-                where,
-                "cov",
-                cov,
-                "a positive definite matrix",
-                f"Its smallest eigenvalue is {smallest:.3g}; drop dependent coordinates.",
-            )
+            fix = f"Its smallest eigenvalue is {smallest:.3g}; drop dependent coordinates."
+            checks.fail(where, "cov", cov, "a positive definite matrix", fix)
         self._set(mean, tril, cov)
 
     @classmethod
@@ -122,22 +95,11 @@ class MultivariateNormal(ExponentialFamily):
         tril = checks.finite(where, "tril", tril, "Pass a (d, d) lower triangular matrix.")
         cls._check_shapes(where, "tril", mean, tril)
         if np.any(np.triu(tril, 1) != 0):
-            checks.fail(
-                where,
-                "tril",
-                tril,
-                "a lower triangular matrix",
-                "Pass np.linalg.cholesky(cov), or the transpose if yours is upper.",
-            )
+            fix = "Pass np.linalg.cholesky(cov), or the transpose if yours is upper."
+            checks.fail(where, "tril", tril, "a lower triangular matrix", fix)
         diagonal = np.diagonal(tril, axis1=-2, axis2=-1)
-        checks.require(
-            where,
-            "diagonal of tril",
-            diagonal,
-            diagonal > 0,
-            "a positive number",
-            "A zero means a singular covariance: drop a coordinate. If it is negative, flip the sign of its column.",
-        )
+        fix = "A zero means a singular covariance: drop a coordinate. If it is negative, flip the sign of its column."
+        checks.require(where, "diagonal of tril", diagonal, diagonal > 0, "a positive number", fix)
         new = cls.__new__(cls)
         new._set(mean, tril, None)
         new._store(new.batch_shape, parameter_names=("mean", "tril"), _constructor="from_cholesky")
@@ -171,7 +133,7 @@ class MultivariateNormal(ExponentialFamily):
         return self._mean.shape[-1]
 
     def _precision(self):
-        inverse = _solve(self.tril, np.broadcast_to(np.eye(self.dimension), self.tril.shape))
+        inverse = triangular.inverse(self.tril)
         return np.swapaxes(inverse, -1, -2) @ inverse
 
     def natural_parameters(self):
@@ -184,11 +146,7 @@ class MultivariateNormal(ExponentialFamily):
     def _split(vector):
         """(…, k) -> first part (…, d) and the symmetric matrix whose lower triangle is the second part."""
         d = round((np.sqrt(9 + 8 * vector.shape[-1]) - 3) / 2)
-        rows, columns = np.tril_indices(d)
-        matrix = np.zeros(vector.shape[:-1] + (d, d), dtype=vector.dtype)
-        matrix[..., rows, columns] = vector[..., d:]
-        matrix[..., columns, rows] = vector[..., d:]
-        return vector[..., :d], matrix
+        return vector[..., :d], triangular.symmetric(vector[..., d:], d)
 
     @classmethod
     def _precision_from(cls, eta):
@@ -200,14 +158,9 @@ class MultivariateNormal(ExponentialFamily):
         eta = cls._sized(eta, "from_natural", "eta")
         first, precision = cls._precision_from(eta)
         smallest = np.linalg.eigvalsh(precision)[..., 0]
-        checks.require(
-            "MultivariateNormal.from_natural",
-            "smallest eigenvalue of the precision in eta",
-            smallest,
-            smallest > 0,
-            "a positive number",
-            "The second-order entries are −Λ_ii/2 and −Λ_ij, with Λ the inverse of the covariance.",
-        )
+        where, name = "MultivariateNormal.from_natural", "smallest eigenvalue of the precision in eta"
+        fix = "The second-order entries are −Λ_ii/2 and −Λ_ij, with Λ the inverse of the covariance."
+        checks.require(where, name, smallest, smallest > 0, "a positive number", fix)
         cov = np.linalg.inv(precision)
         cov = (cov + np.swapaxes(cov, -1, -2)) / 2
         return cls(np.squeeze(cov @ first[..., None], -1), cov)
@@ -217,22 +170,15 @@ class MultivariateNormal(ExponentialFamily):
         first, second = cls._split(cls._sized(mu, "from_mean_parameters", "mu"))
         cov = second - first[..., :, None] * first[..., None, :]
         smallest = np.linalg.eigvalsh(cov)[..., 0]
-        checks.require(
-            "MultivariateNormal.from_mean_parameters",
-            "smallest eigenvalue of E[x xᵀ] − E[x] E[x]ᵀ in mu",
-            smallest,
-            smallest > 0,
-            "a positive number",
-            "The second-order entries are E[x_i x_j], row by row of the lower triangle.",
-        )
+        where, name = "MultivariateNormal.from_mean_parameters", "smallest eigenvalue of E[x xᵀ] − E[x] E[x]ᵀ in mu"
+        fix = "The second-order entries are E[x_i x_j], row by row of the lower triangle."
+        checks.require(where, name, smallest, smallest > 0, "a positive number", fix)
         return cls(first, cov)
 
     @classmethod
     def _sized(cls, vector, method, name):
-        where, fix = (
-            f"MultivariateNormal.{method}",
-            "Pass d first-order and d(d+1)/2 second-order entries along the last axis.",
-        )
+        where = f"MultivariateNormal.{method}"
+        fix = "Pass d first-order and d(d+1)/2 second-order entries along the last axis."
         vector = checks.finite(where, name, vector, fix)
         sizes = [d + d * (d + 1) // 2 for d in range(1, 200)]
         if vector.ndim == 0 or vector.shape[-1] not in sizes:
@@ -302,9 +248,9 @@ class MultivariateNormal(ExponentialFamily):
     def _log_prob(self, x):
         away = x - self._mean
         if self.batch_shape:
-            z = np.squeeze(_solve(self.tril, away[..., None]), -1)
+            z = np.squeeze(solve(self.tril, away[..., None]), -1)
         else:
-            z = _solve(self.tril, away.reshape(-1, self.dimension).T).T.reshape(away.shape)
+            z = solve(self.tril, away.reshape(-1, self.dimension).T).T.reshape(away.shape)
         return (-0.5 * np.sum(z**2, -1) - self._half_log_det() - 0.5 * self.dimension * _LOG_2PI)[()]
 
     def mean(self):
@@ -315,7 +261,7 @@ class MultivariateNormal(ExponentialFamily):
         return np.diagonal(self.cov, axis1=-2, axis2=-1)
 
     def _cross_entropy_terms(self, other):
-        solved = _solve(other.tril, self._columns(other, self.tril))
+        solved = solve(other.tril, self._columns(other, self.tril))
         return 0.5 * np.sum(solved**2, axis=(-1, -2)), 0.5 * self.dimension * _LOG_2PI, *other._log_scales()
 
     def _log_scales(self):
@@ -338,12 +284,12 @@ class MultivariateNormal(ExponentialFamily):
         self._check_same_family(other)
         d, given = self.dimension, self._cov_given and other._cov_given
         differences = (self.tril - other.tril, self.cov - other.cov) if given else (self.tril - other.tril,)
-        solved = _solve(other.tril, self._columns(other, *differences))
+        solved = solve(other.tril, self._columns(other, *differences))
         with np.errstate(over="ignore"):
             mean_part = np.add.reduce(solved[..., -1] ** 2, axis=-1)
             if not given:
                 return 0.5 * (self._factors(other, solved[..., :d]) + mean_part)
-            inner = _solve(other.tril, np.swapaxes(solved[..., d:-1], -1, -2))
+            inner = solve(other.tril, np.swapaxes(solved[..., d:-1], -1, -2))
             near = abs(inner).max(axis=(-1, -2)) < 0.3  # no entry exceeds the largest eigenvalue in size
             if np.any(near):
                 values = np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)
@@ -366,7 +312,7 @@ class MultivariateNormal(ExponentialFamily):
         absolute = (self._lost_in_factoring() + other._lost_in_factoring()) * spread
         if not (self._cov_given and other._cov_given):
             return relative + absolute
-        inner = _solve(other.tril, np.swapaxes(_solve(other.tril, self.cov - other.cov), -1, -2))
+        inner = solve(other.tril, np.swapaxes(solve(other.tril, self.cov - other.cov), -1, -2))
         near = np.max(np.abs(np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)), axis=-1) < 0.3
         return relative + np.where(near, 4 * other._lost_in_factoring() * value, absolute)
 
@@ -376,41 +322,26 @@ class MultivariateNormal(ExponentialFamily):
         return super()._cross_entropy_error(other) + lost * terms
 
     def _lost_in_solving(self):
-        """Relative rounding error of L⁻¹v by forward substitution: Skeel's condition number, in units of the last
-        digit."""
-        inverse = _solve(self.tril, np.broadcast_to(np.eye(self.dimension), self.tril.shape))
-        return _EPS * np.max(np.sum(np.abs(inverse) @ np.abs(self.tril), axis=-1), axis=-1)
+        return triangular.solving_error(self.tril)
 
     def _lost_in_factoring(self):
-        """Relative error of LLᵀ in the metric of Σ, from rounding in the Cholesky factor of a covariance as given,
-        and from what is not symmetric in that."""
-        if not self._cov_given:
-            return 0.0
-        sd = np.sqrt(np.diagonal(self.cov, axis1=-2, axis2=-1))
-        correlations = self.cov / sd[..., :, None] / sd[..., None, :]
-        values = np.linalg.eigvalsh(correlations)
-        asymmetry = np.max(np.abs(correlations - np.swapaxes(correlations, -1, -2)), axis=(-1, -2))
-        lost = self.dimension * (4 * _EPS * values[..., -1] + asymmetry)
-        with np.errstate(divide="ignore"):
-            return np.where(values[..., 0] > lost, lost / values[..., 0], np.inf)
+        return triangular.factoring_error(self.cov) if self._cov_given else 0.0
 
     def _factors(self, other, matrix):
         """Σ φ(M_ii² − 1) + Σ_(i>j) M_ij², given M − I = L_q⁻¹(L_p − L_q)."""
         diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
         scale = np.diagonal(self.tril, axis1=-2, axis2=-1) / np.diagonal(other.tril, axis1=-2, axis2=-1)
-        below = np.add.reduce((matrix * _below(self.dimension)) ** 2, axis=(-1, -2))
+        below = np.add.reduce((matrix * triangular.below(self.dimension)) ** 2, axis=(-1, -2))
         return np.add.reduce(phi(diagonal * (scale + 1), scale * scale), axis=-1) + below
 
     def _check_same_family(self, other, method="kl_divergence"):
         super()._check_same_family(other, method)
         if self.dimension != other.dimension:
-            checks.fail(
-                f"MultivariateNormal.{method}",
-                "coordinates of other",
-                other.dimension,
+            expected, fix = (
                 f"{self.dimension}, as many as the first distribution",
-                "Compare distributions of the same vector.",
+                "Compare distributions of one vector.",
             )
+            checks.fail(f"MultivariateNormal.{method}", "coordinates of other", other.dimension, expected, fix)
 
     # --- sampling and conversion
     def _draw(self, size, rng):
@@ -419,13 +350,8 @@ class MultivariateNormal(ExponentialFamily):
 
     def to_scipy(self):
         if self.batch_shape:
-            checks.fail(
-                "MultivariateNormal.to_scipy",
-                "shape of the batch",
-                self.batch_shape,
-                "one distribution, shape ()",
-                "Convert the members one by one.",
-            )
+            where, fix = "MultivariateNormal.to_scipy", "Convert the members one by one."
+            checks.fail(where, "shape of the batch", self.batch_shape, "one distribution, shape ()", fix)
         return stats.multivariate_normal(self._mean, self.cov)
 
     # --- fit
