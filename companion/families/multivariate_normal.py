@@ -411,12 +411,7 @@ class MultivariateNormal(ExponentialFamily):
             not np.all(spread > 0)
             or np.linalg.eigvalsh(cov / np.outer(spread, spread))[0] < 8 * len(mean) * np.finfo(float).eps
         ):
-            checks.fail(
-                "MultivariateNormal.fit",
-                "covariance of x",
-                cov,
-                f"observations that span {len(mean)} dimensions",
-                "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or "
-                "add data.",
-            )
+            expected = f"observations that span {len(mean)} dimensions"
+            fix = "They lie in a hyperplane, so the likelihood has no maximum: drop a coordinate or add data."
+            checks.fail("MultivariateNormal.fit", "covariance of x", cov, expected, fix)
         return cls(mean, cov)
