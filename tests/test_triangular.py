@@ -57,7 +57,7 @@ def test_solving_error_is_skeels_condition_number_of_each_member():
 
 def test_factoring_error_is_that_of_the_correlations_whatever_the_scales():
     rho = np.array([0.0, 0.5, 1 - 1e-6])
-    scale = np.array([1e-5, 1e7])
+    scale = np.array([2.0**-17, 2.0**23])  # powers of two round nothing
     correlation = np.stack([[[1.0, r], [r, 1.0]] for r in rho])
     cov = scale[:, None] * correlation * scale
     # eigenvalues 1 ± ρ
