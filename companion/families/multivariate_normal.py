@@ -339,7 +339,7 @@ class MultivariateNormal(ExponentialFamily):
         if self.dimension != other.dimension:
             expected, fix = (
                 f"{self.dimension}, as many as the first distribution",
-                "Compare distributions of one vector.",
+                "Compare distributions of the same vector.",
             )
             checks.fail(f"MultivariateNormal.{method}", "coordinates of other", other.dimension, expected, fix)
 
