@@ -388,4 +388,4 @@ def log_false_alarm(p: float, q: float, n: int, miss: float) -> float:
         p, q = 1 - p, 1 - q
     k = np.arange(n + 1)
     bar = int(np.searchsorted(stats.binom.cdf(k, n, p), miss, side="right"))  # P_p(fewer than `bar`) ≤ miss
-    return float(special.logsumexp(stats.binom.logpmf(k[bar:], n, q)))
+    return min(0.0, float(special.logsumexp(stats.binom.logpmf(k[bar:], n, q))))
