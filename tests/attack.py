@@ -39,7 +39,8 @@ from companion.integrals.quadrature import QuadratureError
 from companion.lesson import datasets
 
 MODULES = (
-    "companion measures families families.ising divergence likelihood residuals latent em vae digits numerics network"
+    "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae digits"
+    " numerics network"
     " integrals.quadrature hidden.evidence hidden.gaussian_latents hidden.ppca hidden.linear_vae hidden.linear_training"
     " hidden.count_model lesson.datasets lesson.plotting lesson.claims lesson.tables lesson.exercises"
 ).split()
@@ -99,6 +100,9 @@ KINDS: dict[str, set[str]] = {
     "positive": _POSITIVE,
     "positives": _POSITIVE,
     "probability": {"zero", "tiny"},
+    "chance": {"tiny"},  # a probability that is neither 0 nor 1
+    "chance or none": {"tiny", "None"},
+    "bits": {"empty text"},  # of a message that is certain
     "probabilities": {"zero", "tiny", "cube"},
     "trials": {"zero", "huge integer", "cube"},
     "kappa": {"zero", "cube"} | _POSITIVE,
@@ -166,6 +170,7 @@ class Row:
 # --- the rows -----------------------------------------------------------------------------------------------------
 HALF = [0.5, 0.5]
 X = [0.0, 1.0, 2.0, 1.0]
+TERMS = np.linspace(-1.0, 1.0, 200) ** 3
 PLANE = [[1.0, 2.0], [2.0, 1.0], [0.0, 0.5], [3.0, 3.5]]
 GRID = Poisson([0.5, 1.0])
 HUMPS = Mixture(HALF, Normal([-1.0, 1.0], 1.0))
@@ -214,6 +219,18 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "likelihood.sample_lines": {"x": (X, "sample"), "models": (GRID, NO)},
     "likelihood.likelihood_lines": {"x": (X, "sample"), "models": (GRID, NO)},
     "likelihood.empirical_probabilities": {"x": (X, "sample")},
+    "sampling.running_average": {"terms": (X, "sample")},
+    "sampling.tail_shape": {"terms": (TERMS, NO)},
+    "sampling.draws_needed": {"terms": (TERMS, NO), "error": (0.1, "positive")},
+    "sampling.fitted_kl": {"truth": (Poisson(1.0), NO), "n": (50, "size"), "runs": (3, "size")} | _RNG,
+    "sampling.typical_set": {"p": (0.3, "chance"), "n": (20, "size"), "epsilon": (0.1, "tolerance or more")}
+    | {"q": (0.4, "chance or none")},
+    "sampling.log_false_alarm": {"p": (0.6, "chance"), "q": (0.5, "chance"), "n": (20, "size")}
+    | {"miss": (0.1, "chance")},
+    "sampling.prefix_code": {"lengths": ([1, 2, 3], NO)},
+    "sampling.code_length": {"frequencies": ([2, 1, 1], NO), "x": ([0, 2, 1], NO)},
+    "sampling.encode": {"frequencies": ([2, 1, 1], NO), "x": ([0, 2, 1], NO)},
+    "sampling.decode": {"frequencies": ([2, 1, 1], NO), "bits": ("0110", "bits"), "n": (3, "size")},
     "residuals.residual": _LIKELIHOOD | _WEIGHTS,
     "residuals.kl_gradient": {"p": (stats.poisson(0.7), NO), "model": (Poisson(1.0), NO)},
     "residuals.with_natural": {"model": (Poisson(1.0), NO), "eta": ([0.2], NO)},
@@ -285,6 +302,7 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "numerics.raw_moments": {"x": (X, "sample"), "total": (sum, NO)},
     "numerics.running_total": {"x": (X, "sample")},
     "numerics.relative_error": {"value": (0.5, "result"), "exact": (Decimal("0.4"), "exact")},
+    "datasets.alpha_particles": {},
     "datasets.digits": {},
     "datasets.horse_kicks": {},
     "datasets.old_faithful": {},

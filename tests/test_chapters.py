@@ -107,18 +107,18 @@ def test_new_chapter_is_a_complete_draft(tmp_path):
         (tmp_path / name).mkdir(exist_ok=True)
     for slug in SLUGS:
         (tmp_path / "book" / f"{slug}.ipynb").write_text(text_of(BOOK / f"{slug}.ipynb"), encoding="utf-8")
-    title = "Sampling: what n tells"
-    new_chapter.create("sampling", "The identity", title, "When is an average enough?", tmp_path)
+    title = "Waves: what n tells"
+    new_chapter.create("waves", "The identity", title, "When is an average enough?", tmp_path)
     rows = {chapter["slug"]: chapter for chapter in chapters.chapters(tmp_path / "book")}
-    assert rows["sampling"]["title"] == title and rows["sampling"]["draft"]
+    assert rows["waves"]["title"] == title and rows["waves"]["draft"]
     assert [c["number"] for c in chapters.finished(tmp_path / "book")] == [c["number"] for c in chapters.finished()]
-    assert "  - caption: Drafts\n    chapters:\n      - file: book/sampling\n" in text_of(tmp_path / "_toc.yml")
-    assert "sampling" not in text_of(tmp_path / "README.md")
-    notebook = json.loads(text_of(tmp_path / "book" / "sampling.ipynb"))
+    assert "  - caption: Drafts\n    chapters:\n      - file: book/waves\n" in text_of(tmp_path / "_toc.yml")
+    assert "waves" not in text_of(tmp_path / "README.md")
+    notebook = json.loads(text_of(tmp_path / "book" / "waves.ipynb"))
     assert notebook["cells"][2]["outputs"][0]["text"] == ["✓ twice log 2 and log 4: 1.38629 = 1.38629\n"]
-    for name in ("companion/sampling.py", "tests/test_sampling.py"):
+    for name in ("companion/waves.py", "tests/test_waves.py"):
         compile(text_of(tmp_path / name), name, "exec")
-    assert "automodule:: companion.sampling\n" in text_of(tmp_path / "book" / "api" / "sampling.md")
+    assert "automodule:: companion.waves\n" in text_of(tmp_path / "book" / "api" / "waves.md")
     for wrong in (
         ("Sampling", "The identity", "a", "b?"),
         ("sampling", "The identity", "a", "b?"),

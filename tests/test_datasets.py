@@ -15,11 +15,12 @@ from scipy import special, stats
 from companion import families
 from companion.families import FAMILIES
 from companion.lesson import datasets
-from companion.lesson.datasets import CountTable, digits, horse_kicks, old_faithful, peers, weldon_dice
+from companion.lesson.datasets import CountTable, alpha_particles, digits, horse_kicks, old_faithful, peers, weldon_dice
 
 CHECKSUMS = {
     "weldon_dice.csv": "2c24e32486c7f7f65c596ee42430a90684fc362a8bba458bb7e67268dff5ad62",
     "horse_kicks.csv": "ad8f90a10ed276b10f6716075db4521154f2b628323b9e7874db0367f4715ce4",
+    "alpha_particles.csv": "288824df1176c087eb84ec00308c0f7ad4903d77d912c5d4573f03c571c08112",
     "old_faithful.csv": "5dbea6e52da0a5dd92e46834a664237aee3b52e4347ed8f0c49b6f21e7703402",
     "digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
 }
@@ -49,6 +50,20 @@ def test_horse_kicks():
     assert table.n == 200 and table.values @ table.frequencies == 122 and table.mean == 0.61
 
 
+def test_alpha_particles():
+    """2,608 intervals with 10,097 scintillations; the paper's average is 3.87, and its table fits a Poisson law."""
+    table = alpha_particles()
+    np.testing.assert_array_equal(table.values, np.arange(15))
+    assert table.n == 2_608 and table.values @ table.frequencies == 10_097
+    assert table.mean == pytest.approx(3.87, abs=0.005)
+    assert table.frequencies[[0, 4, 10, 12, 14]].tolist() == [57, 532, 10, 0, 1]
+    # chi-square of the Poisson distribution with 3.87, ten or more in one cell, as usually quoted: 12.88
+    expected = 2_608 * stats.poisson.pmf(table.values, 3.870)
+    observed = np.append(table.frequencies[:10], table.frequencies[10:].sum())
+    expected = np.append(expected[:10], 2_608 - expected[:10].sum())
+    assert np.sum((observed - expected) ** 2 / expected) == pytest.approx(12.88, abs=0.05)
+
+
 def test_old_faithful():
     """272 pairs with the summary usually printed: quartiles, means, correlation."""
     data = old_faithful()
@@ -76,7 +91,7 @@ def test_digits():
     assert np.all(data.images[:, [0, 32, 39]] == 0)  # the pixels that no test digit reaches
 
 
-@pytest.mark.parametrize("load", [weldon_dice, horse_kicks])
+@pytest.mark.parametrize("load", [weldon_dice, horse_kicks, alpha_particles])
 def test_a_table_is_consistent(load):
     table = load()
     assert np.all(table.frequencies >= 0) and np.all(np.diff(table.values) == 1)

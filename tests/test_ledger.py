@@ -17,8 +17,7 @@ EXPECTED = (
     {f"N{i}" for i in range(1, 10)}
     | {f"P{i}" for i in range(1, 10)}
     | {f"Q{i}" for i in range(1, 10)}
-    | {f"B{i}" for i in range(1, 11)}
-    | {"B13"}
+    | {f"B{i}" for i in range(1, 14)}
 )
 SOURCES = {"N": "notes", "P": "post", "Q": "question", "B": "beyond"}
 

@@ -73,6 +73,17 @@ def horse_kicks() -> CountTable:
     return _count_table("horse_kicks.csv")
 
 
+def alpha_particles() -> CountTable:
+    """Alpha particles: number of scintillations seen in each of 2,608 intervals of an eighth of a minute.
+
+    Source: E. Rutherford and H. Geiger (1910), *Philosophical Magazine* 20, 698–707.
+
+    >>> alpha_particles().n, round(alpha_particles().mean, 4)
+    (2608, 3.8715)
+    """
+    return _count_table("alpha_particles.csv")
+
+
 class OldFaithful(NamedTuple):
     """Eruptions of a geyser, in minutes: both arrays have shape (272,).
 
