@@ -118,12 +118,12 @@
 
   Explorer.define({
     name: "elbo",
-    title: "Move the guess q: drag its top or its side, or use the sliders; then change the observation",
+    title: "Move the guess q: drag its top or its side, or use the sliders; then change what the power meter reads",
     start: { mu: -0.3, sigma: 0.7, height: 0.5 },
     controls: [
       { key: "mu", label: "Mean of q", min: -2, max: 2, step: 0.01, digits: 2 },
       { key: "sigma", label: "Spread of q (sd)", min: 0.1, max: 2, step: 0.01, digits: 2 },
-      { key: "height", label: "Observed height", min: -1, max: 3, step: 0.05, digits: 2 },
+      { key: "height", label: "Power read, in watts", min: -1, max: 3, step: 0.05, digits: 2 },
     ],
     actions: [
       { key: "climb", label: "Climb to the best q nearby", run: (s) => ({
