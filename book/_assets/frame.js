@@ -56,10 +56,14 @@
       if (side === "primary" && matchMedia("(min-width: 992px)").matches) return bar.classList.toggle("pst-sidebar-hidden");
       move(bar, drawer);
       drawer.showModal();
-      drawer.addEventListener("close", () => { move(drawer, bar); event.target.closest("button").focus(); }, { once: true });
+      drawer.addEventListener("close", () => {
+        move(drawer, bar);
+        if (drawer.returnValue !== "followed") event.target.closest("button").focus({ preventScroll: true });
+      }, { once: true });
+      drawer.returnValue = "";
     });
     // whoever follows a link within the page wants to read there
-    drawer.addEventListener("click", (event) => event.target.closest("a[href*='#']") && drawer.close());
+    drawer.addEventListener("click", (event) => event.target.closest("a[href*='#']") && drawer.close("followed"));
   }
 
   // The list of chapters stays where it was on the page before.
