@@ -77,7 +77,7 @@ markers = ["slow", "site", "browser", "notebook"]
 def prepare(module: str) -> Path:
     """A copy of package and tests with the settings for one module; what mutmut noted before stays."""
     folder = WORK / module.removeprefix("companion/").removesuffix(".py").replace("/", "-")
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mutants").mkdir(parents=True, exist_ok=True)  # it must be there when Python looks at its path
     for name in ("companion", "tests"):
         shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

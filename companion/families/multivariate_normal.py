@@ -339,7 +339,7 @@ class MultivariateNormal(ExponentialFamily):
         if self.dimension != other.dimension:
             expected, fix = (
                 f"{self.dimension}, as many as the first distribution",
-                "Compare distributions of one vector.",
+                "Compare distributions of the same vector.",
             )
             checks.fail(f"MultivariateNormal.{method}", "coordinates of other", other.dimension, expected, fix)
 
@@ -411,12 +411,7 @@ class MultivariateNormal(ExponentialFamily):
             not np.all(spread > 0)
             or np.linalg.eigvalsh(cov / np.outer(spread, spread))[0] < 8 * len(mean) * np.finfo(float).eps
         ):
-            checks.fail(
-                "MultivariateNormal.fit",
-                "covariance of x",
-                cov,
-                f"observations that span {len(mean)} dimensions",
-                "They lie in a hyperplane, so the likelihood is unbounded and no maximum exists: drop a coordinate or "
-                "add data.",
-            )
+            expected = f"observations that span {len(mean)} dimensions"
+            fix = "They lie in a hyperplane: unbounded likelihood, no maximum exists. Drop a coordinate or add data."
+            checks.fail("MultivariateNormal.fit", "covariance of x", cov, expected, fix)
         return cls(mean, cov)

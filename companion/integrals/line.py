@@ -56,6 +56,7 @@ class Integral:
             )
 
     def log_densities(self, piece, t):
+        """Of each distribution, at the points of the piece; that of p is -inf where the piece has ended."""
         self.spend(t.size)
         y = piece.sign * np.exp(t)
         densities = [d.log_density(piece.c, y) for d in self.dists]
@@ -72,6 +73,7 @@ class Integral:
         return self.tabulate(x, t, densities)
 
     def tabulate(self, x, place, densities):
+        """Array (3, K, n) from log-densities at x, `place` being the log-Jacobian: see `evaluate`."""
         rounding = [
             EPS * (np.where(np.isfinite(v), np.abs(v), 0.0) + d.magnitude + 4) for d, v in zip(self.dists, densities)
         ]
@@ -102,6 +104,7 @@ class Integral:
 
     @property
     def names(self):
+        """The distributions, for messages."""
         return " and ".join(d.name for d in dict.fromkeys(self.dists))
 
     def edge(self, piece, good, bad):
@@ -115,6 +118,7 @@ class Integral:
         return good, [d[0] for d in self.log_densities(piece, np.array([good]))]
 
     def total(self, low, high):
+        """Values (K,), errors (K,) and the method, over the interval."""
         pieces = self.pieces(low, high)
         active = [
             (piece, knots[:-1], knots[1:], self.panels(piece, knots[:-1], knots[1:]), math.inf)
@@ -235,6 +239,7 @@ class Integral:
         return t if densities[0] < _FLOOR and before - densities[0] > 0.5 else None
 
     def trim(self, piece, knots, good, bad, position):
+        """Knots with one more before `bad`, the last place where all log-densities can be computed."""
         t, densities = self.edge(piece, good, bad)
         after = [d[0] for d in self.log_densities(piece, np.array([t + (bad - good) * 1e-9]))]
         if len(densities) > 1 and np.isneginf(after[1]) and np.isfinite(after[0]) and densities[1] > _FLOOR:

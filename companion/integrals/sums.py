@@ -19,6 +19,7 @@ class Sum(Integral):
     integral with Euler–Maclaurin corrections."""
 
     def total(self, low, high):
+        """Values (K,), errors (K,) and the method, over low, low + 1, …, high."""
         if (atoms := self.dists[0].atoms) is not None:
             return self.finish(self.terms(atoms[(atoms >= low) & (atoms <= high)]), "exact sum")
         if high - low < 16 * _DIRECT:
@@ -80,6 +81,7 @@ class Sum(Integral):
         return self.tabulate(x, np.zeros(x.shape), densities)
 
     def finish(self, terms, method):
+        """The sum of terms as of `terms`, its rounding error, and the method."""
         values, noise, size = terms.sum(axis=-1)
         return values, noise + 8 * EPS * size, method
 
