@@ -264,33 +264,6 @@ def _on_integers(p: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
     return vector
 
 
-def sample_lines(x: ArrayLike, models: Distribution) -> list[Line]:
-    r"""The same chain on a sample: each expectation under p_data replaced by the average over the n observations.
-
-    Line by line as in `kl_lines`, with :math:`p_{\mathrm{emp}}(x)`, the fraction of observations equal to x, in place
-    of p. For discrete data this is exact algebra about the empirical distribution, not an approximation.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If x is empty or has other values than counts below ten million, or as in `kl_lines`.
-
-    Examples
-    --------
-    >>> from companion.families import Poisson
-    >>> lines = sample_lines([0, 1, 0, 2, 1, 0, 0, 0, 1, 2], Poisson(np.arange(1, 20) / 10))
-    >>> [line.best for line in lines]
-    [6, 6, 6, 6, 6, 6]
-    """
-    _require_grid("sample_lines", models)
-    x, _ = checks.sample("sample_lines", x, None, 0, "Pass counts as an array of shape (n,).")
-    checks.whole(
-        "sample_lines", "x", x, 0, "The empirical distribution of a sample from a density has no KL to that density."
-    )
-    outcomes, counts = np.unique(x, return_counts=True)
-    return kl_lines(counts / len(x), models, outcomes)
-
-
 def likelihood_lines(x: ArrayLike, models: Distribution | Any) -> list[Line]:
     r"""The four lines of maximum likelihood: joint probability, product, its logarithm, sum of logarithms.
 

@@ -331,28 +331,6 @@ def running_total(x: ArrayLike) -> np.float64:
     return np.add.accumulate(_sample("running_total", x))[-1]
 
 
-def raw_moments(x: ArrayLike, total: Callable[[np.ndarray], float] = running_total) -> tuple[float, float]:
-    r"""Mean and standard deviation from raw moments, :math:`\sigma^2 = \mathrm{E}[x^2] - \mathrm{E}[x]^2`: the formula
-    that loses :math:`(\mu/\sigma)^2` times the unit roundoff, and may end in the root of a negative number (NaN).
-
-    `total` adds up: pass ``math.fsum`` to add without rounding. That removes the largest error, not the last one: the
-    squares and the two averages are still rounded.
-
-    >>> raw_moments([1.0, 2.0, 3.0, 6.0])
-    (3.0, 1.8708286933869707)
-    >>> raw_moments(num_acc(4))[1]     # the standard deviation is 0.1
-    nan
-    """
-    if not callable(total):
-        checks.fail("raw_moments", "total", total, "a function that adds up an array", "Pass math.fsum.", TypeError)
-    x = _sample("raw_moments", x)
-    largest = math.sqrt(np.finfo(float).max / x.size)
-    checks.require("raw_moments", "x", x, np.abs(x) <= largest, "a number whose square does not overflow", "Rescale x.")
-    mean = total(x) / x.size
-    variance = total(x * x) / x.size - mean * mean
-    return float(mean), math.sqrt(variance) if variance >= 0 else math.nan
-
-
 def exact_moments(x: ArrayLike, ddof: int = 0) -> tuple[Fraction, Decimal]:
     """Mean (a `Fraction`) and standard deviation (a `Decimal`) of the very doubles in `x`, dividing by n − `ddof`.
 

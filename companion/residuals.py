@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from companion import checks
 from companion.families import Distribution, ExponentialFamily
-from companion.families.ising import Ising
+from companion.families.ising import Ising as Ising  # the chapter's model without a tractable normaliser
 from companion.families.statistics import Statistics
 from companion.integrals import quadrature
 from companion.measures import as_pair, kl_divergence, same_family
@@ -305,43 +305,3 @@ def fisher_along(p: ExponentialFamily, q: ExponentialFamily, t: ArrayLike) -> np
     return np.array([delta @ with_natural(p, eta + s * delta).fisher_information() @ delta for s in t.flat]).reshape(
         t.shape
     )
-
-
-# --- a model without a tractable normaliser -----------------------------------------------------------------------
-def two_phase_ascent(
-    model: Ising, x: ArrayLike, chains: int, sweeps: int, rates: ArrayLike, rng: np.random.Generator | int
-) -> np.ndarray:
-    r"""Stochastic ascent with a sampled model term: the path of :math:`\eta`, (steps + 1, 2), for an `Ising` model.
-
-    The positive phase :math:`\mathrm{E}_{\mathrm{emp}}[u]` comes from the data. The negative phase
-    :math:`\mathrm{E}_\eta[u]` is the average over `chains` states that are moved on by `sweeps` Gibbs sweeps a step and
-    kept from step to step (persistent chains): the normaliser is never computed.
-
-    References
-    ----------
-    Ackley, Hinton and Sejnowski (1985); Younes (1989).
-
-    Examples
-    --------
-    >>> truth = Ising(3, 3, 0.1, 0.3)
-    >>> start, x, rates = Ising(3, 3, 0.0, 0.0), truth.sample(500, 0), np.full(100, 0.02)
-    >>> path = two_phase_ascent(start, x, chains=100, sweeps=2, rates=rates, rng=1)
-    >>> path.shape
-    (101, 2)
-    """
-    where = "two_phase_ascent"
-    if not isinstance(model, Ising):
-        checks.fail(where, "model", model, "an Ising model", "Pass e.g. Ising(3, 3, 0.0, 0.0).", TypeError)
-    positive = _statistics(where, model, x, None).mean()
-    chains = checks.positive_integer(where, "chains", chains, "Pass how many states are kept, e.g. 100.")
-    sweeps = checks.positive_integer(where, "sweeps", sweeps, "Pass how many Gibbs sweeps a step takes, e.g. 1.")
-    rng, rates = checks.generator(where, rng), _rates(where, rates)
-    particles = rng.choice([-1.0, 1.0], size=(chains, model.states.shape[1]))
-    path = [model.natural_parameters()]
-    for rate in rates:
-        for _ in range(sweeps):
-            particles = model.gibbs_sweep(particles, rng)
-        negative = model.sufficient_statistics(particles).mean(axis=0)
-        path.append(path[-1] + rate * (positive - negative))
-        model = with_natural(model, path[-1])
-    return np.array(path)

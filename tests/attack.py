@@ -141,7 +141,6 @@ KINDS: dict[str, set[str]] = {
 #: (callable, argument, odd value) as patterns → why the result is right, or the error clear.
 ACCEPTED = {
     ("*", "log_likelihood", "class"): "a function that fails when it is called: the error is its own",
-    ("raw_moments", "total", "*"): "as above",
     ("expectation", "g", "class"): "as above",
     ("ProbabilisticPCA.pdf", "x", "array with inf"): "the density at a vector with an infinite coordinate is 0",
     ("as_distribution", "argument", "*"): "words that stand in messages",
@@ -216,7 +215,6 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "likelihood.likelihood": _LIKELIHOOD,
     "likelihood.perplexity": _LIKELIHOOD | _WEIGHTS,
     "likelihood.kl_lines": {"p": (HALF, NO), "models": (GRID, NO), "outcomes": ([0, 1], NO)},
-    "likelihood.sample_lines": {"x": (X, "sample"), "models": (GRID, NO)},
     "likelihood.likelihood_lines": {"x": (X, "sample"), "models": (GRID, NO)},
     "likelihood.empirical_probabilities": {"x": (X, "sample")},
     "sampling.running_average": {"terms": (X, "sample")},
@@ -238,9 +236,6 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "residuals.stochastic_ascent": _LIKELIHOOD | {"batch": (2, "size"), "rates": ([0.1, 0.1], NO)} | _RNG,
     "residuals.natural_gradient_step": _LIKELIHOOD | _WEIGHTS | {"length": (0.5, "length")},
     "residuals.fisher_along": _PAIR | {"t": ([0.0, 0.5], "reals")},
-    "residuals.two_phase_ascent": {"model": (ISING, NO), "x": (SPINS, NO), "chains": (5, "size")}
-    | {"sweeps": (1, "size"), "rates": ([0.1, 0.1], NO)}
-    | _RNG,
     "quadrature.as_distribution": {"obj": _DISTRIBUTION, "argument": ("f: p", "text")},
     "quadrature.entropy": {"p": _DISTRIBUTION} | _TOLERANCES,
     "quadrature.cross_entropy": {"p": _DISTRIBUTION, "q": (stats.expon(), NO)} | _TOLERANCES,
@@ -299,7 +294,6 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "numerics.nearby": {"p": (Poisson(1.0), NO), "d": (0.1, "real")},
     "numerics.num_acc": {"number": (1, NO)},
     "numerics.exact_moments": {"x": (X, "sample"), "ddof": (0, "tolerance")},
-    "numerics.raw_moments": {"x": (X, "sample"), "total": (sum, NO)},
     "numerics.running_total": {"x": (X, "sample")},
     "numerics.relative_error": {"value": (0.5, "result"), "exact": (Decimal("0.4"), "exact")},
     "datasets.alpha_particles": {},

@@ -11,7 +11,7 @@ import yaml
 
 from conftest import ROOT
 
-MAX_WEIGHT = 400_000  # bytes of a page with all it loads, gzipped
+MAX_WEIGHT = 300_000  # bytes of a page with all it loads, gzipped
 VOID = set("area base br col embed hr img input link meta source track wbr".split())
 # Attributes that make a browser fetch something.
 FETCHED = {

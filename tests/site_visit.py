@@ -181,6 +181,8 @@ def look(browser, address, axe):
         width = 360 if scheme == "light" else 1280
         with Visit(browser, address, name, color_scheme=scheme, viewport={"width": width, "height": 800}) as visit:
             found = {"theme": visit.page.evaluate("document.documentElement.dataset.theme")}
+            # whatever is far from the window shall be measured too
+            visit.page.add_style_tag(content="section { content-visibility: visible !important }")
             if scheme == "light":
                 found["boxes without keyboard"] = visit.boxes_without_keyboard()
                 found["weights"] = visit.weights()

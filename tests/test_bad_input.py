@@ -46,7 +46,6 @@ from companion.likelihood import (
     likelihood_lines,
     log_likelihood,
     perplexity,
-    sample_lines,
 )
 
 EYE = np.eye(2)
@@ -1393,22 +1392,6 @@ ROWS = {
         "scipy.stats.poisson([1, 2])",
         "a discrete family",
         "a grid of θ",
-    ),
-    "a sample from a density": (
-        lambda: sample_lines([0.3, 1.7], GRID),
-        V,
-        "sample_lines: x[0]",
-        "0.3",
-        "a whole number, at least 0",
-        "has no KL to that density",
-    ),
-    "lines of an empty sample": (
-        lambda: sample_lines([], GRID),
-        V,
-        "x",
-        "[]",
-        "at least one observation",
-        "an empty sample",
     ),
     "likelihood lines of text": (
         lambda: likelihood_lines([0, 1], "models"),

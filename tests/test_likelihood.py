@@ -8,7 +8,7 @@ from scipy.special import gammaln
 
 from companion.divergence import cross_entropy, entropy, kl_divergence
 from companion.families import Bernoulli, Binomial, Categorical, Mixture, MultivariateNormal, Normal, Poisson
-from companion.lesson.datasets import horse_kicks, weldon_dice
+from companion.lesson.datasets import horse_kicks
 from companion.likelihood import (
     empirical_probabilities,
     kl_lines,
@@ -16,7 +16,6 @@ from companion.likelihood import (
     likelihood_lines,
     log_likelihood,
     perplexity,
-    sample_lines,
 )
 
 CASES = {
@@ -167,22 +166,6 @@ def test_lines_where_a_model_excludes_an_outcome():
     assert lines[5].values[0] == -np.inf and [line.best for line in lines] == [1] * 6
 
 
-@pytest.mark.parametrize(
-    "table, models",
-    [(horse_kicks(), Poisson(GRID)), (weldon_dice(), Binomial(12, np.linspace(0.30, 0.38, 161)))],
-    ids=["horse kicks", "Weldon's dice"],
-)
-def test_sample_lines_on_real_data(table, models):
-    x = table.observations()
-    lines = sample_lines(x, models)
-    seen = table.frequencies > 0
-    p, outcomes = table.probabilities[seen], table.values[seen]
-    check_the_six_lines(lines, p, outcomes, np.stack([models.log_prob(k) for k in outcomes]))
-    assert_allclose(lines[5].values, log_likelihood(models, x) / table.n, rtol=1e-12)
-    mean = models.mean()[lines[0].best]
-    assert abs(mean - table.mean) <= np.diff(models.mean()).max()
-
-
 def test_average_surprise_is_entropy_plus_kl_exactly_at_finite_n():
     """−ℓ/n = H(p_emp) + KL(p_emp ‖ p_θ) for every θ: no limit, no approximation."""
     x = Poisson(3.0).sample(25, rng=5)
@@ -268,7 +251,6 @@ def test_frozen_distributions_without_a_family(frozen, x):
         ),
         (lambda: empirical_probabilities([0, np.inf]), r"x\[1\] = inf; expected a finite number"),
         (lambda: kl_lines([0.5, 0.5], Poisson([1.0, 2.0]), [0, 10**9]), "expected an outcome below ten million"),
-        (lambda: sample_lines([0, 10**12], Poisson([1.0, 2.0])), "expected an outcome below ten million"),
     ],
 )
 def test_the_error_names_what_is_wrong(call, words):

@@ -30,7 +30,6 @@ from companion.residuals import (
     natural_gradient_step,
     residual,
     stochastic_ascent,
-    two_phase_ascent,
     with_mean,
     with_natural,
 )
@@ -267,15 +266,6 @@ def test_ising_fit_against_an_optimiser_on_loops_and_the_edge():
     assert_allclose(-log_likelihood(fit, x) / 500, loss(fit.natural_parameters()), rtol=1e-12)
     with pytest.raises(ValueError, match="no maximum exists"):
         Ising.fit(np.ones((10, 9)), rows=3, columns=3)
-
-
-def test_two_phase_ascent_approaches_the_exact_fit():
-    truth = Ising(3, 3, 0.1, 0.35)
-    x = truth.sample(1_000, 3)
-    path = two_phase_ascent(
-        Ising(3, 3, 0.0, 0.0), x, chains=400, sweeps=1, rates=1 / (60 + 0.5 * np.arange(800)), rng=4
-    )
-    assert_allclose(path[-300:].mean(axis=0), Ising.fit(x, rows=3, columns=3).natural_parameters(), atol=0.01)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def main():
                     }))""")
                 page.wait_for_load_state("networkidle")
                 page.add_style_tag(content="html { scroll-behavior: auto !important }")
+                # what is far from the window would stay blank
+                page.add_style_tag(content="section { content-visibility: visible !important }")
                 if options.at:
                     page.locator(options.at).first.evaluate("e => e.scrollIntoView()")
                 page.wait_for_timeout(300)

@@ -4,8 +4,9 @@
 // such boxes, and only those.
 const kinds = { ".math-scroll": "Formula", "pre": "Code", ".picture-scroll": "Figure", ".pst-scrollable-table-container, .cell_output .text_html": "Table" };
 const boxes = document.querySelectorAll(Object.keys(kinds).map((kind) => `.bd-article :is(${kind})`).join());
-const check = (box) => {
-  const wide = box.scrollWidth > box.clientWidth + 1;
+// All are measured before any is changed: a change in between would have the page laid out anew each time.
+const check = (some) => some.map((box) => [box, box.scrollWidth > box.clientWidth + 1]).forEach(([box, wide]) => {
+  if (wide === box.classList.contains("is-wide")) return;
   box.classList.toggle("is-wide", wide);
   if (wide) {
     const kind = Object.keys(kinds).find((kind) => box.matches(kind));
@@ -15,38 +16,57 @@ const check = (box) => {
   } else {
     for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
   }
-};
-const watch = new ResizeObserver((entries) => entries.forEach((entry) => check(entry.target)));
+});
+// Sections far from the window are not laid out (site.css). Their boxes are looked at when they come near.
+const drawn = new Set();
+const watch = new ResizeObserver((entries) => {
+  entries.forEach(({ target }) => drawn.add(target));
+  check(entries.map(({ target }) => target));
+});
 boxes.forEach((box) => watch.observe(box));
 // A font that arrives late widens a formula, not its box; it may be drawn a frame after it has arrived.
 const recheck = () => {
-  boxes.forEach(check);
-  requestAnimationFrame(() => boxes.forEach(check));
+  check([...drawn]);
+  requestAnimationFrame(() => check([...drawn]));
 };
 document.fonts.addEventListener("loadingdone", recheck);
 document.fonts.ready.then(recheck);
 addEventListener("load", recheck);
+// Whoever goes on by the keyboard needs all of them as stops, near or not, before the step.
+let unsure = true;
+addEventListener("keydown", ({ key }) => {
+  if (key !== "Tab" || !unsure) return;
+  unsure = false;
+  check([...boxes]);
+}, true);
+for (const change of ["resize", "toggle"]) addEventListener(change, () => (unsure = true), true);
 
 // Mark in "On this page" the section that is read: the last heading above the upper third of the window.
 const places = [...document.querySelectorAll("nav.page-toc a[href^='#']:not([href='#'])")]
   .map((link) => [link, document.getElementById(decodeURIComponent(link.hash.slice(1)))]).filter(([, place]) => place);
+const outer = places.filter(([, place]) => !places.some(([, other]) => other !== place && other.contains(place)));
+const lastAbove = (some, end) => some.filter(([, place]) => end || place.getBoundingClientRect().top < innerHeight / 3).pop();
 const mark = () => {
   const end = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
-  const above = end ? places : places.filter(([, place]) => place.getBoundingClientRect().top < innerHeight / 3);
-  const current = above.length ? above[above.length - 1][0] : null;
+  // within the one section that is read, not in those that are not laid out
+  const [link, section] = lastAbove(outer, end) || [null, null];
+  const inner = section ? lastAbove(places.filter(([, place]) => place !== section && section.contains(place)), end) : null;
+  const current = inner ? inner[0] : link;
   for (const [link] of places) {
+    if (link.classList.contains("active") === (link === current)) continue;
     link.classList.toggle("active", link === current);
     link === current ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
   }
 };
 if (places.length) {
   let waiting = false;
-  addEventListener("scroll", () => {
+  const soon = () => {
     if (!waiting) requestAnimationFrame(() => { waiting = false; mark(); });
     waiting = true;
-  }, { passive: true });
-  addEventListener("resize", mark);
-  mark();
+  };
+  addEventListener("scroll", soon, { passive: true });
+  addEventListener("resize", soon);
+  soon();
 }
 
 // Whoever follows a link into a folded box sees it open.

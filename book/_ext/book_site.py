@@ -1,7 +1,7 @@
 """What the theme leaves to be done so that pages are light, quiet and accessible.
 
 - style sheets and scripts: site_assets; titles, addresses, search: site_head, site_files
-- boxes, answers and checks fold: site_boxes, site_answers; tables: site_tables
+- boxes, answers and checks fold: site_boxes, site_answers; tables: site_tables; sections wait: site_sections
 - figures have their size, load when needed, and are palette PNGs where that is smaller
 """
 
@@ -17,6 +17,7 @@ import site_assets
 import site_files
 import site_head
 from site_boxes import mend_boxes
+from site_sections import say_heights
 from site_tables import mend_tables
 
 PLAIN = re.compile(r'<span class="(?:n|p|w|nn)">([^<]*)</span>')  # code in the colour of text needs no element
@@ -42,6 +43,7 @@ def mend_body(app, pagename, templatename, context, doctree):
     mend_figures(soup, app.builder)
     mend_tables(soup)
     mend_accessibility(soup)
+    say_heights(soup, aside)
     body = re.sub(r"<!--aside (\d+)-->", lambda m: aside[int(m[1])], str(soup))
     context["body"] = re.sub(r"<!--/?tex-->", "", body)
 

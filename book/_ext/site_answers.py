@@ -62,8 +62,9 @@ def fold_answers(soup):
 
 def undress(part):
     """Inside the box nothing folds again: neither the code nor the text has a title of its own."""
-    for fold in part.select("details.above-input"):
-        fold.replace_with(fold.find(class_="cell_input").extract())
+    for fold in part.select("details.above-input"):  # of a hidden cell it holds the outputs as well
+        fold.summary.decompose()
+        fold.unwrap()
     if "solution" in part["class"]:
         part.name, part["class"] = "div", ["solution-text"]
         part.find(class_="admonition-title").decompose()

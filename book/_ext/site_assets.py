@@ -11,14 +11,23 @@ from sphinx.builders.html._assets import _CascadingStyleSheet
 import css_prune
 
 BUNDLE = "_static/book.css"
+INDEXES = ("searchindex.js", "search-index.js")  # words of the text, not of scripts
 THEME_CSS = ["_static/basic.css", "_static/styles/pydata-sphinx-theme.css"]  # the theme's template links these itself
 # Thebe needs a server; folded boxes are native here, so the toggle button's files are not used.
 UNUSED_CSS = ("sphinx-thebe", "togglebutton")
-UNUSED_JS = ("thebe", "togglebutton", "toggleHint", "toggleOpenOnPrint")
+# What the book needs of the theme's scripts is in frame.js; search.js does without Sphinx's.
+UNUSED_JS = (
+    "thebe",
+    "togglebutton",
+    "toggleHint",
+    "toggleOpenOnPrint",
+    "sphinx-book-theme",
+    "sphinx_highlight",
+    "DOCUMENTATION_OPTIONS.",
+)
 UNUSED_FILES = (
-    "scripts/bootstrap*",
-    "scripts/fontawesome*",
-    "scripts/*.map",
+    "scripts",
+    "sphinx_highlight.js",
     "styles/*.map",
     "vendor/fontawesome",
     "sphinx-thebe*",
@@ -51,7 +60,7 @@ def join_css(app, outdir):
         folder = posixpath.relpath(posixpath.dirname(name), posixpath.dirname(BUNDLE))
         parts.append(re.sub(r"url\((['\"]?)(?!data:|#|['\"])", rf"url(\1{folder}/", css).replace("url(./", "url("))
     pages = {page: page.read_text(encoding="utf-8") for page in outdir.rglob("*.html")}
-    scripts = [script.read_text(encoding="utf-8") for script in outdir.rglob("*.js") if script.name != "searchindex.js"]
+    scripts = [script.read_text(encoding="utf-8") for script in outdir.rglob("*.js") if script.name not in INDEXES]
     text = css_prune.prune("\n".join(parts), css_prune.used_classes(pages.values(), scripts))
     (outdir / BUNDLE).write_text(text, encoding="utf-8")
     # a new address whenever the content is new, so that no browser shows an old style from its cache
@@ -74,10 +83,15 @@ def choose_assets(app, pagename, templatename, context, doctree):
         unused += ["clipboard", "copybutton"]
     if "sd-tab-set" not in body:
         unused += ["design-tabs"]
+    if pagename != "py-modindex":  # its groups fold
+        unused += ["doctools"]
+    if not {"copybutton", "doctools"} - set(unused):
+        unused += ["documentation_options"]
     scripts = {}
     for script in context["script_files"]:
         text = f"{script.filename} {script.attributes.get('body', '')}"
         if not any(word in text for word in unused):
+            script.attributes["defer"] = "defer"  # nothing of it is needed to show the page
             scripts.setdefault(text, script)  # some extensions add theirs twice
     context["script_files"] = list(scripts.values())
 

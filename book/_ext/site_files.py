@@ -35,8 +35,6 @@ def write_root_page(app, outdir):
     html = (outdir / page).read_text(encoding="utf-8")
     html = html.replace('data-content_root="../"', 'data-content_root="./"')
     html = re.sub(r'\b(href|src|action|poster)="([^"]+)"', rebase, html)
-    if not app.config.html_baseurl:  # else every page states its full address
-        html = html.replace("</head>", f'    <link rel="canonical" href="{page}" />\n  </head>', 1)
     (outdir / "index.html").write_text(html, encoding="utf-8")
 
 
