@@ -5,7 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
+# Files in the order of conftest.py: the longest first.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help book check-book same-bytes serve test test-fast test-portable lint types lock notebooks models benchmarks references mutants clean
 

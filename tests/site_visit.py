@@ -59,20 +59,34 @@ REFILLED = "window.emptied.forEach(([text, words]) => (text.nodeValue = words))"
 
 
 class Visit:
-    """A page opened with everything that it asks for, says and breaks written down."""
+    """A page opened with everything that it asks for, says and breaks written down; without a `name` a window that
+    goes from page to page, since to open one takes longer than to load most pages."""
 
-    def __init__(self, browser, address, name, **options):
+    def __init__(self, browser, address, name=None, **options):
         self.address, self.requests, self.answers, self.complaints = address, [], [], []
-        self.context = browser.new_context(
-            **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
-        )
+        self.options = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
+        self.context = browser.new_context(**self.options)
         self.page = self.context.new_page()
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("response", lambda answer: self.answers.append(answer))
         self.page.on("requestfailed", self.note_failure)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
-        self.page.goto(f"{address}/{name}", wait_until="load")
+        if name is not None:
+            self.page.goto(f"{address}/{name}", wait_until="load")
+            return
+        # every page is a reader's first: nothing is kept from the one before
+        network = self.context.new_cdp_session(self.page)
+        network.send("Network.enable")
+        network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        self.context.add_init_script("try { localStorage.clear(); sessionStorage.clear(); } catch { /* none */ }")
+
+    def go(self, name):
+        self.page.set_viewport_size(self.options["viewport"])
+        self.page.goto("about:blank")  # what is left behind is not written down for the next
+        for noted in (self.requests, self.answers, self.complaints):
+            noted.clear()
+        self.page.goto(f"{self.address}/{name}", wait_until="load")
 
     def __enter__(self):
         return self
@@ -175,28 +189,37 @@ class Visit:
 @pytest.fixture(scope="module")
 def look(browser, address, axe):
     """Opens a page once in each scheme, light on a phone and dark on a desk, and returns what it found."""
+    windows = {}
 
     @functools.cache
     def look(name, scheme):
-        width = 360 if scheme == "light" else 1280
-        with Visit(browser, address, name, color_scheme=scheme, viewport={"width": width, "height": 800}) as visit:
-            found = {"theme": visit.page.evaluate("document.documentElement.dataset.theme")}
-            # whatever is far from the window shall be measured too
-            visit.page.add_style_tag(content="section { content-visibility: visible !important }")
-            if scheme == "light":
-                found["boxes without keyboard"] = visit.boxes_without_keyboard()
-                found["weights"] = visit.weights()
-            else:
-                found["faint pictures"] = list(visit.faint_pictures())
-            overflow = visit.overflow(360)
-            visit.page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
-            found["overflow"] = overflow + visit.overflow(360) + visit.overflow(1280)
-            # only colours differ between the schemes
-            rules = "{}" if scheme == "light" else "{runOnly: ['link-in-text-block']}"
-            found["formulas"] = visit.unlike_the_text()
-            found["outside"], found["complaints"] = visit.outside(), visit.complaints
-            visit.leave_out_formulas()  # the test before has looked at them
-            found["violations"] = visit.violations(axe, rules)
-        return found
+        if scheme not in windows:
+            viewport = {"width": 360 if scheme == "light" else 1280, "height": 800}
+            windows[scheme] = Visit(browser, address, color_scheme=scheme, viewport=viewport)
+        return seen(windows[scheme], name, scheme, axe)
 
-    return look
+    yield look
+    for window in windows.values():
+        window.context.close()
+
+
+def seen(visit, name, scheme, axe):
+    visit.go(name)
+    found = {"theme": visit.page.evaluate("document.documentElement.dataset.theme")}
+    # whatever is far from the window shall be measured too
+    visit.page.add_style_tag(content="section { content-visibility: visible !important }")
+    if scheme == "light":
+        found["boxes without keyboard"] = visit.boxes_without_keyboard()
+        found["weights"] = visit.weights()
+    else:
+        found["faint pictures"] = list(visit.faint_pictures())
+    overflow = visit.overflow(360)
+    visit.page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
+    found["overflow"] = overflow + visit.overflow(360) + visit.overflow(1280)
+    # only colours differ between the schemes
+    rules = "{}" if scheme == "light" else "{runOnly: ['link-in-text-block']}"
+    found["formulas"] = visit.unlike_the_text()
+    found["outside"], found["complaints"] = visit.outside(), list(visit.complaints)
+    visit.leave_out_formulas()  # the test before has looked at them
+    found["violations"] = visit.violations(axe, rules)
+    return found

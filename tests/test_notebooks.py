@@ -1,12 +1,14 @@
 """What nbval does not see: cells that were never run, missing alt text, stale metadata, numbers in prose, exercises."""
 
 import ast
+import dis
 import functools
 import itertools
 import json
 import re
 import sys
 from pathlib import Path
+from types import CodeType
 
 import printed_digits
 import pytest
@@ -233,27 +235,30 @@ def test_the_check_passes_the_solution_and_fails_stubs_and_wrong_answers(path, i
 
 
 def names(code):
-    """The names that a piece of code binds, and those that it reads, at any depth."""
-    nodes = list(ast.walk(ast.parse(code)))
-    loads = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    binds = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    binds |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    loads |= {
-        n.id for node in nodes if isinstance(node, ast.AugAssign) for n in ast.walk(node.target) if hasattr(n, "id")
-    }
-    binds |= {(node.asname or node.name).split(".")[0] for node in nodes if isinstance(node, ast.alias)}
-    return binds, loads
+    """The names that a piece of code binds, and those that it reads without having bound them, in functions too."""
+    binds, reads = set(), set()
+    body = compile(code, "cell", "exec")
+    for instruction in dis.get_instructions(body):
+        if instruction.opname in ("STORE_NAME", "STORE_GLOBAL"):
+            binds.add(instruction.argval)
+        elif instruction.opname.startswith(("LOAD_NAME", "LOAD_GLOBAL")) and instruction.argval not in binds:
+            reads.add(instruction.argval)
+    inner = [body]
+    for function in inner:
+        inner.extend(constant for constant in function.co_consts if isinstance(constant, CodeType))
+        reads.update(set(function.co_names) - binds if function is not body else ())  # attributes too: no harm
+    return binds, reads
 
 
 def needed(cells, place):
     """Those of the cells before `place` that its answer and its check depend on, by the names they bind and read."""
-    wanted = set().union(*(names(source(cell))[1] for cell in cells[place : place + 2]))
+    _, wanted = names("\n".join(map(source, cells[place : place + 2])))
     chosen = []
     for cell in reversed(cells[:place]):
-        binds, loads = names(source(cell))
+        binds, reads = names(source(cell))
         if binds & wanted:
             chosen.insert(0, cell)
-            wanted = (wanted - binds) | loads
+            wanted = (wanted - binds) | reads
     return chosen
 
 

@@ -17,17 +17,24 @@ def test_formulas_are_accessible(browser, address, axe, scheme):
         problems(visit.violations(axe))
 
 
+@pytest.fixture(scope="module")
+def plain(browser, address):
+    """A window without JavaScript."""
+    with Visit(browser, address, java_script_enabled=False) as visit:
+        yield visit
+
+
 @every_page
-def test_page_without_javascript(browser, address, name):
+def test_page_without_javascript(plain, name):
     if name == "search.html":
         return
-    with Visit(browser, address, name, java_script_enabled=False) as visit:
-        assert visit.page.locator("h1").first.is_visible()
-        text = visit.page.locator("article, main").first.inner_text()
-        assert len(text.split()) > 20
-        formulas = visit.page.locator("main .katex:not(details *)")
-        assert formulas.count() == 0 or formulas.first.is_visible()
-        problems(visit.outside())
+    plain.go(name)
+    assert plain.page.locator("h1").first.is_visible()
+    text = plain.page.locator("article, main").first.inner_text()
+    assert len(text.split()) > 20
+    formulas = plain.page.locator("main .katex:not(details *)")
+    assert formulas.count() == 0 or formulas.first.is_visible()
+    problems(plain.outside())
 
 
 def test_search_finds_a_word(browser, address):

@@ -5,6 +5,7 @@
 - figures have their size, load when needed, and are palette PNGs where that is smaller
 """
 
+import gc
 import posixpath
 import re
 from pathlib import Path
@@ -96,6 +97,7 @@ def shrink_pictures(app, exception):
 
 
 def setup(app):
+    gc.set_threshold(500_000, 50, 1000)  # a book is millions of objects that stay: looking through them takes a third
     app.connect("html-page-context", mend_body, priority=800)
     app.connect("build-finished", shrink_pictures, priority=900)
     for part in (site_answers, site_head, site_assets, site_files):

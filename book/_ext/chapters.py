@@ -6,6 +6,8 @@
 shows it as the home page's table: chapter, question, times, what it needs.
 """
 
+import copy
+import functools
 from pathlib import Path
 
 import yaml
@@ -18,7 +20,13 @@ ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII")
 
 
 def rows(book=BOOK):
-    return yaml.safe_load((book / "chapters.yml").read_text(encoding="utf-8"))
+    return copy.deepcopy(read((book / "chapters.yml").read_text(encoding="utf-8")))  # the reader may write into it
+
+
+@functools.cache
+def read(text):
+    """YAML that every page of the site asks for, understood once."""
+    return yaml.safe_load(text)
 
 
 def parts(book=BOOK):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import itertools
 import json
 import re
 import shutil
@@ -34,6 +35,7 @@ explorer = pytest.importorskip("explorer", reason="the book's requirements (requ
 import palette  # noqa: E402
 
 MINUS = "−"
+VISITS = itertools.count()
 
 
 def model(name, state):
@@ -66,6 +68,16 @@ def view(name, state, width=640):
 
 def gradient(function, x, y, h=1e-5):
     return [(function(x + h, y) - function(x - h, y)) / (2 * h), (function(x, y + h) - function(x, y - h)) / (2 * h)]
+
+
+def panels(function, cuts, nodes=48):
+    """The integral of a smooth function of arrays between the outermost `cuts`, by Gauss–Legendre on each panel.
+
+    To all digits, as SciPy's `quad` with one point a call is, which takes a thousand times as long.
+    """
+    x, weights = np.polynomial.legendre.leggauss(nodes)
+    low, high = np.array(cuts[:-1])[:, None], np.array(cuts[1:])[:, None]
+    return float(np.sum(function((low + high) / 2 + (high - low) / 2 * x) * weights * (high - low) / 2))
 
 
 def tree(markup):
@@ -116,28 +128,44 @@ def served(folder, names):
 
 
 @contextlib.contextmanager
-def opened(browser, address, width=900, height=1000, **options):
-    """The page, which must not say anything on the console."""
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, **{"reduced_motion": "reduce", **options}
-    )
-    page = context.new_page()
-    said = []
+def watched(browser, **options):
+    """A window, and what its page says on the console or asks of other machines: nothing, when a page is left."""
+    context = browser.new_context(**{"reduced_motion": "reduce", **options})
+    page, said = context.new_page(), []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on(
         "request",
         lambda request: said.append(request.url) if not request.url.startswith(("http://127.0.0.1", "data:")) else None,
     )
-    page.goto(address)
-    if options.get("java_script_enabled", True):
+    yield page, said
+    context.close()
+
+
+@contextlib.contextmanager
+def loaded(window, address, width=900, height=1000, scripts=True):
+    """The page at its start in a window of this size."""
+    page, said = window
+    said.clear()
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(media="screen")
+    page.mouse.move(0, 0)
+    page.goto(f"{address}?visit={next(VISITS)}")  # the same address again would be scrolled to where it was
+    if scripts:
         page.wait_for_function(
             "document.querySelectorAll('.explorer').length === document.querySelectorAll('.explorer.ready').length"
         )
         settle(page)
     yield page
-    context.close()
     assert said == []
+
+
+@contextlib.contextmanager
+def opened(browser, address, width=900, height=1000, **options):
+    """The page in a window of its own, with options of the browser."""
+    with watched(browser, **options) as window:
+        with loaded(window, address, width, height, options.get("java_script_enabled", True)) as page:
+            yield page
 
 
 def settle(page):

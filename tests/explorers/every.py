@@ -23,9 +23,16 @@ def playground(case, tmp_path_factory):
         yield address
 
 
+@pytest.fixture(scope="module")
+def window(browser):
+    """One window for the tests of a file: each loads the page anew, but a new window takes ten times as long."""
+    with watched(browser) as window:
+        yield window
+
+
 @pytest.fixture
-def page(browser, playground):
-    with opened(browser, playground, height=1400) as page:
+def page(window, playground):
+    with loaded(window, playground, height=1400) as page:
         yield page
 
 
@@ -171,26 +178,32 @@ def test_drag_by_mouse(case, page):
 
 
 def test_drag_by_touch(case, browser, playground):
-    phone = {"width": 390, "height": 800, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
-    for index, key in case.DRAGS:
-        with opened(browser, playground, **phone) as page:
-            before = state_of(page, case.NAME)
-            x, y = handle_at(page, case.NAME, index)
-            touch = page.context.new_cdp_session(page)
+    if not case.DRAGS:
+        return
+    with watched(browser, has_touch=True, is_mobile=True, device_scale_factor=2) as phone:
+        for index, key in case.DRAGS:
+            drag_by_touch(case, phone, playground, index, key)
 
-            def send(kind, *points, touch=touch):
-                points = [{"x": a, "y": b} for a, b in points]
-                touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-            send("touchStart", (x + 8, y + 8))  # a finger is not exact
-            for shift in range(2, 32, 3):
-                send("touchMove", (x + 8 + shift, y + 8))
-            send("touchEnd")
-            settle(page)
-            after = state_of(page, case.NAME)
-            assert after[key] > before[key] + 0.1
-            assert {k for k in after if after[k] != before[k]} == {key}
-            check_numbers(page, case)
+def drag_by_touch(case, phone, playground, index, key):
+    with loaded(phone, playground, width=390, height=800) as page:
+        before = state_of(page, case.NAME)
+        x, y = handle_at(page, case.NAME, index)
+        touch = page.context.new_cdp_session(page)
+
+        def send(kind, *points, touch=touch):
+            points = [{"x": a, "y": b} for a, b in points]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        send("touchStart", (x + 8, y + 8))  # a finger is not exact
+        for shift in range(2, 32, 3):
+            send("touchMove", (x + 8 + shift, y + 8))
+        send("touchEnd")
+        settle(page)
+        after = state_of(page, case.NAME)
+        assert after[key] > before[key] + 0.1
+        assert {k for k in after if after[k] != before[k]} == {key}
+        check_numbers(page, case)
 
 
 def test_words_of_the_text_set_it(case, page):
@@ -211,19 +224,20 @@ def test_words_of_the_text_set_it(case, page):
 
 
 def test_without_javascript_a_figure_stands_in(case, browser, playground):
-    for width in (360, 900):
-        with opened(browser, playground, width=width, java_script_enabled=False) as page:
-            inside = lambda css: page.locator(", ".join(f"explorer-{case.NAME} {each}" for each in css.split(", ")))
-            figure = page.get_by_role("img").and_(inside(".explorer-figure"))
-            assert figure.is_visible() and figure.bounding_box()["height"] > 120
-            assert inside("[role=status]").is_visible() and inside("dd").first.is_visible()
-            assert inside("input:visible, button:visible, .handle:visible").count() == 0
-            assert page.locator("explorer-set").inner_text() == "Set"
+    with watched(browser, java_script_enabled=False) as window:
+        for width in (360, 900):
+            with loaded(window, playground, width=width, scripts=False) as page:
+                inside = lambda css: page.locator(", ".join(f"explorer-{case.NAME} {each}" for each in css.split(", ")))
+                figure = page.get_by_role("img").and_(inside(".explorer-figure"))
+                assert figure.is_visible() and figure.bounding_box()["height"] > 120
+                assert inside("[role=status]").is_visible() and inside("dd").first.is_visible()
+                assert inside("input:visible, button:visible, .handle:visible").count() == 0
+                assert page.locator("explorer-set").inner_text() == "Set"
 
 
 @pytest.mark.parametrize("width", [320, 360, 600, 900, 1400])
-def test_fits_every_width(case, browser, playground, width):
-    with opened(browser, playground, width=width) as page:
+def test_fits_every_width(case, window, playground, width):
+    with loaded(window, playground, width=width) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         outer = page.locator(f"explorer-{case.NAME}").bounding_box()
         parts = ", ".join(f"explorer-{case.NAME} {tag}" for tag in ("text", "dd", "dt", "button", "input"))
@@ -248,8 +262,8 @@ OVERLAPS = """([...document.querySelectorAll('.explorer-figure > svg')].flatMap(
 
 
 @pytest.mark.parametrize("width", [360, 900])
-def test_labels_do_not_overlap(case, browser, playground, width):
-    with opened(browser, playground, width=width) as page:
+def test_labels_do_not_overlap(case, window, playground, width):
+    with loaded(window, playground, width=width) as page:
         rng, found = np.random.default_rng(4), {}
         drawn = [
             start(case.NAME) | {c["key"]: rng.uniform(c["min"], c["max"]) for c in controls(case.NAME)}
