@@ -154,6 +154,7 @@ def test_each_half_of_an_em_step_raises_the_bound(name):
     assert components.batch_shape == (2,)
 
 
+@pytest.mark.slow
 def test_log_likelihood_never_falls_over_many_starts():
     worst, steps, refused = np.inf, 0, []
     x = np.sort(np.random.default_rng(0).choice(WAITING, 40, replace=False))

@@ -100,6 +100,7 @@ def test_three_estimates(model, seed):
 HUMPS = Mixture([0.3, 0.7], Normal([-1.0, 2.0], [0.5, 1.0]))
 
 
+@pytest.mark.slow
 def test_exact_minimiser_under_a_wrong_model_matches_moments():
     found = optimize.minimize(
         lambda t: kl_divergence(HUMPS, Normal(t[0], np.exp(t[1]))), [0.0, 0.0], jac="3-point", options={"gtol": 1e-9}

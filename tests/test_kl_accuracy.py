@@ -103,3 +103,21 @@ def test_vectors_agree_with_their_normalised_versions(name):
         p, q = [v / sum(p) for v in p], [v / sum(q) for v in q]
         value = sum(a * (a / b).ln() for a, b in zip(p, q))
         assert abs(value - Decimal(reference)) < Decimal("1e-8") * value + Decimal("1e-31")
+
+
+@pytest.mark.parametrize(
+    "p, q",
+    [
+        ([5e-324, 1.0], [1e-3, 1e8]),  # a ratio beyond the range of doubles
+        ([1e300, 2e300, 1.0], [1e-300, 3.0, 1.0]),
+        (np.linspace(0.1, 4, 17), np.linspace(5, 0.2, 17)),  # more coordinates than are taken as plain numbers
+        ([1e-9, 3e-9, 7.0], [2e-9, 3e-3, 7.5]),  # all but one cell next to nothing
+        ([2.0, 30.0, 4.0], [50.0, 3.0, 4.0]),
+    ],
+)
+def test_one_pair_of_concentrations_is_that_of_a_batch_whatever_way_it_takes(p, q):
+    Dirichlet = companion.families.Dirichlet
+    one = Dirichlet(p).kl_divergence(Dirichlet(q))
+    batch = Dirichlet([p, p]).kl_divergence(Dirichlet([q, q]))
+    np.testing.assert_allclose(batch, one, rtol=1e-13, atol=0)
+    assert isinstance(one, np.float64)

@@ -206,6 +206,7 @@ def solutions():
                 yield pytest.param(path, cell["id"], id=f"{path.stem}-{cell['id']}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path, identifier", list(solutions()))
 def test_the_check_passes_the_solution_and_fails_stubs_and_wrong_answers(path, identifier):
     """Run the cells that the check needs, then put stubs and plausible errors in place of the solution's functions."""

@@ -207,6 +207,7 @@ def test_stored_figures_are_legible_on_a_phone(figures, path):
             assert not loose, f"{cell['id']}: {loose} stand between the panels; put them into one"
 
 
+@pytest.mark.slow
 def test_notebooks_store_reproducible_drawings():
     code = """
 import sys, types, IPython

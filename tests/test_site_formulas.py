@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from conftest import ROOT, plain_environment
 
 GOOD = """# Formulas
@@ -58,6 +60,7 @@ def build_small(folder, **files):
     return run.returncode, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 def test_formulas_of_a_small_book(tmp_path):
     code, messages = build_small(tmp_path, index_md=GOOD)
     assert code == 0, messages
@@ -75,6 +78,7 @@ def test_formulas_of_a_small_book(tmp_path):
     assert "MathJax" not in html
 
 
+@pytest.mark.slow
 def test_malformed_tex_fails_the_build_with_file_and_line(tmp_path):
     cells = [
         {"cell_type": "markdown", "id": f"c{i}", "metadata": {}, "source": text}

@@ -14,6 +14,7 @@ from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.statistics import ShiftedMoments
 from companion.special import gamma_function
+from companion.special.concentrations import single_divergence
 from companion.special.remainders import log_ratio, phi, phi_of
 
 
@@ -275,6 +276,8 @@ def divergence(p, q):
 
     It is not negative: every cell is a sum of φ, and B_R(q_i, p_i) ≤ ½φ(s_i) bounds what `bregman_drop` may take away.
     """
+    if p.ndim == q.ndim == 1 and (value := single_divergence(p, q)) is not None:
+        return np.float64(value)
     with np.errstate(all="ignore"):
         return _divergence(p, q)
 

@@ -41,7 +41,7 @@ _CHEBYSHEV = np.array(
 _NEAR_ONE = np.array(
     [(-1) ** k * zeta(k) / k for k in range(40, 1, -1)]
 )  # log Γ(1 + x) = −γx + ζ(2)x²/2 − ζ(3)x³/3 + …
-_DEGREES, _FIRST = np.arange(26.0), np.arange(8.0)
+_DEGREES, _FIRST, _POWERS = np.arange(26.0), np.arange(8.0), np.arange(1.0, 17.0, 2.0)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _NODES, _AHEAD, _WEIGHTS = (_NODES + 1) / 2, (1 - _NODES) / 2, _WEIGHTS / 2
 
@@ -96,13 +96,16 @@ def excess(a: ArrayLike) -> np.ndarray | np.float64:
 
 def curvature_drop(a: ArrayLike, m: ArrayLike) -> np.ndarray | np.float64:
     """a² (R''(a) − R''(a + m)) for m > 0: the differences of the terms of `curvature`, with the factor m taken out."""
-    a, m = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(m, dtype=float))
+    a, m = np.asarray(a, dtype=float), np.asarray(m, dtype=float)
+    if a.shape != m.shape:
+        a, m = np.broadcast_arrays(a, m)
     x, step = a[..., None] + _FIRST, m[..., None]
     here, there = a[..., None] / x / (x + 1), 1 / (x + step) / (x + step + 1)
     terms = here * (step * there) * (2 * x + 1 + step) * (here + a[..., None] * there)
-    log_ratio = np.log1p(m / (a + 8))
-    rest = sum(c * np.expm1(-(k + 2) * log_ratio) / (a + 8) ** k for k, c in zip(range(1, 17, 2), _CURVATURE))
-    return 0.5 * np.sum(terms, axis=-1) - (a / (a + 8)) ** 2 * rest
+    beyond = a + 8
+    log_ratio = np.log1p(m / beyond)
+    rest = (np.expm1(-log_ratio[..., None] * (_POWERS + 2)) * beyond[..., None] ** -_POWERS) @ _CURVATURE
+    return 0.5 * np.add.reduce(terms, axis=-1) - np.square(a / beyond) * rest
 
 
 def bregman(a: ArrayLike, b: ArrayLike, difference: ArrayLike | None = None) -> np.ndarray | np.float64:
@@ -147,10 +150,13 @@ def _in_blocks(rule):
     return in_blocks
 
 
-@_in_blocks
-def _bregman_near(a, b, difference):
+def bregman_integral(a, b, difference):
+    """`bregman` of few numbers that differ by less than a factor of 7."""
     l = np.log1p(difference / a)[..., None]
     return (l * np.expm1(l * _AHEAD) * curvature(a[..., None] * np.exp(l * _NODES))) @ _WEIGHTS
+
+
+_bregman_near = _in_blocks(bregman_integral)
 
 
 def _bregman_far(a, b, difference):

@@ -118,6 +118,7 @@ def test_the_net_areas_of_the_integrands_are_the_two_divergences(d, mu, sigma):
 DISTANCES = (0, 1, 3, 4.8, 5, 5.5, 5.6, 6, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", DISTANCES)
 @pytest.mark.parametrize(("key", "number", "sign"), [("forward", "forward", 1), ("likelihood", "loglik", -1)])
 def test_best_forward_and_maximum_likelihood(d, key, number, sign):
@@ -142,6 +143,7 @@ def reverse_kl(m, mu, log_sd):
     return integrate.simpson(stats.norm.pdf(z) * (stats.norm.logpdf(z) - log_sd - log_p), x=z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", DISTANCES)
 @pytest.mark.parametrize(("mu", "sigma"), [(0, 2), (2, 1.2), (-3, 0.6), (5, 6), (0.4, 0.4)])
 def test_best_reverse_is_a_local_minimum(d, mu, sigma):
@@ -162,6 +164,7 @@ def test_best_reverse_is_a_local_minimum(d, mu, sigma):
     assert ("covers both humps" in note) == (abs(state["mu"]) < 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", DISTANCES)
 def test_best_reverse_against_an_independent_search(d):
     m = d / 2
