@@ -27,7 +27,7 @@ from companion.estimators.neighbours import knn_entropy, knn_kl
 from companion.estimators.plug_in import histogram_kl, kernel_kl
 from companion.families import Distribution
 from companion.integrals import quadrature
-from companion.measures import as_pair
+from companion.measures import as_pair, kl_divergence
 
 __all__ = [
     "F_DIVERGENCES",
@@ -191,6 +191,10 @@ def f_divergence(p: Any, q: Any, f: str | FDivergence) -> Estimate:
         fix = "Pass e.g. 'kl', or build estimation.FDivergence(f, slope, conjugate, at_zero, at_infinity)."
         checks.fail(where, "f", f, "a name or an FDivergence", fix, TypeError)
     p, q = as_pair(where, p, q)
+    if f is F_DIVERGENCES["kl"] or f is F_DIVERGENCES["reverse_kl"]:  # no ratio, which may underflow
+        value = kl_divergence(p, q) if f is F_DIVERGENCES["kl"] else kl_divergence(q, p)
+        if np.ndim(value) == 0:
+            return Estimate(float(value), 0.0)
     if isinstance(p, np.ndarray):
         if p.ndim > 1 or q.ndim > 1:
             checks.fail(

@@ -5,8 +5,8 @@
 For each pair, each n and each estimator it draws two samples of size n again and again, and stores in
 companion/lesson/data/estimators.json the truth, how many runs there were, the mean error (bias), the standard
 deviation, the mean of the stated standard errors, the share of runs with |error| ≤ 2 stated errors (coverage), the
-share with a warning, and the median CPU time. Pairs and sizes take turns in rounds until each has its runs or the time is over; run
-it again to go on. The truths are closed forms or quadratures written here, not the package's.
+share with a warning, and the median CPU time. Pairs and sizes take turns in rounds until each has its runs or the time
+is over; run it again to go on. The truths are closed forms or quadratures written here, not the package's.
 """
 
 from __future__ import annotations
@@ -101,10 +101,10 @@ def groups(d, n):
     """Estimators timed together, and how many runs each gets."""
     large = n > 5_000
     found = [
-        (lambda x, y, rng: {"knn_kl": estimation.knn_kl(x, y)}, 60 if large and d > 5 else 200),
+        (lambda x, y, rng: {"knn_kl": estimation.knn_kl(x, y)}, 20 if large and d > 5 else 200),
         (lambda x, y, rng: {"classifier_kl": estimation.classifier_kl(x, y, rng)}, 60 if large and d > 2 else 200),
         (variational, 60 if large and d > 2 else 200),
-        (lambda x, y, rng: {"kernel_kl": estimation.kernel_kl(x, y)}, 20 if large else 200),
+        (lambda x, y, rng: {"kernel_kl": estimation.kernel_kl(x, y)}, 10 if large else 200),
     ]
     if d < 10 or large:
         found.append((lambda x, y, rng: {"histogram_kl": histogram(x, y)}, 200))
@@ -139,8 +139,9 @@ def main():
                         done.append(
                             {k: [e.value, e.standard_error, len(e.warnings), seconds] for k, e in found.items()}
                         )
-                        if time.perf_counter() - started > options.seconds:
-                            return finish(options.runs, runs, table)
+                if time.perf_counter() - started > options.seconds:
+                    return finish(options.runs, runs, table)
+                options.runs.write_text(json.dumps(runs))
         finish(options.runs, runs, table)
 
 

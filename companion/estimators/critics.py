@@ -1,7 +1,8 @@
 r"""KL divergence through a fitted log-ratio: a classifier, the Donsker–Varadhan bound, the NWJ bound.
 
-All three fit a *critic* :math:`f(x) \approx \log p(x)/q(x)`, linear in features: the quadratic polynomials and Gaussian
-bumps at some of the points. Each fifth of both samples is scored by a critic fitted to the rest (cross-fitting).
+All three fit a *critic* :math:`f(x) \approx \log p(x)/q(x)`, linear in features, the quadratic polynomials and Gaussian
+bumps at some of the points, and cut off at ±log m. Each fifth of both samples is scored by a critic fitted to the rest
+(cross-fitting).
 """
 
 from __future__ import annotations
@@ -102,20 +103,14 @@ def donsker_varadhan(x: ArrayLike, y: ArrayLike, rng: np.random.Generator | int)
 
 
 def _dv_value(of_x, of_y, fold_x, fold_y, remarks):
-    top = of_y.max()
-    weight = np.exp(of_y - top)
+    weight = np.exp(of_y)
     normaliser = np.array([weight[fold_y == fold].mean() for fold in range(FOLDS)])
-    if np.any(normaliser == 0):
-        normaliser = np.full(FOLDS, weight.mean())
-    value = np.mean(of_x - top - np.log(normaliser)[fold_x])
-    return Estimate(
-        float(value), average_error(of_x - np.log(normaliser)[fold_x], weight / normaliser[fold_y]), remarks
-    )
+    terms = of_x - np.log(normaliser)[fold_x]
+    return Estimate(float(np.mean(terms)), average_error(terms, weight / normaliser[fold_y]), remarks)
 
 
 def _nwj_value(of_x, of_y, remarks):
-    with np.errstate(over="ignore"):
-        ratio = np.exp(np.minimum(of_y, 300.0))
+    ratio = np.exp(of_y)
     return Estimate(float(np.mean(of_x) + 1 - np.mean(ratio)), average_error(of_x, ratio), remarks)
 
 
@@ -134,9 +129,16 @@ def _scores(where, x, y, rng, fit):
         w = fit(features_x[fold_x != fold], features_y[fold_y != fold], w)
         of_x[fold_x == fold] = features_x[fold_x == fold] @ w
         of_y[fold_y == fold] = features_y[fold_y == fold] @ w
+    limit = np.log(len(b))  # a larger ratio is one that m points cannot show; the bounds hold for every critic
+    of_x, of_y = np.clip(of_x, -limit, limit), np.clip(of_y, -limit, limit)
     weight = np.exp(of_y - of_y.max())
     effective = weight.sum() ** 2 / np.sum(weight**2)
     remarks = []
+    if np.mean(of_x == limit) > 0.01:
+        remarks.append(
+            f"for a share {np.mean(of_x == limit):.2g} of x the critic is at its limit log m = {limit:.1f}, the "
+            "largest ratio that so few points of y can show: KL may be much larger"
+        )
     if effective < 50 or weight.max() > 0.05 * weight.sum():
         remarks.append(
             f"the average under q rests on {effective:.0f} effective points of {len(b):,}: a sample of this size can "

@@ -18,6 +18,10 @@ from companion.estimators.common import Estimate, points, refuse_ties, two_sampl
 
 _MANY = "{d} dimensions: the bias of neighbour distances falls like n^(-2/d) at best, and no standard error contains it"
 
+_ALONE = "a share {share:.2g} of x lies where y has next to no points: the estimate is too low"
+#: So many points of x with one neighbour in y, where one is usual, are a crowd.
+_CROWD = 25
+
 
 def knn_entropy(x: ArrayLike, k: int = 4) -> Estimate:
     r"""Entropy of a density from a sample:
@@ -115,10 +119,16 @@ def knn_kl(x: ArrayLike, y: ArrayLike, k: int = 4) -> Estimate:
     d = a.shape[1]
 
     def value(z, w):
-        nu = cKDTree(w).query(z, k=[k])[0][:, 0]
+        return average(z, w, cKDTree(w).query(z, k=[k])[0][:, 0])
+
+    def average(z, w, nu):
         return d * np.mean(np.log(nu / _own_distance(z, k))) + np.log(len(w) / (len(z) - 1))
 
-    return Estimate(float(value(a, b)), _subset_error(value, k, a, b), _remarks(d))
+    nu, neighbour = (found[:, 0] for found in cKDTree(b).query(a, k=[k]))
+    served = np.bincount(neighbour, minlength=len(b))
+    crowded = np.mean(served[neighbour] > _CROWD * max(1.0, len(a) / len(b)))
+    remarks = [_ALONE.format(share=crowded)] if crowded > 0.05 else []
+    return Estimate(float(average(a, b, nu)), _subset_error(value, k, a, b), (*remarks, *_remarks(d)))
 
 
 def _own_distance(z: np.ndarray, k: int) -> np.ndarray:

@@ -159,10 +159,14 @@ def kernel_kl(x: ArrayLike, y: ArrayLike) -> Estimate:
     (a, b), _ = whiten(where, a, b)
     log_ratio = _log_kernel_density(a, a, own=True) - _log_kernel_density(a, b)
     # what y adds to the variance: (E_q[(p/q)²] − 1)/m = (E_p[p/q] − 1)/m
-    largest = log_ratio.max()
-    of_y = max(np.exp(largest) * np.mean(np.exp(log_ratio - largest)) - 1, 0.0) / len(b) if largest < 300 else np.inf
+    limit = np.log(len(b))
+    of_y = max(np.mean(np.exp(np.minimum(log_ratio, limit))) - 1, 0.0) / len(b)
     error = np.sqrt(average_error(log_ratio) ** 2 + of_y)
-    remarks = [] if a.shape[1] <= 3 else [f"{a.shape[1]} dimensions: kernel densities are mostly smoothing there"]
+    remarks = []
+    if (beyond := np.mean(log_ratio > limit)) > 0.01:
+        remarks.append(f"a share {beyond:.2g} of x lies where y has no points: there only the kernel's tail speaks")
+    if a.shape[1] > 3:
+        remarks.append(f"{a.shape[1]} dimensions: kernel densities are mostly smoothing there")
     return Estimate(float(np.mean(log_ratio)), float(error), tuple(remarks))
 
 
