@@ -93,10 +93,12 @@ def kl_difference(first: Distribution, second: Distribution, x: ArrayLike) -> Es
     checks.require(where, "x", data, np.isfinite(data), "a finite number", "Drop it, or say what it stands for.")
     logs = []
     for name, model in (("first", first), ("second", second)):
-        inside = np.asarray(model._inside(data))
-        logs.append(np.where(inside, model.log_prob(np.where(inside, data, data)), -np.inf) if inside.all() else None)
-        if logs[-1] is None or np.any(np.isneginf(logs[-1])):
-            place = int(np.argmin(inside if logs[-1] is None else np.isfinite(logs[-1])))
+        possible = np.asarray(model._inside(data))
+        if possible.all():
+            logs.append(model.log_prob(data))
+            possible = ~np.isneginf(logs[-1])
+        if not possible.all():
+            place = int(np.argmin(possible))
             expected = f"an observation possible under {name}"
             checks.fail(where, f"x[{place}]", data[place], expected, "That model's KL divergence is infinite.")
     terms = logs[0] - logs[1]
