@@ -39,8 +39,8 @@ from companion.integrals.quadrature import QuadratureError
 from companion.lesson import datasets
 
 MODULES = (
-    "companion measures families families.ising divergence likelihood residuals latent em vae digits numerics network estimation"
-    " estimators.critics estimators.monte_carlo estimators.neighbours estimators.plug_in"
+    "companion measures families families.ising divergence likelihood residuals latent em vae digits numerics network"
+    " estimation estimators.critics estimators.monte_carlo estimators.neighbours estimators.plug_in"
     " integrals.quadrature hidden.evidence hidden.gaussian_latents hidden.ppca hidden.linear_vae hidden.linear_training"
     " hidden.count_model lesson.datasets lesson.plotting lesson.claims lesson.tables lesson.exercises"
 ).split()

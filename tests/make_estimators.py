@@ -33,8 +33,8 @@ from companion.estimators import critics  # noqa: E402
 TARGET = ROOT / "companion" / "lesson" / "data" / "estimators.json"
 SIZES = (1_000, 10_000)
 ROUND = 20
-#: Runs of the estimator recommended for d ≤ 2, and of the others; fewer where one takes seconds.
-RUNS, OTHERS = 200, 100
+#: Runs of the estimator recommended for d ≤ 2, and of the others; few where one takes seconds.
+RUNS, OTHERS, FEW = 200, 100, 4
 
 
 # --- pairs --------------------------------------------------------------------------------------------------------
@@ -103,10 +103,10 @@ def groups(d, n):
     """Estimators timed together, and how many runs each gets."""
     large = n > 5_000
     found = [
-        (lambda x, y, rng: {"knn_kl": estimation.knn_kl(x, y)}, 20 if large and d > 5 else RUNS if d < 5 else OTHERS),
-        (lambda x, y, rng: {"classifier_kl": estimation.classifier_kl(x, y, rng)}, 60 if large and d > 2 else OTHERS),
-        (variational, 60 if large and d > 2 else OTHERS),
-        (lambda x, y, rng: {"kernel_kl": estimation.kernel_kl(x, y)}, 10 if large else OTHERS),
+        (lambda x, y, rng: {"knn_kl": estimation.knn_kl(x, y)}, FEW if large and d > 5 else RUNS if d < 5 else OTHERS),
+        (lambda x, y, rng: {"classifier_kl": estimation.classifier_kl(x, y, rng)}, 40 if large else OTHERS),
+        (variational, 40 if large else OTHERS),
+        (lambda x, y, rng: {"kernel_kl": estimation.kernel_kl(x, y)}, FEW if large else OTHERS),
     ]
     if d < 10 or large:
         found.append((lambda x, y, rng: {"histogram_kl": histogram(x, y)}, OTHERS))
@@ -141,9 +141,9 @@ def main():
                         done.append(
                             {k: [e.value, e.standard_error, len(e.warnings), seconds] for k, e in found.items()}
                         )
-                if time.perf_counter() - started > options.seconds:
-                    return finish(options.runs, runs, table)
-                options.runs.write_text(json.dumps(runs))
+                    if time.perf_counter() - started > options.seconds:
+                        return finish(options.runs, runs, table)
+                    options.runs.write_text(json.dumps(runs))
         finish(options.runs, runs, table)
 
 

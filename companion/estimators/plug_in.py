@@ -86,7 +86,7 @@ def _cells(where, a, b, bins):
         return cells[: len(a)], cells[len(a) :]
     if bins is None:
         bins = round(min(len(a), len(b)) ** 0.5)
-    if np.ndim(bins) == 0 and not checks.is_array_like(bins):
+    if not checks.is_array_like(bins):
         bins = checks.positive_integer(where, "bins", bins, _BINS)
         if bins > len(b):
             checks.fail(where, "bins", bins, f"at most {len(b)}, the number of points in y", "Pass fewer bins.")
