@@ -34,7 +34,7 @@ TARGET = ROOT / "companion" / "lesson" / "data" / "estimators.json"
 SIZES = (1_000, 10_000)
 ROUND = 20
 #: Runs of the estimator recommended for d ≤ 2, and of the others; few where one takes seconds.
-RUNS, OTHERS, FEW = 200, 100, 4
+RUNS, OTHERS, FEW = 200, 100, 3
 
 
 # --- pairs --------------------------------------------------------------------------------------------------------
@@ -126,13 +126,14 @@ def main():
     options = parser.parse_args()
     runs = json.loads(options.runs.read_text()) if options.runs.exists() else {}
     started, table = time.perf_counter(), pairs()
-    for turn in range(RUNS // ROUND):
+    turns = range(2 * ROUND, RUNS + 1, ROUND)  # a first round of all, then the recommended one, then the others
+    for most, chosen in [(ROUND, None), *((most, 0) for most in turns), *((most, None) for most in turns)]:
         for n in SIZES:
             for number, (name, (d, draw_p, draw_q, _)) in enumerate(table.items()):
                 for group, (call, wanted) in enumerate(groups(d, n)):
                     key = f"{name}|{n}|{group}"
                     done = runs.setdefault(key, [])
-                    for run in range(len(done), min(wanted, ROUND * (turn + 1))):
+                    for run in range(len(done), min(wanted, most) if chosen in (None, group) else 0):
                         rng = np.random.default_rng([n, number, run])  # the same samples for all estimators
                         x, y = draw_p(n, rng), draw_q(n, rng)
                         before = time.process_time()
