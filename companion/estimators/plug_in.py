@@ -69,9 +69,9 @@ def histogram_kl(x: ArrayLike, y: ArrayLike, bins: int | str | ArrayLike | None 
     log_ratio = xlogy(p > 0, p) - np.where(p > 0, np.log(q), 0.0)
     value = p @ log_ratio
     bias = (np.count_nonzero(p) - 1) / (2 * n) + p @ (1 / q - 1) / (2 * m)
-    variance = (p @ (log_ratio - value) ** 2) / n + max(p @ (p / q) - 1, 0.0) / m
+    variance = (p @ (log_ratio - value) ** 2) / n + max(float(p @ (p / q)) - 1, 0.0) / m
     remarks = []
-    if bias > 0.5 * max(value - bias, np.sqrt(variance)):
+    if bias > 0.5 * max(float(value - bias), float(np.sqrt(variance))):
         remarks.append("the bias taken off is not small: fewer bins, or more points")
     return Estimate(float(value - bias), float(np.sqrt(variance)), tuple(remarks))
 
