@@ -1,8 +1,8 @@
-r"""The time that evidence takes, KL from a sample, and the two directions of a fit with certified optima: the module of
-the chapter *What KL divergence measures*.
+r"""The time that evidence takes, and the two directions of a fit with certified optima: the module of the chapter *What
+KL divergence measures*.
 
 The measures themselves, `entropy`, `cross_entropy`, `kl_divergence` and `total_variation`, are in `companion.measures`
-and can be had from here too.
+and can be had from here too, as can `monte_carlo_kl`, which is in `companion.estimators.monte_carlo`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 from scipy import optimize
 
 from companion import checks
+from companion.estimators.common import Estimate as MonteCarlo  # noqa: F401
+from companion.estimators.monte_carlo import monte_carlo_kl  # noqa: F401
 from companion.families import Distribution, Mixture, Normal
 from companion.integrals import quadrature
 from companion.measures import as_pair, cross_entropy, entropy, kl_divergence, total_variation  # noqa: F401
@@ -78,61 +80,6 @@ def first_passage(chance: float, up: float, down: float, bar: float, longest: in
             stops[t] = alive[reached].sum()
             alive[reached] = 0.0
     return stops
-
-
-# --- KL from a sample ---------------------------------------------------------------------------------------------
-class MonteCarlo(NamedTuple):
-    """A sample average with its standard error."""
-
-    value: float
-    standard_error: float
-
-
-def monte_carlo_kl(p: Distribution, q: Distribution, n: int, rng: np.random.Generator | int) -> MonteCarlo:
-    r"""KL divergence as the average of :math:`\log p(x_i)/q(x_i)` over n draws from p, with its standard error.
-
-    Parameters
-    ----------
-    p, q : member of companion.families or Mixture
-        p is sampled; both log-densities are evaluated.
-    n : int
-        Number of draws, at least 2.
-    rng : numpy.random.Generator or int
-        Source of randomness.
-
-    Returns
-    -------
-    MonteCarlo
-        ``value`` is unbiased, and may be negative although KL is not; ``standard_error`` is :math:`s/\sqrt n`. A draw
-        to which q gives probability zero proves that KL is infinite: `inf`, with standard error 0.
-
-    Examples
-    --------
-    >>> from companion.families import Normal
-    >>> estimate = monte_carlo_kl(Normal(0, 1), Normal(1, 1), n=10_000, rng=0)
-    >>> abs(estimate.value - 0.5) < 4 * estimate.standard_error
-    True
-    """
-    where = "monte_carlo_kl"
-    for name, d in (("p", p), ("q", q)):
-        if not isinstance(d, Distribution):
-            checks.fail(
-                where,
-                name,
-                d,
-                "a member of companion.families",
-                "Pass e.g. Normal(0, 1) or Categorical([0.2, 0.8]).",
-                TypeError,
-            )
-        _require_single(where, name, d)
-    as_pair(where, p, q)
-    if checks.sample_size(where, n) < 2:
-        checks.fail(where, "n", n, "at least 2 draws", "One draw has no standard error.")
-    x = p.sample(n, checks.generator(where, rng))
-    if not np.all(q._inside(x)) or np.any(np.isneginf(log_q := q.log_prob(x))):
-        return MonteCarlo(np.inf, 0.0)
-    ratio = p.log_prob(x) - log_q
-    return MonteCarlo(float(np.mean(ratio)), float(np.std(ratio, ddof=1) / np.sqrt(n)))
 
 
 def _require_single(where, name, d):

@@ -40,7 +40,7 @@ from companion.lesson import datasets
 
 MODULES = (
     "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae digits"
-    " numerics network"
+    " numerics network estimation estimators.critics estimators.monte_carlo estimators.neighbours estimators.plug_in"
     " integrals.quadrature hidden.evidence hidden.gaussian_latents hidden.ppca hidden.linear_vae hidden.linear_training"
     " hidden.count_model lesson.datasets lesson.plotting lesson.claims lesson.tables lesson.exercises"
 ).split()
@@ -170,6 +170,7 @@ class Row:
 HALF = [0.5, 0.5]
 X = [0.0, 1.0, 2.0, 1.0]
 TERMS = np.linspace(-1.0, 1.0, 200) ** 3
+MANY = np.random.default_rng(0).normal(size=60)
 PLANE = [[1.0, 2.0], [2.0, 1.0], [0.0, 0.5], [3.0, 3.5]]
 GRID = Poisson([0.5, 1.0])
 HUMPS = Mixture(HALF, Normal([-1.0, 1.0], 1.0))
@@ -182,6 +183,8 @@ IMAGES = [[0, 1, 1], [1, 0, 1]]
 ISING = residuals.Ising(2, 2, 0.1, 0.2)
 SPINS = ISING.sample(20, 0)
 NO = "exactly this"
+
+_SAMPLES = {"x": (MANY, NO), "y": (np.random.default_rng(1).normal(0.2, 1.1, size=70), NO)}
 
 _DISTRIBUTION = (stats.gamma(2.0), NO)
 _TOLERANCES = {"rtol": (1e-8, "tolerance"), "atol": (1e-14, "tolerance or more")}
@@ -208,7 +211,16 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "divergence.forward_fit": {"target": (HUMPS, NO)},
     "divergence.reverse_fit": {"target": (HUMPS, NO), "start": (Normal(0.0, 1.0), NO)},
     "divergence.reverse_transitions": {},
-    "divergence.monte_carlo_kl": _PAIR | {"n": (50, "size")} | _RNG,
+    "monte_carlo.monte_carlo_kl": _PAIR | {"n": (50, "size"), "form": ("k1", NO)} | _RNG,
+    "estimation.kl_difference": {"first": (Poisson(1.0), NO), "second": (Poisson(2.0), NO), "x": (X, "sample")},
+    "estimation.f_divergence": {"p": (HALF, NO), "q": ([0.2, 0.8], NO), "f": ("kl", NO)},
+    "neighbours.knn_entropy": {"x": (MANY, NO), "k": (2, "size")},
+    "neighbours.knn_kl": _SAMPLES | {"k": (2, "size")},
+    "plug_in.histogram_kl": _SAMPLES | {"bins": (5, "size or none")},
+    "plug_in.kernel_kl": _SAMPLES,
+    "critics.classifier_kl": _SAMPLES | _RNG,
+    "critics.donsker_varadhan": _SAMPLES | _RNG,
+    "critics.nwj": _SAMPLES | _RNG,
     "divergence.total_variation": {"p": (HALF, NO), "q": ([0.2, 0.8], NO)},
     "divergence.two_humps": {"half_distance": (2.0, "tolerance or more")},
     "likelihood.log_likelihood": _LIKELIHOOD | _WEIGHTS,
@@ -298,6 +310,7 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "numerics.relative_error": {"value": (0.5, "result"), "exact": (Decimal("0.4"), "exact")},
     "datasets.alpha_particles": {},
     "datasets.digits": {},
+    "datasets.estimators": {},
     "datasets.horse_kicks": {},
     "datasets.old_faithful": {},
     "datasets.peers": {},

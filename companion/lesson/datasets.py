@@ -160,6 +160,8 @@ class Peers(NamedTuple):
       `failure` or None.
     * ``one_pass``: `family`, `n`, median CPU seconds of our `statistics` and of ``x.sum()`` (`sum`), and their
       `ratio`.
+    * ``neighbours``: of two samples of `n` points in `d` dimensions, median CPU seconds of `estimation.knn_kl` with its
+      checks and its standard error (`ours`) and of the bare queries of SciPy's trees (`queries`), and their `ratio`.
     * ``calls``: `family`, `peer`, median CPU time of a KL divergence: `scalar` in microseconds a call, `vectorised`
       in nanoseconds a pair of a batch of 100,000. Compare them within a family, where they were measured in turn.
     * ``vae``: training of the small variational autoencoder: `dtype`, `peer`, median CPU `milliseconds` of an epoch,
@@ -179,6 +181,7 @@ class Peers(NamedTuple):
     conventions: list
     fits: list
     one_pass: list
+    neighbours: list
     calls: list
     vae: list
 
@@ -195,3 +198,20 @@ def peers() -> Peers:
     text = resources.files("companion.lesson").joinpath("data", "peers.json").read_text(encoding="utf-8")
     stored = json.loads(text)
     return Peers(*(stored.get(name, []) for name in Peers._fields))
+
+
+def estimators() -> list[dict]:
+    """How well each estimator of KL from two samples does against known truths, from a stored run: a list of rows.
+
+    A row has the `pair`, its dimension `d` and its `kl`; the size `n` of both samples; the `estimator` and how many
+    `runs` there were, `finite` of them with a finite value; and of these the mean error (`bias`), the standard
+    deviation `sd`, the mean `stated` standard error, the share with an error of at most two stated ones (`coverage`),
+    the share with a warning (`warned`), and the median CPU `seconds`.
+
+    Source: ``python tests/make_estimators.py``, which runs it again.
+
+    >>> sorted({row["n"] for row in estimators()})
+    [1000, 10000]
+    """
+    text = resources.files("companion.lesson").joinpath("data", "estimators.json").read_text(encoding="utf-8")
+    return json.loads(text)

@@ -1,0 +1,1 @@
+"""Estimators of entropy and KL divergence from samples, and what they share."""
