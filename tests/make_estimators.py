@@ -31,10 +31,11 @@ from companion import estimation  # noqa: E402
 from companion.estimators import critics  # noqa: E402
 
 TARGET = ROOT / "companion" / "lesson" / "data" / "estimators.json"
+RUNS_FILE = ROOT / "_build" / "estimators-runs.json"
 SIZES = (1_000, 10_000)
 ROUND = 20
-#: Runs of the estimator recommended for d ≤ 2, and of the others; few where one takes seconds.
-RUNS, OTHERS, FEW = 200, 100, 3
+#: Runs of each, and few where one takes seconds.
+RUNS, FEW = 200, 20
 
 
 # --- pairs --------------------------------------------------------------------------------------------------------
@@ -103,13 +104,13 @@ def groups(d, n):
     """Estimators timed together, and how many runs each gets."""
     large = n > 5_000
     found = [
-        (lambda x, y, rng: {"knn_kl": estimation.knn_kl(x, y)}, FEW if large and d > 5 else RUNS if d < 5 else OTHERS),
-        (lambda x, y, rng: {"classifier_kl": estimation.classifier_kl(x, y, rng)}, 40 if large else OTHERS),
-        (variational, 40 if large else OTHERS),
-        (lambda x, y, rng: {"kernel_kl": estimation.kernel_kl(x, y)}, FEW if large else OTHERS),
+        (lambda x, y, rng: {"knn_kl": estimation.knn_kl(x, y)}, FEW if large and d > 5 else RUNS),
+        (lambda x, y, rng: {"classifier_kl": estimation.classifier_kl(x, y, rng)}, RUNS),
+        (variational, RUNS),
+        (lambda x, y, rng: {"kernel_kl": estimation.kernel_kl(x, y)}, FEW if large else RUNS),
     ]
     if d < 10 or large:
-        found.append((lambda x, y, rng: {"histogram_kl": histogram(x, y)}, OTHERS))
+        found.append((lambda x, y, rng: {"histogram_kl": histogram(x, y)}, RUNS))
     return found
 
 
@@ -122,8 +123,9 @@ def histogram(x, y):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=3000.0)
-    parser.add_argument("--runs", type=Path, default=Path("/tmp/estimators-runs.json"), help="all single results")
+    parser.add_argument("--runs", type=Path, default=RUNS_FILE, help="all single results")
     options = parser.parse_args()
+    options.runs.parent.mkdir(exist_ok=True)
     runs = json.loads(options.runs.read_text()) if options.runs.exists() else {}
     started, table = time.perf_counter(), pairs()
     turns = range(2 * ROUND, RUNS + 1, ROUND)  # a first round of all, then the recommended one, then the others
