@@ -209,13 +209,15 @@ def seen(visit, name, scheme, axe):
     # whatever is far from the window shall be measured too
     visit.page.add_style_tag(content="section { content-visibility: visible !important }")
     if scheme == "light":
-        found["boxes without keyboard"] = visit.boxes_without_keyboard()
         found["weights"] = visit.weights()
     else:
         found["faint pictures"] = list(visit.faint_pictures())
     overflow = visit.overflow(360)
     visit.page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
-    found["overflow"] = overflow + visit.overflow(360) + visit.overflow(1280)
+    overflow += visit.overflow(360)
+    if scheme == "light":
+        found["boxes without keyboard"] = visit.boxes_without_keyboard()
+    found["overflow"] = overflow + visit.overflow(1280)
     # only colours differ between the schemes
     rules = "{}" if scheme == "light" else "{runOnly: ['link-in-text-block']}"
     found["formulas"] = visit.unlike_the_text()
