@@ -27,7 +27,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 def what_the_book_is_made_of() -> str:
     """Digest of every file and every installed package that a page may depend on."""
-    packages = sorted(f"{d.name}=={d.version}" for d in importlib.metadata.distributions())
+    packages = sorted({f"{d.name}=={d.version}" for d in importlib.metadata.distributions()})
     digest = hashlib.sha256("\n".join([sys.version, *packages]).encode())
     files = [path for folder in ("book", "companion") for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
     for path in [*sorted(ROOT.glob("_*.yml")), *files]:
