@@ -74,7 +74,7 @@ test: $(STAMP_TESTS)  ## run every test: units, doctests, notebooks, ledger, lin
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(STAMP_TESTS)  ## run what needs no browser, no notebook, no built book and no patience
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not site and not browser and not notebook" tests companion
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not site and not browser and not notebook" --ignore=tests/explorers tests companion
 
 test-portable: $(STAMP_TESTS)  ## run notebooks and units as on other machines (hours); ONLY="sse,threads8" runs some
 	$(BIN)/python tools/portable.py $(if $(ONLY),--only $(ONLY))

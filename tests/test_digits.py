@@ -132,6 +132,7 @@ def test_parts_against_scipy():
     assert_allclose(vae.log_weights(x, 40, rng=3), weights, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_the_sampled_term_has_the_mean_of_the_closed_form():
     """Value and gradient, over many draws; the closed form varies less."""
     runs = {}
@@ -174,6 +175,7 @@ def test_probabilities_of_all_images_sum_to_one():
     assert_allclose(np.exp(evidence(vae, every, 101)).sum(), 1, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_bounds_are_below_the_evidence_and_close_in(trained):
     vae, x = trained
     x = x[:6]
@@ -190,6 +192,7 @@ def test_bounds_are_below_the_evidence_and_close_in(trained):
     assert np.mean(exact - logsumexp(elbo, axis=1) + np.log(5_000)) < 0.2 * np.mean(exact - elbo.mean(axis=1))
 
 
+@pytest.mark.slow
 def test_the_latent_module_takes_its_likelihood_and_encoder(trained):
     vae, x = trained
     x = x[:4]
@@ -254,6 +257,7 @@ def test_single_precision_follows_double():
     assert single.log_likelihood(x, np.zeros((1, 1, 2))).dtype == float
 
 
+@pytest.mark.slow
 def test_without_the_entropy_the_encoder_loses_its_spread():
     x = digits().images
     spread = {
@@ -426,6 +430,7 @@ def test_divergence_is_reported_and_not_taken():
 
 
 # --- the exact likelihood of a trained network
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits-50", "digits-480", "nll-0"])
 def test_a_coarse_evidence_is_within_its_tolerance_and_cheaper(name):
     """Against the same integral at a millionth of the tolerance, from other first cells."""
@@ -466,6 +471,7 @@ def test_only_one_of_the_networks_is_trained(only):
     assert vae.elbo(x, rng=0, draws=20).mean() > bound
 
 
+@pytest.mark.slow
 def test_the_gap_follows_the_images_that_the_encoder_has_seen():
     """Same decoder; the encoder is trained on held-out images alone, and what it had learnt of the others is lost."""
     model, split = stored("digits-480"), np.random.default_rng(0).permutation(1797)

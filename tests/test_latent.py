@@ -215,6 +215,7 @@ def test_evidence_of_counts_and_in_two_dimensions():
     assert_allclose(value, exact, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sd", [1e-3, 0.1, 3.0])
 def test_evidence_finds_a_peaked_posterior(sd):
     for d, k in ((5, 2), (4, 1)):
@@ -225,6 +226,7 @@ def test_evidence_finds_a_peaked_posterior(sd):
         assert np.all(np.abs(value - model.log_prob(x)) <= error) and error.max() < 1e-9
 
 
+@pytest.mark.slow
 def test_log_evidence_is_elbo_plus_kl_in_the_bent_model():
     sd, rng = 0.5, np.random.default_rng(1)
     given = latent.gaussian_decoder(X_ARCH, latent.arch, sd)

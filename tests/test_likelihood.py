@@ -144,6 +144,7 @@ def test_kl_lines_of_probabilities_that_the_model_can_reach():
     assert lines[4].values[2] == pytest.approx(p.entropy(), rel=1e-12, abs=0)
 
 
+@pytest.mark.slow
 def test_the_first_line_ignores_the_order_of_the_outcomes():
     one = kl_lines([0.5, 0.3, 0.2], Poisson(GRID), [0, 1, 3])
     two = kl_lines([0.2, 0.5, 0.3], Poisson(GRID), [3, 0, 1])
@@ -357,6 +358,7 @@ def test_pseudo_observations_are_observations():
     assert Poisson.fit(with_imagined).rate == pytest.approx(found, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_g_statistic_and_regression_deviance_differ():
     """G compares frequencies and is 2n KL; a GLM's deviance compares each observation with its own mean."""
     table = horse_kicks()

@@ -124,6 +124,7 @@ def test_minibatch_residuals_average_to_the_full_one(seed):
     )
 
 
+@pytest.mark.slow
 def test_stochastic_ascent_moves_by_rate_times_the_residual_and_lands_on_the_fit():
     x = np.random.default_rng(0).poisson(2.0, 400).astype(float)
     path = stochastic_ascent(Poisson(5.0), x, batch=400, rates=[0.1, 0.2], rng=0)  # the whole sample: no noise
@@ -197,6 +198,7 @@ def test_without_steepness_the_maximum_may_lie_on_the_edge_with_a_residual():
     assert best(2.0)[0] > -1e-6 and best(2.0)[1] == pytest.approx(0.5, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_cloud_of_a_constant_step_length_has_the_predicted_spread():
     x = np.random.default_rng(6).poisson(1.5, 20_000).astype(float)
     path = stochastic_ascent(Poisson(1.5), x, batch=4, rates=np.full(8_000, 0.1), rng=7)[500:, 0]

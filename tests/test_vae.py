@@ -294,6 +294,7 @@ def test_restricted_encoder_is_biased_and_training_leaves_the_truth(d, causes, l
     assert np.all(np.diff([p.joint for p in parts]) < 0) and np.all(np.diff([p.data_model for p in parts]) > 0)
 
 
+@pytest.mark.slow
 @each_seed
 def test_without_the_entropy_the_codes_collapse_to_points(seed):
     rng = np.random.default_rng(seed)
