@@ -16,6 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 
 LEDGER = Path(__file__).resolve().parent.parent / "ledger.yml"
 ROLES = {
+    "explorer": "numref",
     "eq": "eq",
     "def": "prf:ref",
     "thm": "prf:ref",
