@@ -273,11 +273,8 @@ def natural_gradient_step(
     length = checks.scalar(where, "length", length, fix)
     if not 0 <= length <= 2:
         checks.fail(where, "length", length, "from 0 to 2", fix)
-    share = length / data.weight
-    observed = Statistics(data.family, data.fixed, length, data.shift, tuple(share * total for total in data.sums))
-    shift, sums = model._expected_sums()
-    expected = Statistics(data.family, data.fixed, 1 - length, shift, tuple((1 - length) * total for total in sums))
-    return type(model)._estimate(observed + expected)
+    expected = model._expected_sums().scaled_to(1 - length)
+    return type(model)._estimate(data.sums.scaled_to(length).merge(expected), **data.fixed)
 
 
 # --- KL as accumulated Fisher information -------------------------------------------------------------------------

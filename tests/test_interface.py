@@ -271,7 +271,7 @@ def arrays(value):
     if isinstance(value, np.ndarray):
         return [value]
     parts = vars(value).values() if isinstance(value, families.Distribution) else ()
-    parts = (value.shift, *value.sums) if isinstance(value, statistics.Statistics) else parts
+    parts = vars(value.sums).values() if isinstance(value, statistics.Statistics) else parts
     return [array for part in parts for array in arrays(part)]
 
 

@@ -13,6 +13,7 @@ from scipy.special import expit, log_expit, xlog1py, xlogy
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
+from companion.families.sums import Totals
 from companion.special.remainders import choose, kl_term, phi_of
 
 
@@ -188,12 +189,8 @@ class Bernoulli(ExponentialFamily):
         return cls(rng.uniform(0.02, 0.98))
 
     @classmethod
-    def _example(cls):
-        return cls(0.5)
-
-    @classmethod
-    def _estimate(cls, statistics):
-        return cls(statistics.mean()[0])
+    def _estimate(cls, sums: Totals) -> Self:
+        return cls(sums.mean()[0])
 
 
 @np.vectorize

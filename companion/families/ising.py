@@ -16,6 +16,7 @@ from scipy.special import expit, log_softmax
 from companion import checks
 from companion.families import ExponentialFamily
 from companion.families.categorical import kl_to_tilted
+from companion.families.sums import Totals
 
 
 class Ising(ExponentialFamily):
@@ -188,16 +189,12 @@ class Ising(ExponentialFamily):
         model = cls(rows, columns, 0.0, 0.0)
         return {"rows": int(model.rows), "columns": int(model.columns)}
 
-    @classmethod
-    def _example(cls, rows, columns):
-        return cls(rows, columns, 0.0, 0.0)
-
     def _accepts(self, x):
         return x.shape[1] == self.states.shape[1] and np.all(np.abs(x) == 1)
 
     @classmethod
-    def _estimate(cls, statistics):
-        return cls._matched("Ising.fit", statistics.mean(), **statistics.fixed)
+    def _estimate(cls, sums: Totals, rows: int, columns: int) -> Self:
+        return cls._matched("Ising.fit", sums.mean(), rows, columns)
 
     @classmethod
     def from_mean_parameters(cls, mu: ArrayLike, rows: int, columns: int) -> Self:
