@@ -236,9 +236,9 @@ def same_family(p, q):
         return False
     if isinstance(p, Categorical) and p.classes != q.classes:
         return False
-    if getattr(p, "dimension", None) != getattr(q, "dimension", None):
+    if p.dimension != q.dimension:
         return False
-    return all(np.all(p._parameter(name) == q._parameter(name)) for name in p.fixed_names if name not in p.kl_across)
+    return all(np.all(p.parameter(name) == q.parameter(name)) for name in p.fixed_names if name not in p.kl_across)
 
 
 def _batch_shape(d):
@@ -252,7 +252,7 @@ def _batch_shape(d):
 def _numeric(where, rule, distributions, base, return_error):
     """`rule` for every member of the broadcast batch."""
     for name, d in zip("pq", distributions):
-        if isinstance(d, FROZEN[1]) or getattr(d, "event_ndim", 0):
+        if isinstance(d, FROZEN[1]) or (isinstance(d, Distribution) and d.event_ndim):
             checks.fail(
                 where,
                 name,

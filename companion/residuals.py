@@ -85,7 +85,7 @@ def kl_gradient(p: Distribution | ArrayLike, model: ExponentialFamily) -> np.nda
     where = "kl_gradient"
     _check_family(where, model)
     p, _ = as_pair(where, p, model)
-    if getattr(p, "batch_shape", ()):
+    if isinstance(p, Distribution) and p.batch_shape:
         checks.fail(where, "shape of the batch p", p.batch_shape, "one distribution, shape ()", "Pass them one by one.")
     if same_family(p, model):
         return model.mean_parameters() - p.mean_parameters()
@@ -153,7 +153,7 @@ def with_mean(model: ExponentialFamily, mu: ArrayLike) -> ExponentialFamily:
 
 
 def _fixed(model):
-    return {name: model._parameter(name) for name in model.fixed_names}
+    return {name: model.parameter(name) for name in model.fixed_names}
 
 
 def _vector(where, model, name, value):

@@ -382,7 +382,7 @@ def _class_rows() -> Iterator[Row]:
     rng = np.random.default_rng(0)
     members = {name: row.draw(rng) for name, row in FAMILIES.items()}
     for name, member in (members | {"Ising": ISING}).items():
-        given = {key: member._parameter(key) for key in member.parameter_names}
+        given = {key: member.parameter(key) for key in member.parameter_names}
         kinds = {key: (value, _PARAMETERS.get(key, "positives")) for key, value in given.items()}
         fixed = {key: kinds[key] for key in member.fixed_names}
         x = member.sample(8, 1)
@@ -400,11 +400,12 @@ def _class_rows() -> Iterator[Row]:
                 "mean": kinds.get("mean"),
                 "tril": (np.linalg.cholesky(member.cov) if name == "MultivariateNormal" else None, NO),
                 "classes": (len(member.probs) if name == "Categorical" else None, "size or none"),
+                "name": (member.parameter_names[0], NO),
                 **fixed,
             },
         )
     yield Row("Mixture", Mixture, {"weights": (HALF, NO), "components": (HUMPS.components, NO)})
-    yield from _methods("Mixture", HUMPS, {"x": (X, "data")})
+    yield from _methods("Mixture", HUMPS, {"x": (X, "data"), "name": ("weights", NO)})
     yield Row(
         "ProbabilisticPCA",
         latent.ProbabilisticPCA,
@@ -415,6 +416,7 @@ def _class_rows() -> Iterator[Row]:
         PPCA,
         {
             "x": (PLANE, "parameters"),
+            "name": ("sd", NO),
             "sample": (PLANE, "sample"),
             "z": ([[0.5]], NO),
             "q": (MultivariateNormal([0.0], [[1.0]]), NO),
@@ -594,7 +596,7 @@ def is_ours(error: Exception) -> bool:
 def has_nan(result: Any) -> bool:
     """Is there a NaN anywhere in this?"""
     if isinstance(result, families.Distribution):
-        return any(has_nan(result._parameter(name)) for name in result.parameter_names)
+        return any(has_nan(result.parameter(name)) for name in result.parameter_names)
     if isinstance(result, dict):
         return any(map(has_nan, result.values()))
     if isinstance(result, (tuple, list)):

@@ -31,7 +31,7 @@ EACH = pytest.mark.parametrize("name", FAMILIES)
 
 def drawn(name, n, seed=3):
     member = FAMILIES[name].draw(np.random.default_rng(seed))
-    fixed = {key: float(np.max(member._parameter(key))) for key in member.fixed_names}
+    fixed = {key: float(np.max(member.parameter(key))) for key in member.fixed_names}
     if name == "Categorical":
         fixed = {"classes": member.classes}
     return type(member), member.sample(n, rng=seed), fixed, member

@@ -51,6 +51,7 @@ class Bernoulli(ExponentialFamily):
     """
 
     parameter_names = ("p",)
+    other_forms = {"from_logits": ("logits",)}
     scipy_name = "bernoulli"
     _scipy_arguments = staticmethod(unshifted("p"))
     discrete = True
@@ -79,13 +80,7 @@ class Bernoulli(ExponentialFamily):
             "Bernoulli.from_logits", "logits", logits, np.abs(logits) < 1e300, "log-odds below 1e300 in size", fix
         )
         new = cls(expit(logits))
-        new._store(
-            logits.shape,
-            complement=expit(-logits),
-            _logits=logits,
-            parameter_names=("logits",),
-            _constructor="from_logits",
-        )
+        new._store(logits.shape, complement=expit(-logits), _logits=logits, _made_by="from_logits")
         return new
 
     def natural_parameters(self):

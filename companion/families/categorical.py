@@ -79,6 +79,7 @@ class Categorical(ExponentialFamily):
     """
 
     parameter_names = ("probs",)
+    other_forms = {"from_logits": ("logits",)}
     fit_options = ("classes",)
     discrete = True
 
@@ -103,14 +104,7 @@ class Categorical(ExponentialFamily):
         )
         logs = _log_softmax(logits)
         new = cls.__new__(cls)
-        new._store(
-            logits.shape[:-1],
-            probs=np.exp(logs),
-            _logits=logits,
-            _logs=logs,
-            parameter_names=("logits",),
-            _constructor="from_logits",
-        )
+        new._store(logits.shape[:-1], probs=np.exp(logs), _logits=logits, _logs=logs, _made_by="from_logits")
         return new
 
     @property

@@ -201,7 +201,7 @@ class ExponentialFamily(Distribution):
         if self.batch_shape != other.batch_shape:
             checks.broadcast(where, **{"the first batch": self.batch_shape, "the second": other.batch_shape})
         for fixed in self.fixed_names:
-            mine, theirs = self._parameter(fixed), other._parameter(fixed)
+            mine, theirs = self.parameter(fixed), other.parameter(fixed)
             if fixed not in self.kl_across and not (mine == theirs).all():
                 checks.fail(
                     where,

@@ -105,6 +105,11 @@ class Ising(ExponentialFamily):
             _u=np.stack([states.sum(1), 0.5 * np.sum(states @ neighbours * states, 1)], 1),
         )
 
+    @property
+    def dimension(self) -> int:
+        """Number of spins."""
+        return self.states.shape[1]
+
     def natural_parameters(self) -> np.ndarray:
         return np.stack([self.field, self.coupling])
 

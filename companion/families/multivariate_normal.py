@@ -60,6 +60,7 @@ class MultivariateNormal(ExponentialFamily):
     """
 
     parameter_names = ("mean", "cov")
+    other_forms = {"from_cholesky": ("mean", "tril")}
     event_ndim = 1
     support = (-np.inf, np.inf)
 
@@ -102,7 +103,7 @@ class MultivariateNormal(ExponentialFamily):
         checks.require(where, "diagonal of tril", diagonal, diagonal > 0, "a positive number", fix)
         new = cls.__new__(cls)
         new._set(mean, tril, None)
-        new._store(new.batch_shape, parameter_names=("mean", "tril"), _constructor="from_cholesky")
+        new._store(new.batch_shape, _made_by="from_cholesky")
         return new
 
     @staticmethod
