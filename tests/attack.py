@@ -144,6 +144,7 @@ ACCEPTED = {
     ("expectation", "g", "class"): "as above",
     ("ProbabilisticPCA.pdf", "x", "array with inf"): "the density at a vector with an infinite coordinate is 0",
     ("as_distribution", "argument", "*"): "words that stand in messages",
+    ("Beta.parameter", "name", "text"): "its first parameter is called a",
     ("Beta.quantile", "q", "tiny"): "SciPy warns that its algorithm gave up",
     ("gaussian_decoder", "decode", "*"): "called, and its result checked, only with latents",
     ("VAE.*", "file", "*text"): "FileNotFoundError of a path at which there is no file, or no place for one",

@@ -64,7 +64,7 @@ class Mixture(Distribution):
                 f"{weights.shape}, one component for each weight",
                 "Give every component its own parameters, e.g. Normal([-2, 2], [1, 1]).",
             )
-        kind = {"discrete": components.discrete, "event_ndim": components.event_ndim}
+        kind: dict[str, Any] = {"discrete": components.discrete, "event_ndim": components.event_ndim}
         self._store((), weights=weights, components=components, **kind)
 
     def _table(self):
