@@ -60,7 +60,7 @@ class {Name}(ExponentialFamily):
     """
 
     parameter_names = ({names},)
-    scipy_name = None  # where SciPy has it, e.g. "rayleigh", then also `_scipy_arguments` and `to_scipy`, as a neighbour
+    scipy_name = None  # where SciPy has it, e.g. "rayleigh"; then also `_scipy_arguments` and `to_scipy`
     support = (-np.inf, np.inf)
 
     # --- parameters: `checks.parameter` takes what is finite; see also `checks.positive`, `probability` and `whole`
