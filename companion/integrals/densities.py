@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
@@ -259,7 +260,7 @@ class _Object(_Density):
         return 0.0 if self.ends.get(c) else super().resolution(c)
 
 
-def as_distribution(obj, argument="as_distribution: obj"):
+def as_distribution(obj: Any, argument: str = "as_distribution: obj") -> Any:
     """The adapter that the quadrature works with, for a frozen scipy distribution or an object with ``log_prob``.
 
     Raises
