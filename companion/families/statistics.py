@@ -34,8 +34,6 @@ class Statistics:
     sums : companion.families.sums.Sums
         What is kept of the sample, by name: for a normal distribution ``sums.shift``, ``sums.first`` and
         ``sums.second``.
-    weight : float
-        Sum of the weights: the number of observations n where none were given.
 
     Raises
     ------
@@ -73,7 +71,7 @@ class Statistics:
 
     @property
     def weight(self) -> float:
-        """Sum of the weights."""
+        """Sum of the weights: the number of observations n where none were given."""
         return self.sums.weight
 
     def __setattr__(self, name, value):
