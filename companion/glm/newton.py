@@ -7,6 +7,7 @@ coefficients are refined at the end on X itself, with residuals in twice the pre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -62,8 +63,18 @@ def _cholesky(matrix):
     return factor if np.all(np.diagonal(factor) > 1e-9 * np.max(np.diagonal(factor), initial=0.0)) else None
 
 
-def maximise(response: Response, design: Design, offset: np.ndarray, weights: np.ndarray, steps: int) -> Optimum:
-    """The maximum of the log-likelihood, or where `steps` Newton steps have led."""
+def maximise(
+    response: Response,
+    design: Design,
+    offset: np.ndarray,
+    weights: np.ndarray,
+    steps: int,
+    watch: Callable[[np.ndarray, int], bool] | None = None,
+) -> Optimum:
+    """The maximum of the log-likelihood, or where `steps` Newton steps have led.
+
+    ``watch(gamma, step)`` is asked every other step, from the sixth on, whether to stop.
+    """
     Q, root = design.Q, np.sqrt(weights)[:, None]
     gamma = _start(response, Q, root, offset)
 
@@ -77,8 +88,8 @@ def maximise(response: Response, design: Design, offset: np.ndarray, weights: np
     eta = at(gamma)
     value, size = log_likelihood(eta)
     factor, score, before, converged = None, np.zeros_like(gamma), np.inf, False
-    for _ in range(steps):
-        if not np.isfinite(value):
+    for number in range(steps):
+        if not np.isfinite(value) or (watch and number > 5 and number % 2 == 0 and watch(gamma, number)):
             break
         score = Q.T @ (root * (response.y - response.mean(eta)))
         factor = _cholesky(gram(Q, blocks_of(response, eta)))
