@@ -169,8 +169,8 @@ def _search(
             cone.append(separating.Constraints(response, design.Q / np.sqrt(w)[:, None]))
         return cone[0]
 
-    def watch(gamma, step):
-        direction = separating.of_iterate(constraints(), gamma, step)
+    def watch(gamma, step, number):
+        direction = separating.of_iterate(constraints(), gamma, step, number)
         found.extend([] if direction is None else [direction])
         return direction is not None
 
@@ -182,6 +182,8 @@ def _search(
         if direction is None:
             return optimum if optimum.converged else newton.maximise(response, design, shift, w, _LATE), none
         found.append(direction)
+    elif not np.all(found[0][1]):
+        found[0] = separating.linear_program(constraints(), found[0]) or found[0]
     return optimum, _described(response, design, constraints(), *found[0], names)
 
 

@@ -180,12 +180,25 @@ def factor(where: str, X: np.ndarray, names: tuple[str, ...], weights: np.ndarra
         checks.fail(where, "rows of X with positive weight", n, f"at least {p}, the number of coefficients", fix)
     rows = scaled * np.sqrt(weights)[:, None]
     length = np.sqrt(np.einsum("ij,ij->j", rows, rows))
-    Q, R, pivots = linalg.qr(rows / length, mode="economic", pivoting=True)
+    Q, R, pivots = _orthonormal(rows / length)
     sizes = np.abs(np.diagonal(R))
     if p and sizes[-1] <= DEPENDENT:
         _name_dependent(where, scaled, R, sizes, pivots, names)
     condition = float(np.linalg.cond(R)) if p else 1.0
     return Design(scaled, scale, Q, R * length[pivots], pivots, condition)
+
+
+def _orthonormal(rows):
+    """Q, R and the order of the columns. Of many rows, if no column is nearly dependent, by Cholesky's factor of their
+    products twice over: as good as Householder's, and several times as fast."""
+    gram = rows.T @ rows
+    if rows.size > 100_000 and linalg.eigvalsh(gram)[0] > 1e-6:
+        first = linalg.cholesky(gram)
+        Q = linalg.solve_triangular(first, rows.T, trans="T").T
+        second = linalg.cholesky(Q.T @ Q)
+        Q = linalg.solve_triangular(second, Q.T, trans="T").T
+        return Q, second @ first, np.arange(rows.shape[1])
+    return linalg.qr(rows, mode="economic", pivoting=True)
 
 
 def _name_dependent(where, scaled, R, sizes, pivots, names):

@@ -69,11 +69,11 @@ def maximise(
     offset: np.ndarray,
     weights: np.ndarray,
     steps: int,
-    watch: Callable[[np.ndarray, int], bool] | None = None,
+    watch: Callable[[np.ndarray, np.ndarray, int], bool] | None = None,
 ) -> Optimum:
     """The maximum of the log-likelihood, or where `steps` Newton steps have led.
 
-    ``watch(gamma, step)`` is asked every other step, from the sixth on, whether to stop.
+    ``watch(gamma, step, number)`` is asked every other step, from the sixth on, whether to stop; `step` is the last.
     """
     Q, root = design.Q, np.sqrt(weights)[:, None]
     gamma = _start(response, Q, root, offset)
@@ -87,9 +87,10 @@ def maximise(
 
     eta = at(gamma)
     value, size = log_likelihood(eta)
-    factor, score, before, converged = None, np.zeros_like(gamma), np.inf, False
+    factor, before, converged = None, np.inf, False
+    score = step = np.zeros_like(gamma)
     for number in range(steps):
-        if not np.isfinite(value) or (watch and number > 5 and number % 2 == 0 and watch(gamma, number)):
+        if not np.isfinite(value) or (watch and number > 5 and number % 2 == 0 and watch(gamma, step, number)):
             break
         score = Q.T @ (root * (response.y - response.mean(eta)))
         factor = _cholesky(gram(Q, blocks_of(response, eta)))

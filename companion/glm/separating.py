@@ -99,6 +99,19 @@ class Constraints:
         out[place, self.other[index]] -= unit
         return out[:, 1:].reshape(len(index), self.width)
 
+    def span(self, chosen: np.ndarray) -> bool:
+        """Whether some rows and all equations certainly span the whole space: of a first thousand and of all."""
+        index = np.flatnonzero(chosen & self.live)
+        for part in (index[:: max(len(index) // 1000, 1)], index):
+            if len(part) * self.width > 2e7:
+                return False
+            rows = self.rows(part)
+            gram = rows.T @ rows + self.equations.T @ self.equations
+            sizes = linalg.eigvalsh(gram)
+            if sizes[0] > 1e-10 * sizes[-1]:
+                return True
+        return False
+
     def triangle(self, index: np.ndarray) -> np.ndarray:
         """R of a QR factorisation of some rows and all equations, a chunk at a time."""
         R = np.empty((0, self.width))
@@ -126,6 +139,8 @@ def verified(constraints: Constraints, d: np.ndarray, strict: np.ndarray) -> np.
     if not np.any(strict):
         return None
     if not np.all(strict) or len(constraints.equations):
+        if constraints.span(~strict):
+            return None
         free = _null_space(constraints.triangle(np.flatnonzero(~strict & constraints.live)))
         d = free @ (free.T @ d)
     if not np.linalg.norm(d) > 0 or not np.all(constraints.values(d)[strict] > _ZERO):
@@ -133,10 +148,12 @@ def verified(constraints: Constraints, d: np.ndarray, strict: np.ndarray) -> np.
     return d / np.linalg.norm(d)
 
 
-def of_iterate(constraints: Constraints, gamma: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray] | None:
+def of_iterate(
+    constraints: Constraints, gamma: np.ndarray, step: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray] | None:
     """A direction and its strict rows from where Newton's method has come in so many steps.
 
-    If the data are separated, what lies strictly on its side moves away by about one a step.
+    If the data are separated, what lies strictly on its side moves away by about one a step, what does not stays.
     """
     d = gamma.T.ravel()
     if not np.linalg.norm(d) > 0:
@@ -144,17 +161,28 @@ def of_iterate(constraints: Constraints, gamma: np.ndarray, step: int) -> tuple[
     values = constraints.values(d)
     if len(constraints.equations) == 0 and np.all(values > _ZERO):
         return d / np.linalg.norm(d), np.ones(len(values), dtype=bool)
-    if step % 6:
-        return None
-    strict = values * constraints.norms * np.linalg.norm(d) > step / 2
-    found = verified(constraints, d, strict)
-    return None if found is None else (found, strict)
+    last = step.T.ravel()
+    moved = constraints.values(last) * constraints.norms * np.linalg.norm(last) > 0.3
+    guesses = [(last, moved)]
+    if number % 6 == 0:
+        guesses.append((d, values * constraints.norms * np.linalg.norm(d) > number / 2))
+    for guess, strict in guesses:
+        found = verified(constraints, guess, strict)
+        if found is not None:
+            return found, strict
+    return None
 
 
-def linear_program(constraints: Constraints) -> tuple[np.ndarray, np.ndarray] | None:
-    """A direction with the most rows aᵀd > 0 and none below 0, and which they are; None if there is none."""
-    total, strict = None, np.zeros(len(constraints.owner), dtype=bool)
+def linear_program(
+    constraints: Constraints, start: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """A direction with the most rows aᵀd > 0 and none below 0, and which they are; None if there is none.
+
+    ``start`` is a direction that is known, with its rows.
+    """
+    total, strict = start or (None, np.zeros(len(constraints.owner), dtype=bool))
     basis = _null_space(constraints.triangle(np.empty(0, dtype=int)))
+    basis = basis if start is None else _still_free(constraints, strict, basis)
     while basis.shape[1]:
         d = _cut(constraints, ~strict & constraints.live, basis)
         if d is None:
@@ -165,15 +193,20 @@ def linear_program(constraints: Constraints) -> tuple[np.ndarray, np.ndarray] | 
             low = after < 0
             d = total + d * min(1.0, 0.5 * np.min(before[low] / -after[low], initial=np.inf))
         total, strict = d / np.linalg.norm(d), strict | new
-        rest = np.flatnonzero(~strict & constraints.live)
-        if len(rest) == 0:
-            break
-        _, sizes, right = np.linalg.svd(constraints.triangle(rest) @ basis)
-        basis = basis @ right[: int(np.sum(sizes > 1e-10 * np.max(sizes, initial=0.0)))].T
+        basis = _still_free(constraints, strict, basis)
     if total is None:
         return None
     found = verified(constraints, total, strict)
     return None if found is None else (found, strict)
+
+
+def _still_free(constraints, strict, basis):
+    """The part of the span of `basis` in which the rows that are not strict lie."""
+    rest = np.flatnonzero(~strict & constraints.live)
+    if len(rest) == 0:
+        return basis[:, :0]
+    _, sizes, right = np.linalg.svd(constraints.triangle(rest) @ basis)
+    return basis @ right[: int(np.sum(sizes > 1e-10 * np.max(sizes, initial=0.0)))].T
 
 
 def _cut(constraints, among, basis):
