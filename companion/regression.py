@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import linalg
 
 from companion import checks
 from companion.families import Binomial, Categorical, Normal
-from companion.glm import newton, separating
-from companion.glm.design import Design, Named, factor, read_columns, vector
+from companion.glm import newton, refinement, separating
+from companion.glm.design import Design, Named, factor, offsets, read_columns, row_weights
 from companion.glm.responses import RESPONSES, Response
 from companion.glm.result import Regression
 from companion.glm.separating import Separation, SeparationError
@@ -104,12 +103,8 @@ def fit(
     where = "regression.fit"
     response = _response(where, family, y, n)
     X, names, columns, intercept = _columns(where, X, len(response.y), intercept)
-    shift = vector(where, "offset", offset, len(X), 0.0, "Pass a number for each row of X, e.g. log exposures.")
-    w = vector(where, "weights", weights, len(X), 1.0, "Pass one non-negative weight for each row of X.")
-    checks.require(where, "weights", w, w >= 0, "a non-negative weight", "A row of weight 0 is left out.")
+    shift, w = offsets(where, offset, len(X)), row_weights(where, weights, len(X))
     kept = w > 0
-    if not np.any(kept):
-        checks.fail(where, "sum of weights", 0.0, "a positive total", "Pass one non-negative weight for each row of X.")
     response, shift, w = (response, shift, w) if np.all(kept) else (response.rows(kept), shift[kept], w[kept])
     design = factor(where, X[kept], names, w)
     total = float(np.sum(w))
@@ -221,7 +216,7 @@ def _explained(where: str, found: Separation, names: tuple[str, ...]) -> str:
 
 def _result(response, design, shift, w, names, columns, intercept, optimum):
     family = response.family
-    beta, eta, rest = newton.refine(response, design, shift, w, optimum)
+    beta, eta, rest = refinement.refine(response, design, shift, w, optimum)
     p, k = beta.shape
     deviance = float(np.sum(w * response.deviance(eta))) if family is not Normal else float(np.sum(w * rest[:, 0] ** 2))
     total = float(np.sum(w))
@@ -232,18 +227,10 @@ def _result(response, design, shift, w, names, columns, intercept, optimum):
             log_likelihood = float(-0.5 * total * (np.log(2 * np.pi) + 1 + np.log(deviance / total)))
     else:
         log_likelihood = float(np.sum(w * response.log_likelihood(eta)))
-    information = newton.gram(design.Q, newton.blocks_of(response, eta))
-    root = linalg.cholesky(information, lower=True)
-    inverse = linalg.solve_triangular(root, np.eye(k * p), lower=True).T.reshape(k, p, k * p)
-    inverse = np.stack([design.back(block) / design.scale[:, None] for block in inverse]).reshape(k * p, k * p)
-    base = inverse @ inverse.T
-    meat = newton.gram(design.Q, rest[:, :, None] * rest[:, None, :])
-    middle = linalg.solve_triangular(root, linalg.solve_triangular(root, meat, lower=True).T, lower=True)
-    robust = inverse @ middle @ inverse.T
-    exact = design.X.size <= newton._FEW or design.condition > newton._ILL
-    left = newton.residual(response, design.X, eta, w, exact) if family is not Normal else None
-    if left is None:
-        left = newton.precise.product_of_transpose(design.X, rest[:, 0], w)[:, None]
+    base, robust = refinement.covariances(response, design, w, eta, rest)
+    units = np.tile(np.outer(design.scale, design.scale), (k, k))
+    base, robust = base / units, robust / units
+    left = refinement.residual(design.X, rest, w, refinement.exactly(design))
     for array in (covariance := dispersion * base, robust):
         array.flags.writeable = False
     return Regression(

@@ -31,7 +31,7 @@ BEETLES = np.array(
 
 def cases() -> dict[str, dict]:
     """Arguments of `companion.regression.fit` by name."""
-    temperature, pressure, incidents = CHALLENGER.T
+    temperature, _, incidents = CHALLENGER.T
     dose, beetles, died = BEETLES.T
     faithful, kicks, digits = datasets.old_faithful(), datasets.horse_kicks(), datasets.digits()
     nist = json.loads(NIST.read_text(encoding="utf-8"))
