@@ -25,7 +25,7 @@ from companion.glm.separating import Separation, SeparationError
 
 __all__ = ["Regression", "Separation", "SeparationError", "fit", "separation"]
 
-_EARLY, _LATE = 25, 200
+_EARLY, _LATE = 60, 200
 
 
 def fit(
@@ -180,6 +180,8 @@ def _search(
     optimum = newton.maximise(response, design, shift, w, _EARLY, watch)
     if not found:
         if optimum.converged and separating.overlap_is_certain(response, optimum.eta, optimum.score, w):
+            return optimum, none
+        if optimum.converged and separating.overlap_of_some(plain()[1], response, optimum.eta, w):
             return optimum, none
         direction = separating.linear_program(plain()[1])
         if direction is None:

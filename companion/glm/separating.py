@@ -217,7 +217,7 @@ def _cut(constraints, among, basis):
     """A direction in the span of `basis` with aᵀd ≥ 0 on the rows `among`, > 0 on some; None if there is none."""
     index = np.flatnonzero(among)
     width = basis.shape[1]
-    chosen = np.unique(np.linspace(0, len(index) - 1, min(len(index), 40 * width + 60)).astype(int))
+    chosen = np.unique(np.linspace(0, len(index) - 1, min(len(index), 10 * width + 60)).astype(int))
     while True:
         A = constraints.rows(index[chosen]) @ basis
         found = _positive(A, constraints.zero)
@@ -232,7 +232,7 @@ def _cut(constraints, among, basis):
             d, values = -d, -values
         if np.all(values > -constraints.zero) and np.any(values > constraints.zero):
             return d
-        violated = np.setdiff1d(np.argsort(values)[: 20 * width + 40], chosen)
+        violated = np.setdiff1d(np.argsort(values)[: 10 * width + 40], chosen)
         violated = violated[values[violated] <= constraints.zero]
         if len(violated) == 0:
             return None
@@ -270,3 +270,26 @@ def overlap_is_certain(response: Response, eta: np.ndarray, score: np.ndarray, w
     """
     spread = np.sqrt(2 * len(response.classes)) if response.classes else 1.0
     return bool(spread * np.linalg.norm(score) < 0.5 * np.sqrt(np.min(weights)) * response.smallest_miss(eta))
+
+
+def overlap_of_some(constraints: Constraints, response: Response, eta: np.ndarray, weights: np.ndarray) -> bool:
+    """The same certificate from those rows alone that miss the most, when others miss by less than rounding.
+
+    Of rows a of length 1 with Σ (miss) a = s, those B with at least τ missing give dᵀs ≥ τ |Bd| ≥ τ σ |d|, with the
+    smallest singular value σ of B.
+    """
+    if response.classes:
+        miss = response.probabilities(eta)[constraints.owner, constraints.other]
+    else:
+        miss = np.abs(response.y - response.mean(eta))[constraints.owner, 0]
+    strength = miss * weights[constraints.owner] * constraints.norms
+    rest = weights[:, None] * (response.y - response.mean(eta))
+    size = np.linalg.norm(constraints.Q.T @ rest)
+    order = np.argsort(-strength)
+    for count in (4 * constraints.width, 20 * constraints.width):
+        rows = np.vstack([constraints.rows(order[:count]), constraints.equations])
+        sizes = linalg.eigvalsh(rows.T @ rows)
+        low = strength[order[:count]][-1:]
+        if len(low) and sizes[0] > 1e-10 * sizes[-1] and size < 0.5 * low[0] * np.sqrt(sizes[0]):
+            return True
+    return False
