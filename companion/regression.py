@@ -116,7 +116,7 @@ def fit(
     if found:
         raise SeparationError(_explained(where, found, names, design.scale), found)
     if not optimum.converged:
-        fix = "Give columns and offset moderate sizes: the means are beyond the range of doubles, or at its edge."
+        fix = "The data are separated but for rounding, or columns and offset too large: give these moderate sizes."
         checks.fail(where, "Newton's method", "no convergence", "a maximum inside the range of doubles", fix)
     return _result(response, design, shift, w, names, columns, intercept, optimum)
 

@@ -19,11 +19,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, optimize
 
+from companion import checks
 from companion.glm.design import Named
 from companion.glm.responses import Response
 
 #: Rows taken at a time where many are factored.
 _CHUNK = 16384
+#: Seconds that a linear program may take.
+_PATIENCE = 30.0
 
 
 class Separation(NamedTuple):
@@ -249,7 +252,12 @@ def _positive(A, zero):
         b_ub=np.zeros(m),
         bounds=[(None, None)] * width + [(0, 1)] * m,
         method="highs",
+        options={"time_limit": _PATIENCE},
     )
+    if found.status == 1:
+        expected = f"an answer within {_PATIENCE:g} seconds"
+        fix = "The data are separated, or nearly so: take fewer columns, or put a penalty on the coefficients."
+        checks.fail("regression.separation", "the linear program of rows and columns", A.shape, expected, fix)
     if found.status != 0 or -found.fun < 0.5:
         return None
     strict = found.x[width:] > 0.5
