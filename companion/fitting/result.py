@@ -169,7 +169,7 @@ class Fit:
         >>> from companion.fitting import fit
         >>> low, high = fit(Poisson, [0, 1, 2, 3, 4], weights=[109, 65, 22, 3, 1]).interval()["rate"]
         >>> round(low, 4), round(high, 4)
-        (0.511, 0.7282)
+        (0.5108, 0.7284)
         """
         where, fix = f"{self._where}.interval", "Pass e.g. level=0.95."
         level = checks.scalar(where, "level", level, fix)
