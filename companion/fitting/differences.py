@@ -41,7 +41,7 @@ def units(log_probs: LogProbs, theta: np.ndarray, room: np.ndarray, weights: np.
     found = np.empty(len(theta))
     for j in range(len(theta)):
         unit = min(room[j], max(abs(theta[j]), 1.0) if not np.isfinite(room[j]) else room[j])
-        for _ in range(4):
+        for _ in range(12):
             h = _power_of_two(unit * 2.0**-8)
             slope = (log_probs(_moved(theta, j, h)) - log_probs(_moved(theta, j, -h))) / (2 * h)
             square = average(slope**2, weights) / (len(slope) if weights is None else weights.sum())
