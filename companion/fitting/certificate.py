@@ -18,7 +18,7 @@ def certified(optimum: Optimum) -> Fit:
     if len(theta):
         with np.errstate(all="ignore"):
             found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights)
-            residual = float(np.max(scaled(found.scores, problem.weights), initial=0.0))
+            residual = float(np.max(scaled(found, problem.weights), initial=0.0))
         fix = "The search has not found a maximum: hold a parameter, or pass more observations."
         checks.require(
             problem.where, "scaled gradient", residual, residual < TOLERANCE, f"less than {TOLERANCE:g}", fix
@@ -48,7 +48,7 @@ def certified(optimum: Optimum) -> Fit:
 
 def _covariances(problem, found):
     """Inverse information, sandwich and Takeuchi's trace; refused where the likelihood is flat or curves upwards."""
-    values, vectors, size = curvature(-found.hessian)
+    values, vectors, size = curvature(found, problem.weights)
     smallest = float(values[0])
     fix = (
         "The log-likelihood is flat along a direction or rises: too few observations for so many parameters, or "

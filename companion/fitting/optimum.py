@@ -8,18 +8,24 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize
 
-from companion.fitting.differences import average, derivatives
+from companion.fitting.differences import Derivatives, average, derivatives
 from companion.fitting.problem import Problem
 
 #: The score of every coordinate, over the root of its sum of squares, that an optimum may have.
 TOLERANCE = 1e-6
-#: Smallest curvature of a maximum, in units of the diagonal of the information.
-FLAT = 1e-9
+#: Smallest curvature of a maximum, in units of the sums of squared scores: about 1 if the model is right.
+FLAT = 1e-7
 
 
-def scaled(scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    r""":math:`|\sum_i w_i s_{ij}| / \sqrt{\sum_i w_i s_{ij}^2}`, (k,): 0 where every observation has score 0."""
-    total, size = np.abs(average(scores, weights)), np.sqrt(average(scores**2, weights))
+def sizes(found: Derivatives, weights: np.ndarray | None) -> np.ndarray:
+    r"""The size that a sum of scores has one standard error from the optimum, (k,): the root of
+    :math:`\sum_i w_i s_{ij}^2`, or of the information if that is larger; one observation has no score at its fit."""
+    return np.sqrt(np.maximum(np.abs(np.diag(found.hessian)), average(found.scores**2, weights)))
+
+
+def scaled(found: Derivatives, weights: np.ndarray | None) -> np.ndarray:
+    r""":math:`|\sum_i w_i s_{ij}|` in units of `sizes`, (k,): 0 at an optimum, about 1 one standard error from it."""
+    total, size = np.abs(average(found.scores, weights)), sizes(found, weights)
     return np.divide(total, size, out=np.zeros_like(total), where=size > 0)
 
 
@@ -29,7 +35,7 @@ def newton(problem: Problem, theta: np.ndarray, rounds: int = 40) -> np.ndarray:
     for _ in range(rounds):
         with np.errstate(all="ignore"):
             found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights, (2.0**-7, 2.0**-10))
-            new = float(np.max(scaled(found.scores, problem.weights), initial=0.0))
+            new = float(np.max(scaled(found, problem.weights), initial=0.0))
             if not np.all(np.isfinite(found.hessian)) or not np.isfinite(new):
                 return theta
             idle = 0 if new < least / 2 else idle + 1
@@ -99,16 +105,17 @@ def verdict(problem: Problem, theta: np.ndarray) -> Found:
         return Found(theta, value, bool(np.isfinite(value)))
     with np.errstate(all="ignore"):
         found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights)
-        small = np.max(scaled(found.scores, problem.weights)) < TOLERANCE
-        return Found(theta, value, bool(small and curvature(-found.hessian)[0][0] > FLAT))
+        small = np.max(scaled(found, problem.weights)) < TOLERANCE
+        return Found(theta, value, bool(small and curvature(found, problem.weights)[0][0] > FLAT))
 
 
-def curvature(information: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of the information in units of its diagonal, and these units; NaN if there are none."""
-    size = np.sqrt(np.abs(np.diag(information)))
-    if not (np.all(np.isfinite(information)) and np.all(size > 0)):
+def curvature(found: Derivatives, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of the information −H in units of `sizes` on both sides, and these; NaN if there are
+    none."""
+    size = sizes(found, weights)
+    if not (np.all(np.isfinite(found.hessian)) and np.all(size > 0)):
         return np.full(len(size), np.nan), np.eye(len(size)), size
-    values, vectors = np.linalg.eigh(information / size / size[:, None])
+    values, vectors = np.linalg.eigh(-found.hessian / size / size[:, None])
     return values, vectors, size
 
 

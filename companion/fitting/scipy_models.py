@@ -10,7 +10,7 @@ from scipy import stats
 from companion.fitting.problem import POSITIVE, REAL
 
 #: Whole-numbered for SciPy, but real where the density is concerned.
-_REAL_VALUED = {("nbinom", "n"), ("betanbinom", "n"), ("randint", "low"), ("randint", "high")}
+_REAL_VALUED = {("nbinom", "n"), ("randint", "low"), ("randint", "high")}
 #: Held where the rule of `held_by_default` does not fit: a scale that another parameter contains, a circle, ends that
 #: move with the shapes, a density that is zero or infinite at the location.
 _HELD: dict[str, dict[str, float]] = {
@@ -20,6 +20,10 @@ _HELD: dict[str, dict[str, float]] = {
     "tukeylambda": {},
     "genexpon": {"loc": 0.0, "scale": 1.0},
     "dpareto_lognorm": {"loc": 0.0, "scale": 1.0},
+    "loguniform": {"loc": 0.0, "scale": 1.0},
+    "reciprocal": {"loc": 0.0, "scale": 1.0},
+    "irwinhall": {"loc": 0.0, "scale": 1.0},
+    "truncweibull_min": {"loc": 0.0},
     "vonmises": {"scale": 1.0},
     "dgamma": {"loc": 0.0},
     "dweibull": {"loc": 0.0},
@@ -50,6 +54,8 @@ KINKS = {"laplace": "loc", "laplace_asymmetric": "loc", "gennorm": "loc", "logla
 REFUSED = {
     "levy_stable": "SciPy integrates its density numerically for every observation, too slowly and to too few digits",
     "studentized_range": "SciPy integrates its density twice for every observation, too slowly to search",
+    "ksone": "it is the distribution of a statistic with nothing but a whole number, the sample size, to estimate",
+    "kstwo": "it is the distribution of a statistic with nothing but a whole number, the sample size, to estimate",
     "poisson_binom": "its parameter is a vector with one probability for each trial, of which only sums can be told",
 }
 

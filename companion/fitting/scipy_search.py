@@ -29,10 +29,11 @@ def scipy_optimum(dist: Any, x: Any, weights: Any, fixed: dict[str, Any]) -> Opt
             return tied
         problem, values = make_problem(job)
         maximum, top = search(problem, starts(job, problem, False))
-        if maximum is None or _is_higher(top, maximum):
-            other = _at_closed_ends(job, problem, values, top) or _at_a_kink(job, problem, values, top)
-            if other is not None:
-                return other
+        other = _at_a_kink(job, problem, top)
+        if other is None and (maximum is None or _is_higher(top, maximum) or _near_an_end(job, values(top.theta))):
+            other = _at_closed_ends(job, top)
+        if other is not None:
+            return other
         if maximum is None:
             _no_maximum(job, problem, top)
         return _smooth(job, problem, values, maximum, top)
@@ -121,7 +122,16 @@ def _at_the_ends(job: Task) -> Optimum | None:
 
 
 # --- at an end of a domain, and at a kink -------------------------------------------------------------------------
-def _at_closed_ends(job, problem, values, top):
+def _near_an_end(job, values):
+    return any(
+        closed and abs(values[shape.name] - end) < 1e-2
+        for shape in scipy_models.shapes(job.dist)
+        if shape.name in job.free
+        for end, closed in zip(shape.domain, shape.closed)
+    )
+
+
+def _at_closed_ends(job, top):
     """The maximum with one shape at an end of its domain that belongs to it: Poisson's 0, the noncentrality 0."""
     best = None
     for shape in scipy_models.shapes(job.dist):
@@ -144,7 +154,7 @@ def _at_closed_ends(job, problem, values, top):
     return None if best is None else optimum
 
 
-def _at_a_kink(job, problem, values, top):
+def _at_a_kink(job, problem, top):
     """The maximum with a kink of the density at an observation: the slopes on both sides point to it."""
     key = scipy_models.KINKS.get(job.dist.name)
     if key not in job.free or not np.isfinite(top.value):
@@ -172,10 +182,12 @@ def _at_a_kink(job, problem, values, top):
     if best is None or _is_higher(top, best[0]):
         return None
     found, reduced, tie = best
-    for by in (1e-7, -1e-7):
+    losses = []
+    for by in (1e-6, -1e-6):  # where it is smooth, the loss is of the order 1e-12
         moved, _ = make_problem(job, {key: lambda v, by=by: tie(v, by=by)})
-        if moved.value(found.theta) > found.value + 1e-11 * abs(found.value):
-            return None
+        losses.append(found.value - moved.value(found.theta))
+    if min(losses) < -1e-11 * abs(found.value) or max(losses) < 1e-9 * len(y):
+        return None
     why = f"{_shown(reduced, found.theta, [key])}: the log-likelihood has a kink there, at an observation"
     return Optimum(reduced, found.theta, why, (why,), "kink", 1)
 
