@@ -2,11 +2,11 @@
 
     nice python tests/make_fitting.py [NAME ...]
 
-For each distribution that SciPy has, 80 draws with ordinary shapes, rounded to six digits, are fitted by
-`companion.fitting.fit` and by SciPy's own fit with the same parameters held. tests/data/fitting.json keeps the data, the
-verdict ("interior", "kink", "edge" or "refused" with the reason), the estimates, both log-likelihoods and the seconds of
-CPU. A name on the command line renews the rows of that distribution alone. tests/test_fitting.py fits the quick ones
-again and holds the table to its bars.
+For each distribution that SciPy has, 150 draws with ordinary shapes, rounded to six digits, are fitted by
+`companion.fitting.fit` and by SciPy's own fit with the same parameters held. tests/data/fitting.json keeps the data,
+the verdict ("interior", "kink", "edge" or "refused" with the reason), the estimates, both log-likelihoods and the
+seconds of CPU. A name on the command line renews the rows of that distribution alone. tests/test_fitting.py fits the
+quick ones again and holds the table to its bars.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 from companion.fitting import fit, scipy_models  # noqa: E402
 
 TARGET = ROOT / "tests" / "data" / "fitting.json"
-N, SEED, PATIENCE = 80, 11, 40
+N, SEED, PATIENCE = 150, 11, 30
 #: Given by the caller: whole numbers, and what has to be estimated for anything to be left.
 EXTRA = {"irwinhall": {"scale": None}}
 

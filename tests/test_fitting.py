@@ -420,7 +420,7 @@ def test_a_fit_is_an_immutable_value():
 
 def test_what_is_shown():
     found = fit(stats.gamma, X)
-    assert repr(found).splitlines()[0].startswith("fit(scipy.stats.gamma): n = 200, log-likelihood ")
+    assert repr(found).splitlines()[0].startswith("Fit of scipy.stats.gamma: n = 200, log-likelihood ")
     assert "loc        0 (held)" in repr(found)
     page = found._repr_html_()
     assert page.count("<tr>") == 4 and "robust" in page and "95% interval" in page

@@ -163,7 +163,7 @@ def family_optimum(family: type[ExponentialFamily], x: Any, weights: Any, fixed:
     if family is Categorical and "logits" in full.parameter_names:
         full = Categorical(full.probs)
     blocks = [_block(family.__name__, name, full._parameter(name)) for name in free]
-    name = f"fit({family.__name__})"
+    name = f"fit of {family.__name__}"
     if rough:
         first = rough[0]
         number = f"{first} = {full._parameter(first):.6g}"
@@ -213,7 +213,7 @@ def mixture_optimum(start: Mixture, x: Any, weights: Any, fixed: dict[str, Any])
     for name in free:
         block = _block(family.__name__, name, mixture.components._parameter(name))
         blocks.append(block)
-    name = f"fit(Mixture of {family.__name__})"
+    name = "fit of Mixture"
     problem, theta = _problem(name, blocks, make, x, weights, held)
     note = "a local maximum, the one that EM reaches from the start: compare several starts"
     if np.all(mixture.weights > 0):

@@ -15,6 +15,9 @@ from companion.fitting.problem import Problem
 TOLERANCE = 1e-6
 #: Smallest curvature of a maximum, in units of the sums of squared scores: about 1 if the model is right.
 FLAT = 1e-7
+#: Coordinates without ends are searched up to here: e^±25 of a positive parameter. Beyond, functions of SciPy overflow,
+#: and some end the process.
+FURTHEST, FURTHEST_REAL = 25.0, 1e7
 
 
 def sizes(found: Derivatives, weights: np.ndarray | None) -> np.ndarray:
@@ -69,8 +72,9 @@ def unbounded(problem: Problem) -> Problem:
     def log_probs(phi):
         return problem.log_probs(inside(problem, phi))
 
-    endless = np.full(len(problem.low), np.inf)
-    return dataclasses.replace(problem, log_probs=log_probs, low=-endless, high=endless)
+    real = (problem.low == -np.inf) & (problem.high == np.inf)
+    furthest = np.where(real, FURTHEST_REAL, FURTHEST)
+    return dataclasses.replace(problem, log_probs=log_probs, low=-furthest, high=furthest)
 
 
 def inside(problem: Problem, phi: np.ndarray) -> np.ndarray:

@@ -117,7 +117,7 @@ class Fit:
     def _refuse_without(self, name: str) -> None:
         if self._why:
             fix = "Hold that parameter, or simulate: a bootstrap needs no smoothness."
-            checks.fail(f"{self._where}.{name}", "optimum", self.optimum, "a smooth maximum", f"{self._why}. {fix}")
+            checks.fail(f"Fit.{name}", "optimum", self.optimum, "a smooth maximum", f"{self._why}. {fix}")
 
     @property
     def covariance(self) -> np.ndarray:
@@ -172,7 +172,7 @@ class Fit:
         >>> round(low, 4), round(high, 4)
         (0.5108, 0.7284)
         """
-        where, fix = f"{self._where}.interval", "Pass e.g. level=0.95."
+        where, fix = "Fit.interval", "Pass e.g. level=0.95."
         level = checks.scalar(where, "level", level, fix)
         checks.require(where, "level", level, 0 < level < 1, "a number between 0 and 1", fix)
         robust = checks.flag(where, "robust", robust)
@@ -220,7 +220,7 @@ class Fit:
         return head, rows
 
     def _title(self) -> str:
-        return f"{self._where}: n = {self.n:g}, log-likelihood {self.log_likelihood:.6g}, AIC {self.aic:.6g}"
+        return f"F{self._where[1:]}: n = {self.n:g}, log-likelihood {self.log_likelihood:.6g}, AIC {self.aic:.6g}"
 
     def _remarks(self) -> list[str]:
         return [

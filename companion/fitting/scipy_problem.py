@@ -52,9 +52,10 @@ class Task(NamedTuple):
 
 def task(dist: Any, x: Any, weights: Any, fixed: dict[str, Any]) -> Task:
     """The arguments of `fit`, checked."""
-    name = f"fit({checks.describe(dist)})"
+    name = f"fit of {checks.describe(dist)}"
     if dist.name in scipy_models.REFUSED:
-        checks.fail(name, "model", dist, "a density that can be searched", f"{scipy_models.REFUSED[dist.name]}.")
+        why = scipy_models.REFUSED[dist.name]
+        checks.fail(name, "model", dist, "a density that can be searched", f"{why[0].upper()}{why[1:]}.")
     held = _held(dist, name, fixed)
     x, weights = checks.sample(WHERE, x, weights, 0, "Pass observations as an array of shape (n,).")
     checks.require(WHERE, "x", x, np.isfinite(x), "a finite observation", "Drop it, or say what it stands for.")
@@ -93,6 +94,8 @@ def _held(dist, name, fixed):
         checks.fail(name, "loc", None, "a whole number", fix)
     if len(held) == len(known):
         fix = f"Pass e.g. {list(known)[-1]}=None to have it estimated."
+        if isinstance(dist, stats.rv_discrete):
+            fix = "Whole numbers are not estimated, and there is no other parameter."
         checks.fail(name, "held parameters", ", ".join(held), "one that is estimated", fix)
     return held
 
