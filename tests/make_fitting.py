@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 from companion.fitting import fit, scipy_models  # noqa: E402
 
 TARGET = ROOT / "tests" / "data" / "fitting.json"
-N, SEED, PATIENCE = 150, 11, 30
+N, SEED, PATIENCE = 150, 11, 15
 #: Given by the caller: whole numbers, and what has to be estimated for anything to be left.
 EXTRA = {"irwinhall": {"scale": None}}
 

@@ -13,12 +13,16 @@ from companion.fitting.result import Fit
 
 def certified(optimum: Optimum) -> Fit:
     """The fit, or an error if the gradient is not zero or the curvature not that of a maximum."""
+    with np.errstate(all="ignore"):
+        return _certified(optimum)
+
+
+def _certified(optimum):
     problem, theta = optimum.problem, optimum.theta
     residual, covariance, sandwich, effective = 0.0, None, None, np.nan
     if len(theta):
-        with np.errstate(all="ignore"):
-            found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights)
-            residual = float(np.max(scaled(found, problem.weights), initial=0.0))
+        found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights)
+        residual = float(np.max(scaled(found, problem.weights), initial=0.0))
         fix = "The search has not found a maximum: hold a parameter, or pass more observations."
         checks.require(
             problem.where, "scaled gradient", residual, residual < TOLERANCE, f"less than {TOLERANCE:g}", fix
@@ -54,11 +58,19 @@ def _covariances(problem, found):
         "The log-likelihood is flat along a direction or rises: too few observations for so many parameters, or "
         "parameters that say the same. Hold one of them."
     )
+    if not np.isfinite(smallest):
+        fix = "The second derivatives overflow or vanish: change the unit of measurement, or hold a parameter."
     expected = f"a maximum: more than {FLAT:g}"
     checks.require(problem.where, "smallest curvature", smallest, smallest > FLAT, expected, fix)
     inverse = (vectors / values) @ vectors.T / size / size[:, None]
-    weighted = found.scores if problem.weights is None else found.scores * problem.weights[:, None]
-    middle = inverse @ (found.scores.T @ weighted)
+    total = len(found.scores) if problem.weights is None else problem.weights.sum()
+    rounding = np.abs(found.scores) < 1e-10 * size / np.sqrt(total)
+    scores = np.where(rounding, 0.0, found.scores)
+    middle = inverse @ (scores.T @ (scores if problem.weights is None else scores * problem.weights[:, None]))
     covariance = problem.linear @ inverse @ problem.linear.T
     sandwich = problem.linear @ (middle @ inverse) @ problem.linear.T
+    largest, fix = float(np.max(np.abs([covariance, sandwich]))), "Change the unit of measurement."
+    checks.require(
+        problem.where, "largest covariance", largest, np.isfinite(largest), "a number that fits a double", fix
+    )
     return covariance, (sandwich + sandwich.T) / 2, float(np.trace(middle))

@@ -41,14 +41,15 @@ def units(log_probs: LogProbs, theta: np.ndarray, room: np.ndarray, weights: np.
     found, total = np.empty(len(theta)), None if weights is None else weights.sum()
     centre = log_probs(theta)
     for j in range(len(theta)):
-        unit = room[j] if np.isfinite(room[j]) else abs(theta[j]) or 1.0
-        for _ in range(12):
+        unit, least = min(room[j], abs(theta[j]) or 1.0), abs(theta[j]) * 2.0**-40
+        for _ in range(40):
             h = _power_of_two(unit * 2.0**-8)
             up, down = log_probs(_moved(theta, j, h)) - centre, log_probs(_moved(theta, j, -h)) - centre
             square = average(((up - down) / (2 * h)) ** 2, weights) / (total or len(up))
             bend = abs(average(up + down, weights)) / (total or len(up)) / h**2
             size = max(square, bend) if bend < np.inf else np.inf
-            new = min(room[j], 1 / np.sqrt(size)) if 0 < size < np.inf else unit / 16
+            new = 1 / np.sqrt(size) if 0 < size < np.inf else unit / 16
+            new = max(least, min(room[j], unit * 2.0**20, max(new, unit * 2.0**-20)))
             if 0.5 < new / unit < 2:
                 break
             unit = new

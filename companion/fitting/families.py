@@ -181,8 +181,8 @@ def family_optimum(family: type[ExponentialFamily], x: Any, weights: Any, fixed:
 
 def _placed(problem, theta, pin):
     """An interior optimum; or, if parameters are at the ends of their domains, these pinned there."""
-    rows = zip(problem.names, problem.domains, problem.reported(theta))
-    ends = {name: value for name, domain, value in rows if value in domain}
+    rows = zip(problem.names, problem.domains, problem.reported(theta), problem.moves())
+    ends = {name: value for name, domain, value, moves in rows if value in domain and moves}
     if not ends:
         return Optimum(problem, theta)
     shown = ", ".join(f"{name} = {value:g}" for name, value in ends.items())

@@ -41,6 +41,10 @@ class Problem:
         """The parameters (m,) for coordinates (k,)."""
         return self.offset + self.linear @ theta if self.report is None else self.report(theta)
 
+    def moves(self) -> list[bool]:
+        """Which parameters (m,) follow from the coordinates alone: those that are neither tied nor pinned."""
+        return [bool(row.any()) for row in self.linear]
+
     def value(self, theta: np.ndarray) -> float:
         """The log-likelihood; −inf outside the domain, and where SciPy has no finite number."""
         if not (np.all(theta > self.low) and np.all(theta < self.high)):

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from companion import checks
 
@@ -258,17 +258,15 @@ def _restored(values):
 def _interval(domain, value, away):
     """Symmetric in θ, in log(θ − low), or in log((θ − low)/(high − θ)), by the ends of the domain."""
     low, high = domain
-    if low == -np.inf and high == np.inf:
+    if away == 0 or (low == -np.inf and high == np.inf):
         return value - away, value + away
-    if high == np.inf:
-        factor = float(np.exp(away / (value - low)))
-        return low + (value - low) / factor, low + (value - low) * factor
-    if low == -np.inf:
-        factor = float(np.exp(away / (high - value)))
-        return high - (high - value) * factor, high - (high - value) / factor
-    odds, width = (value - low) / (high - value), high - low
-    factor = float(np.exp(away * width / ((value - low) * (high - value))))
-    return tuple(low + width * o / (1 + o) for o in (odds / factor, odds * factor))
+    with np.errstate(over="ignore", under="ignore"):
+        if high == np.inf:
+            factor = np.exp(away / (value - low))
+            return float(low + (value - low) / factor), float(low + (value - low) * factor)
+        odds, width = np.log((value - low) / (high - value)), high - low
+        shift = away * width / (value - low) / (high - value)
+        return tuple(float(low + width * expit(odds + by)) for by in (-shift, shift))
 
 
 def _text(value):

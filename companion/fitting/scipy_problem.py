@@ -182,7 +182,7 @@ def ties(job: Task) -> dict[str, Tie]:
 
 def starts(job: Task, problem: Problem, tied: bool) -> list[np.ndarray]:
     """Coordinates to start from: a grid of shapes, with locations and scales that suit the data."""
-    names = [key for key, keep in zip(job.free, problem.linear.any(axis=1)) if keep]
+    names = [key for key, keep in zip(job.free, problem.moves()) if keep]
     centre, unit = job.units(tied)
     y = (job.x - centre) / unit
     shapes = [key for key in names if key not in ("loc", "scale")]

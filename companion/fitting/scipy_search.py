@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from companion import checks
 from companion.fitting import scipy_models
 from companion.fitting.families import Optimum
 from companion.fitting.optimum import Found, climb, outside, search
+from companion.fitting.problem import Problem
 from companion.fitting.scipy_problem import Task, make_problem, starts, task, ties
 
 #: By how much one log-likelihood is higher than another, per nat, for that to be more than rounding.
@@ -198,7 +199,7 @@ def _shown(problem, theta, names=None):
     return ", ".join(f"{key} = {value:.6g}" for key, value in pairs if names is None or key in names)
 
 
-def _no_maximum(job, problem, top):
+def _no_maximum(job: Task, problem: Problem, top: Found) -> NoReturn:
     """The error that says why there is none."""
     expected = "a likelihood with a maximum"
     if problem.infinite:
@@ -212,9 +213,7 @@ def _no_maximum(job, problem, top):
         checks.fail(job.name, "x", job.x, "observations that differ", fix)
     phi = outside(problem, top.theta)
     far = [
-        key
-        for key, value in zip((n for n, k in zip(problem.names, problem.linear.any(axis=1)) if k), phi)
-        if abs(value) > _FAR
+        key for key, value in zip((n for n, k in zip(problem.names, problem.moves()) if k), phi) if abs(value) > _FAR
     ]
     shown = _shown(problem, top.theta)
     if far:
