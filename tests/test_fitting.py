@@ -324,6 +324,59 @@ def test_no_maximum_is_refused_with_the_reason(model, x, why):
         fit(model, x)
 
 
+@pytest.mark.parametrize(("name", "limit"), [("burr", "invweibull"), ("f", "invgamma")])
+def test_a_refusal_that_names_a_limit_is_right(name, limit):
+    """With d → ∞ Burr's distribution becomes a Fréchet, with dfn → ∞ an F an inverse gamma: no member beats these."""
+    x = np.array(ROWS[name]["x"])
+    best = fit(getattr(stats, limit), x).log_likelihood
+    with pytest.raises(ValueError, match="to the end of the domain"):
+        fit(getattr(stats, name), x)
+    shape = {"burr": "d", "f": "dfn"}[name]
+    reached = [fit(getattr(stats, name), x, **{shape: value}).log_likelihood for value in (10.0, 100.0, 1000.0)]
+    assert reached == sorted(reached) and reached[-1] < best
+
+
+def test_normal_theory_is_refused_at_an_estimated_end():
+    x = stats.semicircular.ppf((np.arange(50) + 0.5) / 50)
+    found = fit(stats.semicircular, x)
+    assert found.optimum == "interior" and found.residual < 1e-6
+    with pytest.raises(ValueError, match=r"power 0\.5"):
+        _ = found.covariance
+    assert fit(stats.semicircular, x, loc=None, scale=2.0).model.dist.name == "semicircular"
+
+
+def test_three_parameters_have_a_local_maximum():
+    x = stats.weibull_min.rvs(3.5, loc=10, size=200, random_state=1)
+    found = fit(stats.weibull_min, x, loc=None)
+    assert found.optimum == "interior" and list(found.standard_errors) == ["c", "loc", "scale"]
+    theirs = stats.weibull_min.fit(x, 3.5, loc=10, scale=1)
+    assert found.log_likelihood >= np.sum(stats.weibull_min.logpdf(x, *theirs)) - 1e-6
+
+
+def test_a_distribution_of_ones_own():
+    class Power(stats.rv_continuous):
+        def _pdf(self, x, k):
+            return k * x ** (k - 1)
+
+    x = np.linspace(0.1, 0.9, 9)
+    found = fit(Power(a=0, b=1, name="power"), x)
+    assert found.parameters["k"] == pytest.approx(-1 / np.mean(np.log(x)), rel=1e-9)
+    assert found.held == {"loc": 0.0, "scale": 1.0}
+
+
+def test_odd_samples():
+    constant = fit(stats.poisson, [3, 3, 3])
+    assert constant.parameters["mu"] == pytest.approx(3) and constant.sandwich[0, 0] == 0
+    one = fit(Mixture([1.0], Normal([0.0], [1.0])), X)
+    assert one.parameters["weights[0]"] == 1 and one.free == 2 and one.interval()["weights[0]"] == (1, 1)
+    faint = fit(Gamma, X, weights=np.full(len(X), 1e-9))
+    assert faint.interval()["shape"] == (0.0, np.inf)
+    with pytest.raises(ValueError, match="unit of measurement"):
+        fit(stats.gamma, X * 1e200)
+    masked = fit(Normal, np.ma.array([1.0, 2.0, 3.0], mask=[False, False, True]))
+    assert masked.n == 2 and masked.parameters["mean"] == 1.5
+
+
 # --- scipy against our families and textbooks ---------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("dist", "family", "x", "held", "convert", "slopes"),
