@@ -524,7 +524,7 @@ def test_few_observations():
 # --- all of SciPy -------------------------------------------------------------------------------------------------
 ROWS = {row["name"]: row for row in json.loads(make_fitting.TARGET.read_text(encoding="utf-8"))["rows"]}
 FITTED = {name: row for name, row in ROWS.items() if row["verdict"] != "refused"}
-QUICK = sorted(name for name, row in FITTED.items() if row["seconds"] < 0.2)
+QUICK = sorted(name for name, row in FITTED.items() if row["seconds"] < 0.15)
 
 
 def test_the_table_has_all_distributions_of_scipy():
