@@ -453,6 +453,25 @@ def test_parameters_that_are_held():
     assert fit(NegativeBinomial, COUNTS, r=2).held == {"r": 2.0}
 
 
+def test_shapes_that_our_families_hold_are_estimated_on_request():
+    for family, name, dist, x in ((NegativeBinomial, "r", stats.nbinom, COUNTS), (Weibull, "k", stats.weibull_min, X)):
+        ours, theirs = fit(family, x, **{name: None}), fit(dist, x)
+        np.testing.assert_allclose(list(ours.parameters.values()), list(theirs.parameters.values()), rtol=1e-7)
+        np.testing.assert_allclose(ours.covariance, theirs.covariance, rtol=1e-5)
+        assert ours.free == 2 and not ours.held
+    with pytest.raises(ValueError, match=r"r = .*fit the limit"):
+        fit(NegativeBinomial, [3, 4, 4, 5, 4, 3], r=None)
+    with pytest.raises(TypeError, match="shape = None"):
+        fit(Normal, X, shape=None)
+
+
+def test_a_held_parameter_may_save_the_maximum():
+    found = fit(Normal, [7.0], sd=2.0)
+    assert found.parameters == pytest.approx({"mean": 7.0}) and found.standard_errors["mean"] == pytest.approx(2.0)
+    with pytest.raises(ValueError, match="support"):
+        fit(Gamma, [-1.0, -1.0], shape=2.0)
+
+
 # --- what comes back ----------------------------------------------------------------------------------------------
 def test_a_fit_is_an_immutable_value():
     found = fit(stats.gamma, X)

@@ -39,9 +39,10 @@ def fit(model: Any, x: ArrayLike, weights: ArrayLike | None = None, **fixed: flo
     weights : array_like, shape (n,), optional
         How often each observation counts: frequencies of a table. They enter the errors as so many observations.
     **fixed
-        Parameters that are held, by name, such as ``n=12``, ``sd=1.0`` or ``loc=0``. Of scipy's distributions some are
-        held unless you say otherwise: ``loc`` = 0 of all discrete ones and where the support has an end, and also
-        ``scale`` = 1 where it has two ends and there are shapes. ``loc=None`` has it estimated.
+        Parameters that are held, by name, such as ``n=12``, ``sd=1.0`` or ``loc=0``; ``r=None`` of a negative binomial
+        and ``k=None`` of a Weibull have these estimated. Of SciPy's distributions some are held unless you say
+        otherwise: ``loc`` = 0 of all discrete ones and where the support has an end, and also ``scale`` = 1 where it
+        has two ends and there are shapes. ``loc=None`` has it estimated.
 
     Returns
     -------
@@ -54,6 +55,12 @@ def fit(model: Any, x: ArrayLike, weights: ArrayLike | None = None, **fixed: flo
         If data are outside the support, or no maximum exists, or none can be certified: the message says why.
     TypeError
         If model is not one of these kinds, or an argument names no parameter of it.
+
+    Notes
+    -----
+    Where a log-likelihood has several maxima, or grows without bound towards a degenerate member (a component of a
+    mixture on one point, a scale of 0 at one observation), the highest smooth maximum that the search finds is meant;
+    `Fit.notes` says so where that is known.
 
     References
     ----------

@@ -10,7 +10,8 @@ import numpy as np
 from companion import checks
 from companion.em import fit_mixture
 from companion.families import Categorical, ExponentialFamily, Mixture
-from companion.fitting.optimum import climb, newton
+from companion.fitting.differences import average
+from companion.fitting.optimum import climb, newton, verdict
 from companion.fitting.problem import POSITIVE, PROBABILITY, REAL, Problem
 
 WHERE = "fit"
@@ -23,6 +24,8 @@ _REALS = {
     ("Ising", "field"),
     ("Ising", "coupling"),
 }
+#: Held by the families, because with them they are exponential ones, but estimated if they are given as None.
+_SHAPES = {("NegativeBinomial", "r"), ("Weibull", "k")}
 #: Parameters at which the log-likelihood is not smooth, and what it is there.
 _ROUGH = {
     ("Laplace", "loc"): "is a median of the observations, at which the log-likelihood has kinks",
@@ -133,25 +136,28 @@ def _problem(where, blocks, make, x, weights, held, pinned=()):
 def family_optimum(family: type[ExponentialFamily], x: Any, weights: Any, fixed: dict[str, Any]) -> Optimum:
     """The maximum for a class of ours; parameters in `fixed` are held."""
     own = tuple(dict.fromkeys((*family.fixed_names, *family.fit_options)))
+    known = ", ".join(dict.fromkeys((*family.parameter_names, *own)))
+    for name, value in fixed.items():
+        if name not in own and name not in family.parameter_names:
+            expected = f"a parameter of {family.__name__}: {known}"
+            checks.fail(WHERE, name, value, expected, "Name one of these.", TypeError)
     given = {name: value for name, value in fixed.items() if value is not None}
-    others = {name: value for name, value in given.items() if name not in own}
-    for name, value in others.items():
-        if name not in family.parameter_names:
-            known = ", ".join(dict.fromkeys((*family.parameter_names, *own)))
-            checks.fail(
-                WHERE, name, value, f"a parameter of {family.__name__}: {known}", "Name one of these.", TypeError
-            )
-        others[name] = checks.scalar(WHERE, name, value, "Pass the number at which it is held.")
     mine = {name: value for name, value in given.items() if name in own}
-    full = family.fit(x, weights=weights, **mine)
+    others = {
+        name: checks.scalar(WHERE, name, value, "Pass the number at which it is held.")
+        for name, value in given.items()
+        if name not in own
+    }
+    shape = next((name for name in fixed if fixed[name] is None and (family.__name__, name) in _SHAPES), None)
+    full = _first_member(family, x, weights, mine, others, shape)
     x, weights = checks.sample(WHERE, x, weights, family.event_ndim, "Pass observations as an array of shape (n,).")
     if weights is not None:
         x, weights = x[weights > 0], weights[weights > 0]
     held = {name: full._parameter(name) for name in family.parameter_names if name in mine} | others
     held = {name: value.item() if isinstance(value, np.generic) else value for name, value in held.items()}
     free = [name for name in family.parameter_names if name not in held and name not in family.fixed_names]
-    rough = [name for name in family.fixed_names if name not in held]
-    free = [name for name in family.parameter_names if name in (*free, *rough)]
+    rough = [name for name in family.fixed_names if name not in held and name != shape]
+    free = [name for name in family.parameter_names if name in (*free, *rough, shape)]
     if not free:
         fix = "Leave one of them out, so that it is estimated."
         checks.fail(WHERE, "fixed parameters", sorted(held), "a parameter that is not held", fix)
@@ -174,9 +180,38 @@ def family_optimum(family: type[ExponentialFamily], x: Any, weights: Any, fixed:
         place = "kink" if family.__name__ == "Laplace" else "edge"
         return Optimum(problem, theta, f"{why}; {advice}", (why,), place, len(rough))
     problem, theta = _problem(name, blocks, make, x, weights, held)
-    if others:
+    if others or shape:
         theta = climb(problem, theta).theta
+    if shape:
+        _check_shape(problem, theta, shape)
     return _placed(problem, theta, lambda pinned: _problem(name, blocks, make, x, weights, held, pinned))
+
+
+def _first_member(family, x, weights, mine, others, shape):
+    """The maximum-likelihood member before other parameters are held, or one from which the search may start; of the
+    members with different shapes, if that is to be estimated, the one of the highest likelihood."""
+    if shape is None:
+        try:
+            return family.fit(x, weights=weights, **mine)
+        except ValueError:
+            if not others:
+                raise
+            start = family._example(**mine)
+            start.log_prob(x)  # says what is wrong with x
+            return start
+    members = [family.fit(x, weights=weights, **mine, **{shape: 2.0**power}) for power in range(-6, 15)]
+    x, weights = checks.sample(WHERE, x, weights, family.event_ndim, "Pass observations as an array of shape (n,).")
+    values = [average(member.log_prob(x), weights) for member in members]
+    return members[int(np.argmax(values))]
+
+
+def _check_shape(problem, theta, shape):
+    """Refuse a shape that has run away."""
+    value = dict(zip(problem.names, problem.reported(theta)))[shape]
+    if verdict(problem, theta).certified:
+        return
+    fix = f"The log-likelihood is flat, or still rises as {shape} runs to its end: hold it, or fit the limit."
+    checks.fail(problem.where, shape, float(value), "a certified maximum", fix)
 
 
 def _placed(problem, theta, pin):
