@@ -1,7 +1,7 @@
 r"""Maximum likelihood for any model, with the errors that belong to it: `fit` returns a `Fit`.
 
 One function for the families of this package, for mixtures, and for the distributions of `scipy.stats`. Every maximum
-is certified by differences of a higher order than the search uses, and what has no maximum is refused with the reason.
+is certified by differences that the search does not use, and what has no maximum is refused with the reason.
 """
 
 from __future__ import annotations

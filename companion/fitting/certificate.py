@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from companion import checks
-from companion.fitting.differences import derivatives
+from companion.fitting.differences import derivatives, gradient
 from companion.fitting.families import Optimum
-from companion.fitting.optimum import FLAT, TOLERANCE, curvature, scaled
+from companion.fitting.optimum import FLAT, TOLERANCE, curvature, sizes
 from companion.fitting.result import Fit
 
 
 def certified(optimum: Optimum) -> Fit:
     """The fit, or an error if the gradient is not zero or the curvature not that of a maximum."""
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
         return _certified(optimum)
 
 
@@ -22,7 +25,9 @@ def _certified(optimum):
     residual, covariance, sandwich, effective = 0.0, None, None, np.nan
     if len(theta):
         found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights)
-        residual = float(np.max(scaled(found, problem.weights), initial=0.0))
+        slope = np.abs(gradient(problem.log_probs, theta, problem.room(theta), problem.weights))
+        size = sizes(found, problem.weights)
+        residual = float(np.max(np.divide(slope, size, out=np.zeros_like(slope), where=size > 0)))
         fix = "The search has not found a maximum: hold a parameter, or pass more observations."
         checks.require(
             problem.where, "scaled gradient", residual, residual < TOLERANCE, f"less than {TOLERANCE:g}", fix

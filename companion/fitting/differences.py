@@ -79,6 +79,26 @@ def derivatives(
     return Derivatives(scores, _hessian(log_probs, theta, h, centre, weights), error)
 
 
+#: Coefficients of the central difference of eighth order, for one to four steps.
+_EIGHTH = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
+
+
+def gradient(log_probs: LogProbs, theta: np.ndarray, room: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Gradient of the sum (k,), independent of `derivatives`: by differences of eighth order on four steps that it does
+    not use. Of the two neighbouring steps that agree best the larger gradient is taken."""
+    unit, found = units(log_probs, theta, room, weights), np.empty(len(theta))
+    for j in range(len(theta)):
+        slopes = []
+        for step in (2.0**-5, 2.0**-7, 2.0**-10, 2.0**-13):
+            h = _power_of_two(unit[j] * step)
+            pairs = [log_probs(_moved(theta, j, i * h)) - log_probs(_moved(theta, j, -i * h)) for i in (1, 2, 3, 4)]
+            slopes.append(float(average(sum(c * pair for c, pair in zip(_EIGHTH, pairs)), weights)) / h)
+        gaps = np.abs(np.diff(slopes))
+        best = int(np.nanargmin(gaps)) if np.isfinite(gaps).any() else 0
+        found[j] = max(slopes[best], slopes[best + 1], key=abs)
+    return found
+
+
 def _power_of_two(value):
     return 2.0 ** np.floor(np.log2(max(value, 1e-300)))
 

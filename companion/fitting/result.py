@@ -42,9 +42,9 @@ class Fit:
         Number k of parameters that were estimated; of K probabilities that sum to one, K − 1.
     residual : float
         The certificate: the largest :math:`|\sum_i w_i s_{ij}|` over the root of :math:`\sum_i w_i s_{ij}^2`, or of
-        :math:`J_{jj}` if that is larger. It is 0 at an exact optimum and about 1 at one standard error from it, and is
-        taken by differences of sixth order, which the search does not use. At a kink or an edge it is that of the
-        parameters in which the log-likelihood is smooth.
+        :math:`J_{jj}` if that is larger. It is 0 at an exact optimum and about 1 at one standard error from it. The
+        gradient is taken by differences of eighth order, which the search does not use. At a kink or an edge it is
+        that of the parameters in which the log-likelihood is smooth.
     optimum : str
         "interior" (a smooth maximum), "kink" (at an observation, where the slope changes its sign) or "edge" (at the
         end of the support or of a domain).
