@@ -33,14 +33,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from companion import families, latent, regression, residuals, vae
+from companion import families, fitting, latent, regression, residuals, vae
 from companion.families import FAMILIES, Mixture, MultivariateNormal, Normal, Poisson
 from companion.integrals.quadrature import QuadratureError
 from companion.lesson import datasets
 
 MODULES = (
     "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae"
-    " digits numerics network regression estimation estimators.critics estimators.monte_carlo"
+    " digits numerics network regression fitting estimation estimators.critics estimators.monte_carlo"
     " estimators.neighbours estimators.plug_in integrals.quadrature hidden.evidence hidden.gaussian_latents"
     " hidden.ppca hidden.linear_vae hidden.linear_training hidden.count_model lesson.datasets lesson.plotting"
     " lesson.claims lesson.tables lesson.exercises"
@@ -224,6 +224,7 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "critics.classifier_kl": _SAMPLES | _RNG,
     "critics.donsker_varadhan": _SAMPLES | _RNG,
     "critics.nwj": _SAMPLES | _RNG,
+    "fitting.fit": {"model": (Normal, "the class"), "x": (MANY, "sample"), "weights": (None, "weights")},
     "divergence.total_variation": {"p": (HALF, NO), "q": ([0.2, 0.8], NO)},
     "divergence.two_humps": {"half_distance": (2.0, "tolerance or more")},
     "likelihood.log_likelihood": _LIKELIHOOD | _WEIGHTS,
@@ -470,6 +471,7 @@ def _class_rows() -> Iterator[Row]:
         {"X_new": (PLANE, NO), "level": (0.9, "chance"), "robust": (False, "flag"), "offset": (0.5, "offset")},
     )
     yield from _methods("CountTable", datasets.horse_kicks(), {})
+    yield from _methods("Fit", fitting.fit(Normal, MANY), {"level": (0.9, "chance"), "robust": (True, "flag")})
 
 
 def _written_to(file: str) -> vae.VAE:
