@@ -8,9 +8,7 @@ data that it has not seen: `held_out`.
 
 from __future__ import annotations
 
-import html
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +16,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from companion import checks
-from companion.families import Categorical, Distribution, ExponentialFamily, Mixture, from_scipy
+from companion.comparisons import Comparison, HeldOut, Vuong, Wilks
+from companion.families import Categorical, Distribution, ExponentialFamily, from_scipy
 from companion.integrals import quadrature
 from companion.measures import FROZEN, as_pair, kl_divergence
 
@@ -74,10 +73,10 @@ def project(p: Any, family: type[ExponentialFamily], **fixed: Any) -> Projection
 
     Examples
     --------
-    >>> from companion.families import Normal, Poisson
+    >>> from companion.families import Mixture, Normal, Poisson
     >>> found = project([0.5, 0.25, 0.25], Poisson)
     >>> found.model, round(found.kl, 6)
-    (Poisson(rate=0.75), 0.099216)
+    (Poisson(rate=0.75), 0.099328)
     >>> found = project(Mixture([0.5, 0.5], Normal([-2.0, 2.0], 1.0)), Normal)
     >>> round(float(found.model.variance()), 9), bool(found.excess < 1e-15)
     (5.0, True)
@@ -118,31 +117,6 @@ def _mean_statistic(p, member):
 
 
 # --- a fitted model and data --------------------------------------------------------------------------------------
-class _Average:
-    """What an average over observations and its standard error give: an interval."""
-
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        r"""Normal interval :math:`\bar t \pm z\,s/\sqrt n` at this level, from below 1 down to above 0."""
-        fix = "Pass the probability that the interval covers, e.g. 0.95."
-        where = f"{type(self).__name__}.interval"
-        level = checks.scalar(where, "level", level, fix)
-        if not 0 < level < 1:
-            checks.fail(where, "level", level, "a number between 0 and 1, neither of them", fix)
-        centre, error = self._centre()
-        z = float(special.ndtri(0.5 + level / 2))
-        return centre - z * error, centre + z * error
-
-    def _repr_html_(self) -> str:
-        """The lines of the repr as a table for notebooks."""
-        title, rows = self._lines()
-        cells = "".join(f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in rows)
-        return f"<table><caption>{html.escape(title)}</caption><tbody>{cells}</tbody></table>"
-
-    def __repr__(self) -> str:
-        title, rows = self._lines()
-        return "\n".join([title, *(f"  {name}: {value}" for name, value in rows)])
-
-
 def _member(where, argument, fit):
     """The distribution of a fit or of a frozen scipy distribution: one of ours, or scipy's own."""
     model = fit if isinstance(fit, (Distribution, *FROZEN)) else getattr(fit, "model", None)
@@ -179,43 +153,13 @@ def _log_prob(where, argument, model, data, name):
     return logs
 
 
-def _free(fit):
-    """Names of the parameters that were estimated; None of a distribution that is given as it is."""
-    if isinstance(fit, (Distribution, *FROZEN)):
-        return None
-    return tuple(fit.parameters)
-
-
-@dataclass(frozen=True, repr=False)
-class HeldOut(_Average):
-    r"""Average log-likelihood of a fitted model on new data, in nats an observation.
-
-    ``mean`` and its ``standard_error`` :math:`s/\sqrt n`, the number ``n`` of new observations, and, of a fit,
-    ``in_sample``, the average on the data of the fit (NaN-free: None of a plain distribution).
-    """
-
-    mean: float
-    standard_error: float
-    n: int
-    in_sample: float | None
-
-    @property
-    def optimism(self) -> float | None:
-        """How much better the data of the fit look: ``in_sample`` − ``mean``."""
-        return None if self.in_sample is None else self.in_sample - self.mean
-
-    def _centre(self):
-        return self.mean, self.standard_error
-
-    def _lines(self):
-        rows = [("log-likelihood per observation", f"{self.mean:.4f} ± {self.standard_error:.4f} nats")]
-        if self.in_sample is not None:
-            rows.append(("on the data of the fit", f"{self.in_sample:.4f}"))
-        return f"held out: {self.n:,} observations", rows
+def _is_fit(fit):
+    """Whether parameters were estimated: a distribution is given as it is."""
+    return not isinstance(fit, (Distribution, *FROZEN))
 
 
 def held_out(fit: Any, x_new: ArrayLike) -> HeldOut:
-    r"""Average log-likelihood of new observations, :math:`\frac1m\sum_j\log p_{\hat\theta}(x_j)`, with its standard error.
+    r"""Average log-likelihood of new observations, :math:`\frac1m\sum_j\log p_{\hat\theta}(x_j)`, with its error.
 
     It estimates :math:`-\mathrm{H}(p) - \mathrm{KL}(p\|p_{\hat\theta})` without bias; the same average over the data of
     the fit is too large.
@@ -242,100 +186,11 @@ def held_out(fit: Any, x_new: ArrayLike) -> HeldOut:
     model = _member(where, "fit", fit)
     data = _observations(where, "x_new", x_new, model)
     logs = _log_prob(where, "fit", model, data, "x_new")
-    in_sample = None if _free(fit) is None else float(fit.log_likelihood) / fit.n
+    in_sample = float(fit.log_likelihood) / fit.n if _is_fit(fit) else None
     return HeldOut(float(logs.mean()), float(logs.std(ddof=1) / math.sqrt(len(logs))), len(logs), in_sample)
 
 
 # --- which of two models is closer --------------------------------------------------------------------------------
-class Vuong(NamedTuple):
-    r"""The statistic :math:`\bar d/(s/\sqrt n)` and its two-sided p-value for "both are equally far from p"."""
-
-    statistic: float
-    p_value: float
-
-
-class Wilks(NamedTuple):
-    r"""Twice the log-likelihood ratio of nested fits, its degrees of freedom and its :math:`\chi^2` p-value for "the
-    smaller family contains p"."""
-
-    statistic: float
-    df: int
-    p_value: float
-
-
-@dataclass(frozen=True, repr=False)
-class Comparison(_Average):
-    r"""KL(p‖g) − KL(p‖f) estimated from data: positive if f is the closer one.
-
-    ``difference`` is the average of :math:`\log f(x_i) - \log g(x_i)` in nats an observation, ``standard_error`` its
-    :math:`s/\sqrt n`, ``n`` the number of observations. ``free`` has the numbers of parameters that were estimated in f
-    and in g, or is None of two given distributions. ``nested`` says whether one fitted family is known to be part of the
-    other; ``overlap`` is the p-value of "the closest members of the two are one distribution", None where it was not
-    tested. In both cases the normal law of the statistic does not hold, and ``warnings`` say so.
-    """
-
-    difference: float
-    standard_error: float
-    n: int
-    free: tuple[int, int] | None = None
-    nested: bool = False
-    overlap: float | None = None
-    names: tuple[str, str] = ("f", "g")
-
-    @property
-    def vuong(self) -> Vuong:
-        """Vuong's test for models that are strictly non-nested, without a correction for their parameters."""
-        if self.standard_error == 0:
-            statistic = math.copysign(math.inf, self.difference) if self.difference else 0.0
-        else:
-            statistic = self.difference / self.standard_error
-        return Vuong(statistic, float(2 * special.ndtr(-abs(statistic))))
-
-    @property
-    def corrected(self) -> float:
-        r"""``difference`` less :math:`(k_f - k_g)/n`, what the additional parameters gain by themselves (Akaike)."""
-        return self.difference if self.free is None else self.difference - (self.free[0] - self.free[1]) / self.n
-
-    @property
-    def wilks(self) -> Wilks | None:
-        """The likelihood-ratio test of nested fits; None of others. Not for a smaller family at the larger one's edge,
-        as Poisson counts are at that of the negative binomial ones: there its p-value is too large."""
-        if not self.nested or self.free is None:
-            return None
-        k = self.free[0] - self.free[1]
-        statistic = 2 * self.n * math.copysign(self.difference, self.difference * (k or 1)) if self.difference else 0.0
-        return Wilks(statistic, abs(k), float(special.chdtrc(abs(k), max(0.0, statistic))))
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Why the interval and the test may not hold, in words."""
-        found = []
-        if self.nested:
-            found.append("nested families: use wilks; the interval and vuong do not hold if the smaller contains p")
-        elif self.standard_error == 0:
-            found.append("the two models give every observation the same ratio: they are one distribution, or x is")
-        elif self.overlap is not None and self.overlap > 0.05:
-            found.append(
-                f"the closest members may be one distribution (p = {self.overlap:.2f}): then the interval and vuong fail"
-            )
-        return tuple(found)
-
-    def _centre(self):
-        return self.difference, self.standard_error
-
-    def _lines(self):
-        low, high = self.interval()
-        closer = self.names[0] if self.difference >= 0 else self.names[1]
-        rows = [
-            ("KL(p‖g) − KL(p‖f)", f"{self.difference:.4f} ± {self.standard_error:.4f} nats an observation"),
-            ("95 % interval", f"{low:.4f} to {high:.4f}"),
-            ("Vuong", f"z = {self.vuong.statistic:.2f}, p = {self.vuong.p_value:.3f}"),
-            *(("warning", text) for text in self.warnings),
-        ]
-        title = f"f = {self.names[0]}, g = {self.names[1]}, {self.n:,} observations: {closer} looks closer"
-        return title, rows
-
-
 #: (smaller, larger) families whose fits are nested, by their names here and in scipy.stats.
 _NESTED = {
     ("Exponential", "Gamma"),
@@ -390,14 +245,13 @@ def compare(f: Any, g: Any, x: ArrayLike) -> Comparison:
     terms = _log_prob(where, "f", models[0], data, "x") - _log_prob(where, "g", models[1], data, "x")
     error = float(terms.std(ddof=1) / math.sqrt(len(terms)))
     names = _names(models)
-    free = _free(f), _free(g)
-    if free[0] is None or free[1] is None:
+    if not (_is_fit(f) and _is_fit(g)):
         return Comparison(float(terms.mean()), error, len(terms), names=names)
     nested = names[0] == names[1] or names in _NESTED or names[::-1] in _NESTED
     if names[0] == names[1] == "Mixture":
         nested = type(models[0].components) is type(models[1].components)
     overlap = None if nested else _same_member(f, g, data, float(terms.var()) * len(terms))
-    return Comparison(float(terms.mean()), error, len(terms), (len(free[0]), len(free[1])), nested, overlap, names)
+    return Comparison(float(terms.mean()), error, len(terms), (f.free, g.free), nested, overlap, names)
 
 
 def _names(models):
@@ -405,14 +259,17 @@ def _names(models):
 
 
 def _same_member(f, g, data, spread):
-    r"""P-value of "the closest members of both families are one distribution": then n times the variance of the log
-    ratio is :math:`\sum\lambda_i^2\chi^2_1`, here a gamma law of the same mean and variance."""
-    (s_f, j_f), (s_g, j_g) = (_scores(fit, data) for fit in (f, g))
-    k, scores = s_f.shape[1], np.hstack([s_f, s_g])
+    r"""P-value of "the closest members of both families are one distribution": n times the variance of the log ratio is
+    then :math:`\sum\lambda_i^2\chi^2_1`, here a gamma law of the same mean and variance. Without scores each
+    :math:`\lambda_i^2` is taken to be 1, the largest value if that distribution is p."""
+    parts = [_scores(fit, data) for fit in (f, g)]
+    if None in parts:
+        return float(special.chdtrc(f.free + g.free, spread))
+    (s_f, j_f), (s_g, j_g) = parts
+    scores, k = np.hstack([s_f, s_g]), s_f.shape[1]
     size = np.sqrt(np.mean(scores**2, axis=0)) + np.finfo(float).tiny
     scores = scores / size
-    covariance = scores.T @ scores / len(data)
-    blocks = np.zeros_like(covariance)
+    covariance, blocks = scores.T @ scores / len(data), np.zeros((len(size), len(size)))
     blocks[:k, :k] = -np.linalg.pinv(j_f / np.outer(size[:k], size[:k]))
     blocks[k:, k:] = np.linalg.pinv(j_g / np.outer(size[k:], size[k:]))
     squares = np.abs(np.linalg.eigvals(covariance @ blocks)) ** 2
@@ -421,8 +278,9 @@ def _same_member(f, g, data, spread):
 
 
 def _scores(fit, data):
-    """Scores (n, k) of the observations and the average information (k, k) of a fit, in coordinates of its own."""
+    """Scores (n, k) in natural parameters and the information (k, k); None of models that are no exponential family or
+    have other free parameters."""
     model = fit.model
-    if isinstance(model, ExponentialFamily):
-        return model._statistic(data) - model.mean_parameters(), model.fisher_information()
-    raise NotImplementedError
+    if not isinstance(model, ExponentialFamily) or model.natural_parameters().size != fit.free:
+        return None
+    return model._statistic(data) - model.mean_parameters(), model.fisher_information()

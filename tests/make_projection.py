@@ -158,7 +158,7 @@ def optimism(runs, n=1_000):
     rows = []
     for number, (model, truth, terms, statistic, mean, k, trace, draw) in enumerate(OPTIMISM):
         rng, gaps = np.random.default_rng([20, number]), []
-        best, constant = terms(np.asarray(mean, dtype=float))
+        best, _ = terms(np.asarray(mean, dtype=float))
         for _ in range(runs // 500):
             u = statistic(draw((500, n), rng)).mean(axis=-2)
             c, _ = terms(u)

@@ -236,7 +236,7 @@ class Simulations(NamedTuple):
 
     * ``comparison``: two fits of the `pair` to `data`, the true `difference` of their KL divergences, the `mean` of its
       estimates, the share of 95 % intervals that cover it, `coverage`, and how often they exclude zero, `found`.
-    * ``odds``: where that difference is zero, how often the likelihood ratio of the two fits is `over 1000`, either way.
+    * ``odds``: where that difference is zero, how often the likelihood ratio of the fits is `over 1000`, either way.
     * ``overlap``: two families with so many parameters `free in f` and `free in g` and one closest member: how often
       Vuong's test at 5 % rejects that, `found`, also with Akaike's correction, `corrected`.
     * ``optimism``: of a `model` fitted to `data`, its number of `parameters`, the `trace` of J⁻¹K, and the mean
