@@ -19,7 +19,7 @@ from companion import checks
 from companion.comparisons import Comparison, HeldOut, Vuong, Wilks
 from companion.families import Categorical, Distribution, ExponentialFamily, from_scipy
 from companion.integrals import quadrature
-from companion.measures import FROZEN, as_pair, kl_divergence
+from companion.measures import FROZEN, as_pair, kl_divergence, same_family
 
 __all__ = ["Comparison", "HeldOut", "Projection", "Vuong", "Wilks", "compare", "held_out", "project"]
 
@@ -103,7 +103,7 @@ def project(p: Any, family: type[ExponentialFamily], **fixed: Any) -> Projection
     if not np.isfinite(kl_divergence(p, start)):
         fix = "From it every KL divergence to the family is infinite: choose one that is possible wherever p is."
         checks.fail(where, "p", p, f"a distribution on {start.describe_support()} with finite means of u", fix)
-    mean = _mean_statistic(p, start)
+    mean = p.mean_parameters() if same_family(p, start) else _mean_statistic(p, start)
     model = family.from_mean_parameters(mean, **fixed)
     residual = _mean_statistic(model, start) - mean
     excess = 0.5 * float(residual @ np.linalg.lstsq(model.fisher_information(), residual, rcond=None)[0])
@@ -111,9 +111,17 @@ def project(p: Any, family: type[ExponentialFamily], **fixed: Any) -> Projection
 
 
 def _mean_statistic(p, member):
-    """E_p[u], entry by entry: an exact sum or quadrature."""
-    k = member.natural_parameters().size
-    return np.array([quadrature.expectation(p, lambda x, i=i: member._statistic(x)[..., i]).value for i in range(k)])
+    """E_p[u], entry by entry: an exact sum or quadrature. A node that rounding has put on an end of the support, where
+    log x or log(1 − x) is infinite, is moved to the next double."""
+    low, high = member.support
+    if not (member.discrete or member.circular):
+        low, high = np.nextafter(low, high), np.nextafter(high, low)
+
+    def entry(i):
+        inside = (lambda x: x) if member.circular else (lambda x: np.clip(x, low, high))
+        return quadrature.expectation(p, lambda x: member._statistic(inside(x))[..., i]).value
+
+    return np.array([entry(i) for i in range(member.natural_parameters().size)])
 
 
 # --- a fitted model and data --------------------------------------------------------------------------------------

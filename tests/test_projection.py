@@ -34,7 +34,7 @@ RATES = Mixture([0.5, 0.5], Poisson([0.5, 4.0]))
 #: (p, family, fixed, the family as SciPy has it, start of a search over its parameters)
 CONTINUOUS = [
     (stats.logistic(1, 2), Normal, {}, lambda t: stats.norm(t[0], np.exp(t[1])), [0.5, 0.0]),
-    (stats.t(5), Laplace, {"loc": 0.3}, lambda t: stats.laplace(0.3, np.exp(t[0])), [0.0]),
+    (stats.t(15), Laplace, {"loc": 0.3}, lambda t: stats.laplace(0.3, np.exp(t[0])), [0.0]),
     (HUMPS, Normal, {}, lambda t: stats.norm(t[0], np.exp(t[1])), [0.0, 0.0]),
     (stats.lognorm(0.6), Gamma, {}, lambda t: stats.gamma(np.exp(t[0]), scale=np.exp(t[1])), [0.5, 0.0]),
     (stats.gamma(3), LogNormal, {}, lambda t: stats.lognorm(np.exp(t[1]), scale=np.exp(t[0])), [0.5, 0.0]),
@@ -69,7 +69,8 @@ def cross_entropy_by_quad(p, q):
         pdf, ends = lambda x: sum(w * part.pdf(x) for w, part in parts), [-11.0, -4.0, -1.5, 0.0, 2.0, 5.0, 13.0]
     else:
         pdf, ends = p.pdf, p.ppf([1e-14, 1e-9, 1e-5, 0.01, 0.3, 0.7, 0.99])
-        ends = [*ends, *p.isf([1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-15])]
+        ends = sorted([*ends, 0.3, *p.isf([1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-15])])  # 0.3: a kink below
+        ends = [end for end in ends if p.support()[0] <= end <= p.support()[1]]
     low, high = np.array(ends[:-1])[:, None], np.array(ends[1:])[:, None]
     x = (low + high) / 2 + (high - low) / 2 * NODES
     with np.errstate(all="ignore"):
@@ -181,6 +182,7 @@ def test_what_cannot_be_projected_says_why(arguments, fixed, error, words):
 
 
 # --- maximum likelihood of a wrong model --------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p", "family"),
     [(stats.laplace(1, 2), Normal), (stats.lognorm(0.6), Gamma), (stats.nbinom(1.5, 0.4), Poisson)],
@@ -188,13 +190,13 @@ def test_what_cannot_be_projected_says_why(arguments, fixed, error, words):
 )
 def test_maximum_likelihood_converges_to_the_projection(p, family):
     star = projection.project(p, family)
-    x = p.rvs(400_000, random_state=np.random.default_rng(3)).astype(float)
+    x = p.rvs(40_000, random_state=np.random.default_rng(3)).astype(float)
     found = fit(family, x)
     want = np.array([float(star.model._parameter(name)) for name in found.parameters])
     got, error = np.array(list(found.parameters.values())), np.array(list(found.robust_standard_errors.values()))
     assert np.all(np.abs(got - want) < 4 * error)
-    assert np.all(error < 0.02)
-    twice = 2 * 400_000 * float(star.model.kl_divergence(found.model))
+    assert np.all(error < 0.05)
+    twice = 2 * 40_000 * float(star.model.kl_divergence(found.model))
     assert twice < 60  # of the size of a χ² variable times K/J, not of n
 
 
@@ -225,16 +227,17 @@ def test_stored_simulations_show_what_the_chapter_says():
     assert ones["found"] < 0.01 and twenty["found"] > 0.5
 
 
+@pytest.mark.slow
 def test_optimism_of_a_wrong_model_is_the_trace():
     """Training less fresh data, both drawn: no expectation in closed form."""
     rng, n = np.random.default_rng(5), 300
-    x, new = rng.laplace(size=(2, 20_000, n))
+    x, new = rng.laplace(size=(2, 5_000, n))
     mean, sd = x.mean(axis=1, keepdims=True), x.std(axis=1, keepdims=True)
     best = stats.norm.logpdf(x, 0, np.sqrt(2)).sum(axis=1) - stats.norm.logpdf(new, 0, np.sqrt(2)).sum(axis=1)
     gap = stats.norm.logpdf(x, mean, sd).sum(axis=1) - stats.norm.logpdf(new, mean, sd).sum(axis=1) - best
-    assert gap.mean() == pytest.approx(3.5, abs=4 * gap.std() / np.sqrt(20_000) + 0.1)
-    traces = [fit(Normal, row).effective_parameters for row in x[:40]]
-    assert np.mean(traces) == pytest.approx(3.4, abs=0.4)
+    assert gap.mean() == pytest.approx(3.5, abs=4 * gap.std() / np.sqrt(5_000) + 0.1)
+    traces = [fit(Normal, row).effective_parameters for row in x[:12]]
+    assert np.mean(traces) == pytest.approx(3.4, abs=0.8)
 
 
 # --- comparing ----------------------------------------------------------------------------------------------------
@@ -268,12 +271,13 @@ def test_the_difference_does_not_know_the_units_and_the_log_likelihood_does():
     assert gap == pytest.approx(np.log(60), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_compare_covers_the_true_difference():
     """Gamma against log-normal, both wrong for Weibull data; the truth by SciPy's quadrature."""
     p, rng, inside = stats.weibull_min(1.5), np.random.default_rng(6), 0
     gamma, log_normal = projection.project(p, Gamma).model, projection.project(p, LogNormal).model
     true = p.expect(lambda x: gamma.to_scipy().logpdf(x) - log_normal.to_scipy().logpdf(x))
-    runs = 200
+    runs = 120
     for _ in range(runs):
         x = p.rvs(400, random_state=rng)
         f, g = Gamma.fit(x), LogNormal.fit(x)
@@ -282,20 +286,21 @@ def test_compare_covers_the_true_difference():
     assert inside / runs > 0.9
 
 
+@pytest.mark.slow
 def test_overlap_is_noticed():
     rng, warned, wrong = np.random.default_rng(7), 0, 0
-    for _ in range(60):  # the exponential distribution is in both
+    for _ in range(20):  # the exponential distribution is in both
         x = rng.exponential(size=300)
         found = projection.compare(fit(Gamma, x), fit(stats.weibull_min, x, loc=0), x)
         warned += bool(found.warnings)
         wrong += abs(found.vuong.statistic) > 1.96
-    assert warned >= 54 and wrong <= 6
+    assert warned >= 17 and wrong <= 3
     # with scores the p-value is uniform there
     values = []
-    for _ in range(200):
+    for _ in range(40):
         x = rng.exponential(size=300)
         values.append(projection.compare(fit(Gamma, x), fit(Weibull, x, k=1.0), x).overlap)
-    assert np.mean(np.array(values) < 0.05) < 0.12 and 0.3 < np.mean(values) < 0.7
+    assert np.mean(np.array(values) < 0.05) < 0.2 and 0.3 < np.mean(values) < 0.7
 
 
 def test_nested_fits_get_wilks():

@@ -99,7 +99,7 @@
         { key: "", label: "Truth p", value: triple(n.p) },
         { key: "forward", label: "KL(p‖f*)", value: F },
         { key: "reverse", label: "KL(p‖g*)", value: G },
-        { key: "sample", label: `KL(p‖g*) − KL(p‖f*), and its standard error from ${N} draws`, value: `${d} ± ${e}` },
+        { key: "", label: `KL(p‖g*) − KL(p‖f*), ± error of ${N} draws`, value: `${d} ± ${e}` },
       ],
       status: `${closer}: KL(p‖f*) = ${F}, KL(p‖g*) = ${G}. From ${N} draws their difference, ${d}, comes with a standard error of ${e} (nats).`,
     };
