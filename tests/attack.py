@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from companion import families, latent, projection, residuals, vae
+from companion import families, fitting, latent, projection, residuals, vae
 from companion.families import FAMILIES, Mixture, MultivariateNormal, Normal, Poisson
 from companion.integrals.quadrature import QuadratureError
 from companion.lesson import datasets
@@ -42,7 +42,7 @@ MODULES = (
     "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae digits"
     " numerics network estimation estimators.critics estimators.monte_carlo estimators.neighbours estimators.plug_in"
     " projection comparisons integrals.quadrature hidden.evidence hidden.gaussian_latents hidden.ppca"
-    " hidden.linear_vae hidden.linear_training hidden.count_model"
+    " hidden.linear_vae hidden.linear_training hidden.count_model fitting"
     " lesson.datasets lesson.plotting lesson.claims lesson.tables lesson.exercises"
 ).split()
 #: By the last part of its name.
@@ -225,6 +225,7 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "critics.classifier_kl": _SAMPLES | _RNG,
     "critics.donsker_varadhan": _SAMPLES | _RNG,
     "critics.nwj": _SAMPLES | _RNG,
+    "fitting.fit": {"model": (Normal, "the class"), "x": (MANY, "sample"), "weights": (None, "weights")},
     "divergence.total_variation": {"p": (HALF, NO), "q": ([0.2, 0.8], NO)},
     "divergence.two_humps": {"half_distance": (2.0, "tolerance or more")},
     "likelihood.log_likelihood": _LIKELIHOOD | _WEIGHTS,
@@ -466,6 +467,7 @@ def _class_rows() -> Iterator[Row]:
     level = {"level": (0.9, "chance")}
     yield from _methods("Comparison", projection.compare(Poisson(1.0), Poisson(2.0), X), level)
     yield from _methods("HeldOut", projection.held_out(Poisson(1.0), X), level)
+    yield from _methods("Fit", fitting.fit(Normal, MANY), {"level": (0.9, "chance"), "robust": (True, "flag")})
 
 
 def _written_to(file: str) -> vae.VAE:

@@ -1,8 +1,8 @@
 r"""Scores and second derivatives of a log-likelihood by differences of sixth order, with steps in natural units.
 
-The unit of a parameter is the reciprocal of the root mean square of its score: about the error with which one
-observation tells it. A step is a power of two times less than that, so that :math:`\theta \pm jh` is exact and shifts
-and scales of the data change no digit that counts.
+The unit of a parameter is one over the root of the mean squared score, or of the mean second derivative if that is
+larger: about the error with which one observation tells it. A step is a power of two times less than that, so that
+:math:`\theta \pm jh` is exact, and shifts and scales of the data change no digit that counts.
 """
 
 from __future__ import annotations
@@ -38,14 +38,17 @@ def average(terms: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
 
 def units(log_probs: LogProbs, theta: np.ndarray, room: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """The unit of each parameter, and no more than the `room` (k,) to the end of its domain."""
-    found = np.empty(len(theta))
+    found, total = np.empty(len(theta)), None if weights is None else weights.sum()
+    centre = log_probs(theta)
     for j in range(len(theta)):
-        unit = min(room[j], max(abs(theta[j]), 1.0) if not np.isfinite(room[j]) else room[j])
-        for _ in range(4):
+        unit = room[j] if np.isfinite(room[j]) else abs(theta[j]) or 1.0
+        for _ in range(12):
             h = _power_of_two(unit * 2.0**-8)
-            slope = (log_probs(_moved(theta, j, h)) - log_probs(_moved(theta, j, -h))) / (2 * h)
-            square = average(slope**2, weights) / (len(slope) if weights is None else weights.sum())
-            new = min(room[j], 1 / np.sqrt(square)) if 0 < square < np.inf else unit / 16
+            up, down = log_probs(_moved(theta, j, h)) - centre, log_probs(_moved(theta, j, -h)) - centre
+            square = average(((up - down) / (2 * h)) ** 2, weights) / (total or len(up))
+            bend = abs(average(up + down, weights)) / (total or len(up)) / h**2
+            size = max(square, bend) if bend < np.inf else np.inf
+            new = min(room[j], 1 / np.sqrt(size)) if 0 < size < np.inf else unit / 16
             if 0.5 < new / unit < 2:
                 break
             unit = new

@@ -10,7 +10,7 @@ import numpy as np
 from companion import checks
 from companion.em import fit_mixture
 from companion.families import Categorical, ExponentialFamily, Mixture
-from companion.fitting.optimum import newton
+from companion.fitting.optimum import climb, newton
 from companion.fitting.problem import POSITIVE, PROBABILITY, REAL, Problem
 
 WHERE = "fit"
@@ -25,19 +25,26 @@ _REALS = {
 }
 #: Parameters at which the log-likelihood is not smooth, and what it is there.
 _ROUGH = {
-    ("Laplace", "loc"): "is at an observation, where the log-likelihood has a kink",
+    ("Laplace", "loc"): "is a median of the observations, at which the log-likelihood has kinks",
     ("Pareto", "xm"): "is the smallest observation, where the log-likelihood jumps: its error is of the order 1/n",
 }
 
 
 class Optimum(NamedTuple):
-    """A problem, the coordinates of its maximum, and for rough or edge optima why there is no covariance."""
+    """A problem, the coordinates of its maximum, why there is no covariance if there is none, what to know, its place,
+    and how many parameters were estimated at a kink or an edge: they are no coordinates."""
 
     problem: Problem
     theta: np.ndarray
-    why: str
-    notes: tuple[str, ...]
-    place: str
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    place: str = "interior"
+    pinned: int = 0
+
+    @property
+    def free(self) -> int:
+        """Number of parameters that were estimated."""
+        return len(self.theta) + self.pinned
 
 
 # --- parameters that are vectors, matrices and probabilities ------------------------------------------------------
@@ -75,8 +82,9 @@ def _block(owner: str, name: str, value: Any, simplex: bool = False) -> Block:
     return Block(names, domains, np.array([value[index] for index in where]), simplex, array)
 
 
-def _coordinates(blocks: list[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Coordinates, linear map, offset and domain: of probabilities that sum to one, the largest is no coordinate."""
+def _coordinates(blocks: list[Block], pinned: set[str]) -> tuple[np.ndarray, ...]:
+    """Coordinates, linear map, offset and domain: of probabilities that sum to one, the largest is no coordinate; nor
+    are parameters that are `pinned` to their values."""
     values = np.concatenate([block.values for block in blocks])
     domains = [domain for block in blocks for domain in block.domains]
     keep, offset, linear, start = [], np.zeros(len(values)), np.eye(len(values)), 0
@@ -90,13 +98,17 @@ def _coordinates(blocks: list[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarra
             keep.extend(others)
         else:
             keep.extend(rows)
-    low, high = np.array([domains[i] for i in keep]).reshape(-1, 2).T
+    names = [name for block in blocks for name in block.names]
+    for i in (i for i in keep if names[i] in pinned):
+        offset += linear[:, i] * values[i]
+    keep = [i for i in keep if names[i] not in pinned]
+    low, high = np.array([domains[i] for i in keep], dtype=float).reshape(-1, 2).T
     return values[keep], linear[:, keep], offset, low, high
 
 
-def _problem(where, blocks, make, x, weights, held):
+def _problem(where, blocks, make, x, weights, held, pinned=()):
     """The problem, and the coordinates of the values in the blocks."""
-    theta, linear, offset, low, high = _coordinates(blocks)
+    theta, linear, offset, low, high = _coordinates(blocks, set(pinned))
 
     def member(coordinates):
         flat, start, arrays = offset + linear @ coordinates, 0, []
@@ -151,24 +163,32 @@ def family_optimum(family: type[ExponentialFamily], x: Any, weights: Any, fixed:
     if family is Categorical and "logits" in full.parameter_names:
         full = Categorical(full.probs)
     blocks = [_block(family.__name__, name, full._parameter(name)) for name in free]
-    problem, theta = _problem(f"fit({family.__name__})", blocks, make, x, weights, held)
+    name = f"fit of {family.__name__}"
+    if rough:
+        first = rough[0]
+        number = f"{first} = {full._parameter(first):.6g}"
+        problem, theta = _problem(name, blocks, make, x, weights, held, rough)
+        theta = newton(problem, theta) if others and len(theta) else theta
+        why = f"{number} {_ROUGH[family.__name__, first]}"
+        advice = f"for the covariance of the rest hold it: {first}={full._parameter(first):.6g}"
+        place = "kink" if family.__name__ == "Laplace" else "edge"
+        return Optimum(problem, theta, f"{why}; {advice}", (why,), place, len(rough))
+    problem, theta = _problem(name, blocks, make, x, weights, held)
     if others:
-        theta = newton(problem, theta)
-    for name in rough:
-        why = f"{name} = {full._parameter(name):.6g} {_ROUGH[family.__name__, name]}"
-        fix = f"hold it: fit({family.__name__}, x, {name}={full._parameter(name):.6g}) has the covariance of the rest"
-        return Optimum(problem, theta, f"{why}; {fix}", (why,), "kink" if family.__name__ == "Laplace" else "edge")
-    return _at_edge(problem, theta) or Optimum(problem, theta, "", (), "interior")
+        theta = climb(problem, theta).theta
+    return _placed(problem, theta, lambda pinned: _problem(name, blocks, make, x, weights, held, pinned))
 
 
-def _at_edge(problem, theta):
-    """The optimum with its reason, if a coordinate or a probability is at the end of its domain."""
-    values = problem.reported(theta)
-    for name, domain, value in zip(problem.names, problem.domains, values):
-        if value in domain:
-            why = f"{name} = {value:g} is at the end of its domain, where there is no normal approximation"
-            return Optimum(problem, theta, why, (why,), "edge")
-    return None
+def _placed(problem, theta, pin):
+    """An interior optimum; or, if parameters are at the ends of their domains, these pinned there."""
+    rows = zip(problem.names, problem.domains, problem.reported(theta))
+    ends = {name: value for name, domain, value in rows if value in domain}
+    if not ends:
+        return Optimum(problem, theta)
+    shown = ", ".join(f"{name} = {value:g}" for name, value in ends.items())
+    why = f"{shown}: the end of its domain, where there is no normal approximation"
+    smaller, rest = pin(list(ends))
+    return Optimum(smaller, rest, why, (why,), "edge", len(theta) - len(rest))
 
 
 # --- mixtures -----------------------------------------------------------------------------------------------------
@@ -193,9 +213,10 @@ def mixture_optimum(start: Mixture, x: Any, weights: Any, fixed: dict[str, Any])
     for name in free:
         block = _block(family.__name__, name, mixture.components._parameter(name))
         blocks.append(block)
-    problem, theta = _problem(f"fit(Mixture of {family.__name__})", blocks, make, x, weights, held)
-    note = "a local maximum, the one near the start: compare several starts"
-    edge = _at_edge(problem, theta)
-    if edge:
-        return edge._replace(notes=(*edge.notes, note))
-    return Optimum(problem, newton(problem, theta), "", (note,), "interior")
+    name = "fit of Mixture"
+    problem, theta = _problem(name, blocks, make, x, weights, held)
+    note = "a local maximum, the one that EM reaches from the start: compare several starts"
+    if np.all(mixture.weights > 0):
+        theta = newton(problem, theta)
+    found = _placed(problem, theta, lambda pinned: _problem(name, blocks, make, x, weights, held, pinned))
+    return found._replace(notes=(*found.notes, note))

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize
 
-from companion.fitting.differences import average, derivatives
+from companion.fitting.differences import Derivatives, average, derivatives
 from companion.fitting.problem import Problem
 
 #: The score of every coordinate, over the root of its sum of squares, that an optimum may have.
 TOLERANCE = 1e-6
+#: Smallest curvature of a maximum, in units of the sums of squared scores: about 1 if the model is right.
+FLAT = 1e-7
+#: Coordinates without ends are searched up to here: e^±25 of a positive parameter. Beyond, functions of SciPy overflow,
+#: and some end the process.
+FURTHEST, FURTHEST_REAL = 25.0, 1e7
 
 
-def scaled(scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    r""":math:`|\sum_i w_i s_{ij}| / \sqrt{\sum_i w_i s_{ij}^2}`, (k,): 0 where every observation has score 0."""
-    total, size = np.abs(average(scores, weights)), np.sqrt(average(scores**2, weights))
+def sizes(found: Derivatives, weights: np.ndarray | None) -> np.ndarray:
+    r"""The size that a sum of scores has one standard error from the optimum, (k,): the root of
+    :math:`\sum_i w_i s_{ij}^2`, or of the information if that is larger; one observation has no score at its fit."""
+    return np.sqrt(np.maximum(np.abs(np.diag(found.hessian)), average(found.scores**2, weights)))
+
+
+def scaled(found: Derivatives, weights: np.ndarray | None) -> np.ndarray:
+    r""":math:`|\sum_i w_i s_{ij}|` in units of `sizes`, (k,): 0 at an optimum, about 1 one standard error from it."""
+    total, size = np.abs(average(found.scores, weights)), sizes(found, weights)
     return np.divide(total, size, out=np.zeros_like(total), where=size > 0)
 
 
-def newton(problem: Problem, theta: np.ndarray, rounds: int = 60) -> np.ndarray:
+def newton(problem: Problem, theta: np.ndarray, rounds: int = 40) -> np.ndarray:
     """Coordinates of a stationary point near `theta`, as exact as the log-likelihood's digits allow."""
-    here, residual = problem.value(theta), np.inf
+    here, least, idle = problem.value(theta), np.inf, 0
     for _ in range(rounds):
         with np.errstate(all="ignore"):
-            found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights, steps=(2.0**-7,))
-            new = float(np.max(scaled(found.scores, problem.weights), initial=0.0))
+            found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights, (2.0**-7, 2.0**-10))
+            new = float(np.max(scaled(found, problem.weights), initial=0.0))
             if not np.all(np.isfinite(found.hessian)) or not np.isfinite(new):
                 return theta
-            if new < 1e-11 or (new < 1e-8 and new > residual / 4):
+            idle = 0 if new < least / 2 else idle + 1
+            if new < 1e-11 or (new < 1e-8 and idle) or idle > 8:
                 return theta
+            least = min(least, new)
             gradient = average(found.scores, problem.weights)
             size = np.sqrt(np.maximum(np.abs(np.diag(found.hessian)), 1e-300))
             values, vectors = np.linalg.eigh(-found.hessian / size / size[:, None])
@@ -47,7 +61,7 @@ def newton(problem: Problem, theta: np.ndarray, rounds: int = 60) -> np.ndarray:
             return theta
         if np.array_equal(moved, theta):
             return theta
-        theta, here, residual = moved, value, new
+        theta, here = moved, value
     return theta
 
 
@@ -58,8 +72,9 @@ def unbounded(problem: Problem) -> Problem:
     def log_probs(phi):
         return problem.log_probs(inside(problem, phi))
 
-    endless = np.full(len(problem.low), np.inf)
-    return dataclasses.replace(problem, log_probs=log_probs, low=-endless, high=endless)
+    real = (problem.low == -np.inf) & (problem.high == np.inf)
+    furthest = np.where(real, FURTHEST_REAL, FURTHEST)
+    return dataclasses.replace(problem, log_probs=log_probs, low=-furthest, high=furthest)
 
 
 def inside(problem: Problem, phi: np.ndarray) -> np.ndarray:
@@ -79,27 +94,67 @@ def outside(problem: Problem, theta: np.ndarray) -> np.ndarray:
         return np.where((low > -np.inf) & (high < np.inf), np.log((theta - low) / (high - theta)), one_end)
 
 
-def search(problem: Problem, starts: list[np.ndarray], most: int = 3) -> tuple[np.ndarray, float]:
-    """The best coordinates that a simplex and then Newton's method find from the best starts, and their value."""
+class Found(NamedTuple):
+    """Where a search ended: coordinates, their log-likelihood, and whether it is a smooth maximum there."""
+
+    theta: np.ndarray
+    value: float
+    certified: bool
+
+
+def verdict(problem: Problem, theta: np.ndarray) -> Found:
+    """`theta` with its value, and whether the gradient is zero and the curvature that of a maximum."""
+    value = problem.value(theta)
+    if len(theta) == 0 or not np.isfinite(value):
+        return Found(theta, value, bool(np.isfinite(value)))
+    with np.errstate(all="ignore"):
+        found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights)
+        small = np.max(scaled(found, problem.weights)) < TOLERANCE
+        return Found(theta, value, bool(small and curvature(found, problem.weights)[0][0] > FLAT))
+
+
+def curvature(found: Derivatives, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of the information −H in units of `sizes` on both sides, and these; NaN if there are
+    none."""
+    size = sizes(found, weights)
+    if not (np.all(np.isfinite(found.hessian)) and np.all(size > 0)):
+        return np.full(len(size), np.nan), np.eye(len(size)), size
+    values, vectors = np.linalg.eigh(-found.hessian / size / size[:, None])
+    return values, vectors, size
+
+
+def climb(problem: Problem, theta: np.ndarray) -> Found:
+    """Newton's method from a start that is near, in coordinates without ends."""
     free = unbounded(problem)
+    return verdict(problem, inside(problem, newton(free, outside(problem, theta))) if len(theta) else theta)
+
+
+def search(problem: Problem, starts: list[np.ndarray], most: int = 4) -> tuple[Found | None, Found]:
+    """The highest smooth maximum that was found, if any, and the highest point at all: a simplex, then Newton's method,
+    from the best starts until two of them end in one maximum."""
     values = [problem.value(start) for start in starts]
-    order = [i for i in np.argsort(values)[::-1] if values[i] > -np.inf]
-    best, best_value = np.full(len(problem.low), np.nan), -np.inf
-    n = len(problem.log_probs(starts[order[0]])) if order else 1
-    for i in order[:most]:
-        phi = outside(problem, starts[i])
-        result = optimize.minimize(
-            lambda p: min(-free.value(p) / n, 1e300),
-            phi,
-            method="Nelder-Mead",
-            options={"maxfev": 150 * len(phi), "xatol": 1e-4, "fatol": 1e-8, "initial_simplex": _simplex(phi)},
-        )
-        theta = inside(problem, newton(free, result.x))
-        value = problem.value(theta)
-        if value > best_value:
-            best, best_value = theta, value
-    return best, best_value
+    order = [i for i in np.argsort(values)[::-1] if values[i] > -np.inf][:most]
+    maximum, top = None, Found(np.full(len(problem.low), np.nan), -np.inf, False)
+    if len(problem.low) == 0:
+        top = verdict(problem, np.zeros(0))
+        return (top if top.certified else None), top
+    for i in order:
+        found = climb(problem, _simplex(problem, starts[i]))
+        again = maximum is not None and found.certified and abs(found.value - maximum.value) < 1e-7
+        if found.certified and (maximum is None or found.value > maximum.value):
+            maximum = found
+        if found.value > top.value:
+            top = found
+        if again:
+            break
+    return maximum, top
 
 
-def _simplex(phi):
-    return np.vstack([phi, phi + 0.4 * np.eye(len(phi))])
+def _simplex(problem, start):
+    """The end of a downhill simplex, loosely converged."""
+    free, phi = unbounded(problem), outside(problem, start)
+    n = len(problem.log_probs(start))
+    options = {"maxfev": 150 * len(phi), "xatol": 1e-4, "fatol": 1e-8}
+    options["initial_simplex"] = np.vstack([phi, phi + 0.4 * np.eye(len(phi))])
+    result = optimize.minimize(lambda p: min(-free.value(p) / n, 1e300), phi, method="Nelder-Mead", options=options)
+    return inside(problem, result.x)

@@ -33,18 +33,26 @@ class Problem:
     weights: np.ndarray | None
     member: Callable[[np.ndarray], Any]
     held: dict[str, Any]
+    report: Callable[[np.ndarray], np.ndarray] | None = None
+    #: Coordinates at which the density of an observation was infinite.
+    infinite: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     def reported(self, theta: np.ndarray) -> np.ndarray:
         """The parameters (m,) for coordinates (k,)."""
-        return self.offset + self.linear @ theta
+        return self.offset + self.linear @ theta if self.report is None else self.report(theta)
 
     def value(self, theta: np.ndarray) -> float:
-        """The log-likelihood; −inf outside the domain and where SciPy has no number."""
+        """The log-likelihood; −inf outside the domain, and where SciPy has no finite number."""
         if not (np.all(theta > self.low) and np.all(theta < self.high)):
             return -np.inf
         with np.errstate(all="ignore"):
-            total = float(average(self.log_probs(theta), self.weights))
-        return total if total < np.inf else -np.inf
+            terms = self.log_probs(theta)
+            total = float(average(terms, self.weights))
+        if total < np.inf:
+            return total
+        if np.any(terms == np.inf) and len(self.infinite) < 10:
+            self.infinite.append(theta)
+        return -np.inf
 
     def room(self, theta: np.ndarray) -> np.ndarray:
         """Distance of each coordinate to the nearer end of its domain (k,), a fourth of it: three steps must fit."""

@@ -41,9 +41,10 @@ class Fit:
     free : int
         Number k of parameters that were estimated; of K probabilities that sum to one, K − 1.
     residual : float
-        The certificate: the largest :math:`|\sum_i w_i s_{ij}| / \sqrt{\sum_i w_i s_{ij}^2}`, which is 0 at an exact
-        optimum and about 1 at one standard error from it. It is taken by differences of sixth order, which the search
-        does not use. At a kink or an edge it is that of the parameters in which the log-likelihood is smooth.
+        The certificate: the largest :math:`|\sum_i w_i s_{ij}|` over the root of :math:`\sum_i w_i s_{ij}^2`, or of
+        :math:`J_{jj}` if that is larger. It is 0 at an exact optimum and about 1 at one standard error from it, and is
+        taken by differences of sixth order, which the search does not use. At a kink or an edge it is that of the
+        parameters in which the log-likelihood is smooth.
     optimum : str
         "interior" (a smooth maximum), "kink" (at an observation, where the slope changes its sign) or "edge" (at the
         end of the support or of a domain).
@@ -116,7 +117,7 @@ class Fit:
     def _refuse_without(self, name: str) -> None:
         if self._why:
             fix = "Hold that parameter, or simulate: a bootstrap needs no smoothness."
-            checks.fail(f"{self._where}.{name}", "optimum", self.optimum, "a smooth maximum", f"{self._why}. {fix}")
+            checks.fail(f"Fit.{name}", "optimum", self.optimum, "a smooth maximum", f"{self._why}. {fix}")
 
     @property
     def covariance(self) -> np.ndarray:
@@ -171,7 +172,7 @@ class Fit:
         >>> round(low, 4), round(high, 4)
         (0.5108, 0.7284)
         """
-        where, fix = f"{self._where}.interval", "Pass e.g. level=0.95."
+        where, fix = "Fit.interval", "Pass e.g. level=0.95."
         level = checks.scalar(where, "level", level, fix)
         checks.require(where, "level", level, 0 < level < 1, "a number between 0 and 1", fix)
         robust = checks.flag(where, "robust", robust)
@@ -219,7 +220,7 @@ class Fit:
         return head, rows
 
     def _title(self) -> str:
-        return f"{self._where}: n = {self.n:g}, log-likelihood {self.log_likelihood:.6g}, AIC {self.aic:.6g}"
+        return f"F{self._where[1:]}: n = {self.n:g}, log-likelihood {self.log_likelihood:.6g}, AIC {self.aic:.6g}"
 
     def _remarks(self) -> list[str]:
         return [

@@ -10,9 +10,54 @@ from scipy import stats
 from companion.fitting.problem import POSITIVE, REAL
 
 #: Whole-numbered for SciPy, but real where the density is concerned.
-_REAL_VALUED = {("nbinom", "n"), ("betanbinom", "n")}
-#: Supports whose ends move with the shapes; their location is estimated.
-_WITH_LOCATION = {"genextreme", "pearson3", "kappa4", "tukeylambda"}
+_REAL_VALUED = {("nbinom", "n"), ("randint", "low"), ("randint", "high")}
+#: Held where the rule of `held_by_default` does not fit: a scale that another parameter contains, a circle, ends that
+#: move with the shapes, a density that is zero or infinite at the location.
+_HELD: dict[str, dict[str, float]] = {
+    "genextreme": {},
+    "pearson3": {},
+    "kappa4": {},
+    "tukeylambda": {},
+    "genexpon": {"loc": 0.0, "scale": 1.0},
+    "dpareto_lognorm": {"loc": 0.0, "scale": 1.0},
+    "loguniform": {"loc": 0.0, "scale": 1.0},
+    "reciprocal": {"loc": 0.0, "scale": 1.0},
+    "irwinhall": {"loc": 0.0, "scale": 1.0},
+    "truncweibull_min": {"loc": 0.0},
+    "vonmises": {"scale": 1.0},
+    "dgamma": {"loc": 0.0},
+    "dweibull": {"loc": 0.0},
+}
+#: Parameters that put an end of the support at the extreme observation, because the density jumps there: which end.
+TIES: dict[str, dict[str, str]] = {
+    "uniform": {"loc": "low", "scale": "high"},
+    "bradford": {"loc": "low", "scale": "high"},
+    "pareto": {"scale": "low"},
+    "truncpareto": {"scale": "low", "c": "high"},
+    "powerlaw": {"scale": "high"},
+    "loguniform": {"a": "low", "b": "high"},
+    "reciprocal": {"a": "low", "b": "high"},
+    "truncexpon": {"loc": "low", "b": "high"},
+    "truncnorm": {"a": "low", "b": "high"},
+    "truncweibull_min": {"a": "low", "b": "high"},
+    "randint": {"low": "low", "high": "high"},
+} | {
+    name: {"loc": "low"}
+    for name in (
+        "expon foldcauchy foldnorm genexpon genpareto gompertz halfcauchy halfgennorm halflogistic halfnorm kappa3"
+        " lomax"
+    ).split()
+}
+#: The parameter that moves a kink of the density, which is at loc, at loc + scale, or at loc + c·scale.
+KINKS = {"laplace": "loc", "laplace_asymmetric": "loc", "gennorm": "loc", "loglaplace": "scale", "triang": "c"}
+#: No fit at all, and why.
+REFUSED = {
+    "levy_stable": "SciPy integrates its density numerically for every observation, too slowly and to too few digits",
+    "studentized_range": "SciPy integrates its density twice for every observation, too slowly to search",
+    "ksone": "it is the distribution of a statistic with nothing but a whole number, the sample size, to estimate",
+    "kstwo": "it is the distribution of a statistic with nothing but a whole number, the sample size, to estimate",
+    "poisson_binom": "its parameter is a vector with one probability for each trial, of which only sums can be told",
+}
 
 
 class Shape(NamedTuple):
@@ -50,8 +95,10 @@ def held_by_default(dist: Any) -> dict[str, float]:
     """`loc` and `scale` where a fit does not estimate them unless it is asked to."""
     if isinstance(dist, stats.rv_discrete):
         return {"loc": 0.0}
+    if dist.name in _HELD:
+        return dict(_HELD[dist.name])
     low, high = dist.a, dist.b
-    if (low == -np.inf and high == np.inf) or dist.name in _WITH_LOCATION:
+    if low == -np.inf and high == np.inf:
         return {}
     if np.isfinite(low) and np.isfinite(high):
         return {"loc": 0.0, "scale": 1.0} if dist.shapes else {}
