@@ -151,12 +151,13 @@ class Comparison(_Average):
 
     def _lines(self) -> tuple[str, list[tuple[str, str]]]:
         low, high = self.interval()
-        closer = self.names[0] if self.difference >= 0 else self.names[1]
+        pair = [f"{name} ({letter})" for name, letter in zip(self.names, "fg")]
+        closer, other = pair if self.difference >= 0 else pair[::-1]
         rows = [
             ("KL(p‖g) − KL(p‖f)", f"{self.difference:.4f} ± {self.standard_error:.4f} nats an observation"),
             ("95 % interval", f"{low:.4f} to {high:.4f}"),
             ("Vuong", f"z = {self.vuong.statistic:.2f}, p = {self.vuong.p_value:.3f}"),
             *(("warning", text) for text in self.warnings),
         ]
-        title = f"f = {self.names[0]}, g = {self.names[1]}, {self.n:,} observations: {closer} looks closer"
+        title = f"{closer} looks closer than {other}: n = {self.n:,}"
         return title, rows
