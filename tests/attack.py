@@ -33,14 +33,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from companion import families, fitting, latent, regression, residuals, vae
+from companion import families, fitting, latent, projection, regression, residuals, vae
 from companion.families import FAMILIES, Mixture, MultivariateNormal, Normal, Poisson
 from companion.integrals.quadrature import QuadratureError
 from companion.lesson import datasets
 
 MODULES = (
     "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae"
-    " digits numerics network regression fitting estimation estimators.critics estimators.monte_carlo"
+    " digits numerics network regression fitting projection comparisons estimation estimators.critics estimators.monte_carlo"
     " estimators.neighbours estimators.plug_in integrals.quadrature hidden.evidence hidden.gaussian_latents"
     " hidden.ppca hidden.linear_vae hidden.linear_training hidden.count_model lesson.datasets lesson.plotting"
     " lesson.claims lesson.tables lesson.exercises"
@@ -216,6 +216,9 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "divergence.reverse_transitions": {},
     "monte_carlo.monte_carlo_kl": _PAIR | {"n": (50, "size"), "form": ("k1", NO)} | _RNG,
     "estimation.kl_difference": {"first": (Poisson(1.0), NO), "second": (Poisson(2.0), NO), "x": (X, "sample")},
+    "projection.project": {"p": (stats.logistic(), NO), "family": (Normal, "the class")},
+    "projection.held_out": {"fit": (Poisson(1.0), NO), "x_new": (X, "sample")},
+    "projection.compare": {"f": (Poisson(1.0), NO), "g": (stats.poisson(2.0), NO), "x": (X, "sample")},
     "estimation.f_divergence": {"p": (HALF, NO), "q": ([0.2, 0.8], NO), "f": ("kl", NO)},
     "neighbours.knn_entropy": {"x": (MANY, NO), "k": (2, "size")},
     "neighbours.knn_kl": _SAMPLES | {"k": (2, "size")},
@@ -315,10 +318,12 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "datasets.alpha_particles": {},
     "datasets.digits": {},
     "datasets.estimators": {},
+    "datasets.federalist_may": {},
     "datasets.horse_kicks": {},
     "datasets.old_faithful": {},
     "datasets.peers": {},
     "datasets.weldon_dice": {},
+    "datasets.wrong_models": {},
     "plotting.panels": {"count": (1, "size"), "height": (2.0, "positive"), "width": (2.0, "positive or none")},
     "plotting.use_style": {},
     "claims.equal": {"label": ("one", "label"), "left": (1.0, "claimed"), "right": (1.0, "claimed")}
@@ -366,6 +371,8 @@ EXEMPT = {
     "QuadratureError": "an exception",
     "Estimate": "a record",
     "CountTable": "a record",
+    "Comparison": "a record, made by compare; its method is attacked",
+    "HeldOut": "a record, made by held_out; its method is attacked",
 }
 
 #: Of the parameters of families, by name.
@@ -471,6 +478,9 @@ def _class_rows() -> Iterator[Row]:
         {"X_new": (PLANE, NO), "level": (0.9, "chance"), "robust": (False, "flag"), "offset": (0.5, "offset")},
     )
     yield from _methods("CountTable", datasets.horse_kicks(), {})
+    level = {"level": (0.9, "chance")}
+    yield from _methods("Comparison", projection.compare(Poisson(1.0), Poisson(2.0), X), level)
+    yield from _methods("HeldOut", projection.held_out(Poisson(1.0), X), level)
     yield from _methods("Fit", fitting.fit(Normal, MANY), {"level": (0.9, "chance"), "robust": (True, "flag")})
 
 

@@ -84,6 +84,18 @@ def alpha_particles() -> CountTable:
     return _count_table("alpha_particles.csv")
 
 
+def federalist_may() -> CountTable:
+    """The word "may" in the Federalist papers: number of its occurrences in each of 262 blocks of text by Madison.
+
+    Source: F. Mosteller and D. L. Wallace (1964), *Inference and Disputed Authorship: The Federalist*, Addison-Wesley;
+    the blocks have about 200 words.
+
+    >>> federalist_may().n, round(federalist_may().mean, 4)
+    (262, 0.6565)
+    """
+    return _count_table("federalist_may.csv")
+
+
 class OldFaithful(NamedTuple):
     """Eruptions of a geyser, in minutes: both arrays have shape (272,).
 
@@ -215,3 +227,38 @@ def estimators() -> list[dict]:
     """
     text = resources.files("companion.lesson").joinpath("data", "estimators.json").read_text(encoding="utf-8")
     return json.loads(text)
+
+
+class Simulations(NamedTuple):
+    """What intervals, criteria and tests are worth under wrong models; each field is a list of rows, dictionaries.
+
+    All rows have the size ``n`` of a sample and how many ``runs`` there were.
+
+    * ``comparison``: two fits of the `pair` to `data`, the true `difference` of their KL divergences, the `mean` of its
+      estimates, the share of 95 % intervals that cover it, `coverage`, and how often they exclude zero, `found`.
+    * ``odds``: where that difference is zero, how often the likelihood ratio of the fits is `over 1000`, either way.
+    * ``overlap``: two families with so many parameters `free in f` and `free in g` and one closest member: how often
+      Vuong's test at 5 % rejects that, `found`, also with Akaike's correction, `corrected`.
+    * ``optimism``: of a `model` fitted to `data`, its number of `parameters`, the `trace` of J⁻¹K, and the mean
+      `optimism` of the log-likelihood with its `standard_error`.
+    * ``coverage``: of 95 % intervals for a `parameter` from `data`: `model-based`, `sandwich`, and by the `parametric`
+      and the `nonparametric` bootstrap.
+    """
+
+    comparison: list
+    odds: list
+    overlap: list
+    optimism: list
+    coverage: list
+
+
+def wrong_models() -> Simulations:
+    """Coverage, optimism and size of tests where models are wrong, from a stored simulation.
+
+    Source: ``python tests/make_projection.py``, which runs it again.
+
+    >>> {row["runs"] for row in wrong_models().coverage}
+    {4000}
+    """
+    text = resources.files("companion.lesson").joinpath("data", "projection.json").read_text(encoding="utf-8")
+    return Simulations(**json.loads(text))
