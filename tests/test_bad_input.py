@@ -1127,6 +1127,22 @@ ROWS = {
     ),
     "two bases": (lambda: entropy(HALF, base=[2, 10]), T, "base", "[2, 10]", "one number", "pass 2 for bits"),
     "text for a base": (lambda: entropy(HALF, base="2"), T, "base", "'2'", "real numbers", "pass 2 for bits"),
+    "a frozen distribution without a domain": (
+        lambda: entropy(stats.norm(0, -1)),
+        V,
+        "p",
+        "norm",
+        "parameters in its domain",
+        "the standard deviation",
+    ),
+    "a distribution that was not called": (
+        lambda: kl_divergence(stats.norm(), stats.gamma),
+        T,
+        "q",
+        "gamma",
+        "a frozen distribution, with its parameters",
+        "Call it first",
+    ),
     "total variation of densities": (
         lambda: total_variation(Normal(0, 1), HALF),
         T,
