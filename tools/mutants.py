@@ -337,7 +337,7 @@ class Trial:
         """As many as the budget has room for: a twentieth of a second of each function of tests, then of each another
         one, quick tests first."""
         spent: dict[tuple[Path, str], float] = defaultdict(float)
-        order = []
+        order: list[tuple[int, str, int, pytest.Item]] = []
         for item in sorted(items, key=seconds):
             kind = (item.path, getattr(item, "originalname", item.name))
             order.append((int(20 * spent[kind]), str(item.path), len(order), item))
