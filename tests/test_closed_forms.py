@@ -66,6 +66,11 @@ def test_log_probabilities_of_counts_have_all_digits(member, k, value):
     assert_allclose(member.log_prob(k), value, rtol=2e-15)
 
 
+def test_a_divergence_beyond_doubles_is_infinite_without_a_warning():
+    """The means are 1e300 and 1: the divergence is about 1e310."""
+    assert Gamma(1.0, 1e-300).kl_divergence(Gamma(1e10, 1e10)) == np.inf
+
+
 def test_products_of_two_doubles_are_exact():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 500)) * 10.0 ** rng.integers(-60, 60, size=(2, 500))
