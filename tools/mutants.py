@@ -84,7 +84,7 @@ class Change:
         """Whether it changes nothing but words, or who is named, in a statement that refuses something."""
         own = re.escape(self.function.rpartition(".")[2])
         words = rf"""["'](?:XX)?{own}(?:XX)?["']|\bNone\b"""  # a function's name is there for messages
-        if re.search(r"\braise\b|\bwhere = |\bfail\(|\bchecks\.|\bwarn\(", self.statement):
+        if re.search(r"\braise\b|\b(?:where|fix) = |\bfail\(|\bchecks\.|\bwarn\(", self.statement):
             words = r"""[rf]*(["'])(?:(?!\1).)*\1|\b(?:None|where|name|fix)\b"""
         blank = [re.sub(words, "''", " ".join(side), flags=re.I) for side in (self.removed, self.added)]
         return blank[0] == blank[1]
