@@ -1127,6 +1127,22 @@ ROWS = {
     ),
     "two bases": (lambda: entropy(HALF, base=[2, 10]), T, "base", "[2, 10]", "one number", "pass 2 for bits"),
     "text for a base": (lambda: entropy(HALF, base="2"), T, "base", "'2'", "real numbers", "pass 2 for bits"),
+    "a frozen distribution without a domain": (
+        lambda: entropy(stats.norm(0, -1)),
+        V,
+        "p",
+        "norm",
+        "parameters in its domain",
+        "the standard deviation",
+    ),
+    "a distribution that was not called": (
+        lambda: kl_divergence(stats.norm(), stats.gamma),
+        T,
+        "q",
+        "gamma",
+        "a frozen distribution, with its parameters",
+        "Call it first",
+    ),
     "total variation of densities": (
         lambda: total_variation(Normal(0, 1), HALF),
         T,
@@ -1471,6 +1487,10 @@ def test_every_family_refuses_what_no_family_takes(name):
         "from_mean_parameters: mu": lambda: cls.from_mean_parameters(np.full(k, np.inf), **fixed),
         "from_mean_parameters: shape of mu": lambda: cls.from_mean_parameters(np.zeros(()), **fixed),
     }
+    if not member.event_ndim and name != "Categorical":  # the others have members of every length
+        long_eta, long_mu = (np.append(v, v[-1:]) for v in (member.natural_parameters(), member.mean_parameters()))
+        calls["from_natural: shape of eta "] = lambda: cls.from_natural(long_eta, **fixed)
+        calls["from_mean_parameters: shape of mu "] = lambda: cls.from_mean_parameters(long_mu, **fixed)
     for start, call in calls.items():
         with pytest.raises((ValueError, TypeError)) as caught:
             call()

@@ -6,8 +6,10 @@ log-probabilities from loggamma, entropies by summing −p log p term by term, K
 
 from __future__ import annotations
 
+import math
 import time
 from decimal import Decimal, getcontext
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -62,6 +64,34 @@ EPS = np.finfo(float).eps
 )
 def test_log_probabilities_of_counts_have_all_digits(member, k, value):
     assert_allclose(member.log_prob(k), value, rtol=2e-15)
+
+
+def test_a_divergence_beyond_doubles_is_infinite_without_a_warning():
+    """The means are 1e300 and 1: the divergence is about 1e310."""
+    assert Gamma(1.0, 1e-300).kl_divergence(Gamma(1e10, 1e10)) == np.inf
+
+
+def test_products_of_two_doubles_are_exact():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 500)) * 10.0 ** rng.integers(-60, 60, size=(2, 500))
+    high, low = counts.product(a, b)
+    assert all(Fraction(x) * Fraction(y) == Fraction(h) + Fraction(l) for x, y, h, l in zip(a, b, high, low))
+    assert np.all(np.abs(low) <= np.spacing(np.abs(high)) / 2)
+
+
+def test_binomial_log_probabilities_take_a_complement_below_the_rounding_of_p():
+    """p = 1 − 1e-20 is 1 in doubles: one failure in five trials has probability 5e-20 up to its square."""
+    value = counts.log_binomial(np.array([4.0, 5.0, 0.0]), 5.0, 1.0, 1e-20)
+    assert_allclose(value, [np.log(5e-20), -5e-20, 5 * np.log(1e-20)], rtol=1e-15)
+
+
+def test_few_failures_before_very_many_successes():
+    """k failures before success number r, by the textbook product of r (r + 1) (r + 2) / 3! in 60 digits."""
+    r, p = 1e16 + 2, 1 - 2.0**-50
+    for k in (1, 2, 3):
+        ways = math.prod(Decimal(r) + j for j in range(k)) / math.factorial(k)
+        exact = ways.ln() + Decimal(r) * Decimal(p).ln() + k * (1 - Decimal(p)).ln()
+        assert_allclose(counts.log_negative_binomial(np.float64(k), r, p), float(exact), rtol=1e-13)
 
 
 def test_a_sum_over_many_large_counts():

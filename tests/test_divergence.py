@@ -1,5 +1,7 @@
 """Entropy, cross-entropy, KL divergence and the two normal fits, against known values and independent computations."""
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -739,3 +741,48 @@ def test_directions_may_be_given_on_any_turn():
     start = Mixture([0.5, 0.5], VonMises([0.0, 2.0], [1.0, 1.0]))
     one, two = fit_mixture(x, start, max_steps=20), fit_mixture(x % (2 * np.pi), start, max_steps=20)
     assert_allclose(one.mixture.components.kappa, two.mixture.components.kappa, rtol=1e-9)
+
+
+def exact_of_vectors(p, q):
+    """Entropy, cross-entropy and KL of the vectors divided by their sums, in 50 digits."""
+    with localcontext() as context:
+        context.prec = 50
+        p, q = ([Decimal(float(value)) for value in d] for d in (p, q))
+        p, q = ([value / sum(d) for value in d] for d in (p, q))
+        cross = -sum(a * b.ln() for a, b in zip(p, q))
+        own = -sum(a * a.ln() for a in p)
+        return own, cross, cross - own
+
+
+@pytest.mark.parametrize(
+    "too_much", [(0, 0), (9e-13, 9e-13), (9e-13, -9e-13), (-9e-13, 9e-13), (-9e-13, 0), (0, 9e-13)]
+)
+def test_error_bounds_of_vectors_hold_and_are_no_larger_than_needed(too_much):
+    """Sums may be off one by 1e-12: the entropies by about as much, a KL divergence only by its square and share."""
+    p, q = (np.array(d) * (1 + off) for d, off in zip(([0.7, 0.2, 0.1], [0.05, 0.15, 0.8]), too_much))
+    of_p, of_q = map(abs, too_much)
+    results = (
+        entropy(p, return_error=True),
+        cross_entropy(p, q, return_error=True),
+        kl_divergence(p, q, return_error=True),
+    )
+    for (value, error), exact, due in zip(results, exact_of_vectors(p, q), (2 * of_p, of_p + of_q, 0.0)):
+        assert abs(Decimal(float(value)) - exact) <= Decimal(float(error))
+        least = due + of_p * float(exact)
+        assert least * 0.99 <= error <= least * 1.01 + 25 * np.finfo(float).eps * (1 + float(exact))
+
+
+def test_no_error_bound_is_negative():
+    for p in ([1.0, 0.0], [0.0, 0.0, 1.0], [1.0]):
+        for _, error in (entropy(p, return_error=True), cross_entropy(p, p, return_error=True)):
+            assert 0 <= error < 1e-14
+
+
+def test_frozen_batches_with_keywords_are_taken_member_by_member():
+    loc, scale = np.array([[0.0], [0.5], [1.0]]), np.array([1.0, 2.0])
+    p = stats.logistic(loc=loc, scale=scale)
+    table, error = kl_divergence(p, stats.norm(0.0, 3.0), return_error=True)
+    closed = 0.5 * np.log(18 * np.pi) + (scale**2 * np.pi**2 / 3 + loc**2) / 18 - (np.log(scale) + 2)
+    assert_allclose(table, closed, rtol=1e-8)  # the entropy of a logistic density is log s + 2
+    assert error.shape == (3, 2) and np.all(error < 1e-7)
+    assert_allclose(entropy(p), np.log(scale) + 2 + 0 * loc, rtol=1e-8)

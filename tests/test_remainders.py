@@ -1,11 +1,12 @@
 """The three remainders against exact rational series and 60-digit decimals, on both sides of every switch."""
 
+import math
 from decimal import Decimal, getcontext
 
 import numpy as np
 import pytest
 
-from companion.special.remainders import expm1_remainder, kl_term, phi
+from companion.special.remainders import expm1_remainder, kl_term, log_ratio, phi, phi_of, phi_of_squares, stirling
 
 getcontext().prec = 60
 SIZES = np.concatenate(
@@ -104,3 +105,41 @@ def test_never_negative():
     assert np.all(phi(t) >= 0) and np.all(expm1_remainder(t) >= 0)
     p, q = np.exp(rng.uniform(-30, 0, (2, 100_000)))
     assert np.all(kl_term(p, q) >= 0) and np.all(kl_term(p, p * (1 + t * 1e-3)) >= 0)
+
+
+# --- functions of two numbers, alone and in arrays of every length, near and extreme pairs side by side ---------------
+PAIRS = [(1.0 + t, 1.0) for t in (0.0, 1e-9, -1e-9, 0.3, -0.3, 0.49, -0.49, 0.5, -0.5, 0.51, -0.51, 2.0, 9e9, -0.999)]
+PAIRS += [(3e-9, 2.0), (7.0, 2e-9), (1.1e-310, 1e-310), (3e200, 2e199), (1e-200, 1e-190), (1e-170, 1e140)]
+EXTREME = [(1e-200, 1e200), (1e200, 1e-200), (3e-320, 1.0), (2.0, 1e-308), (1e-305, 2e4)]
+TWO = {
+    "phi_of": (phi_of, lambda q, p: q / p - 1 - (q / p).ln()),
+    "phi_of_squares": (phi_of_squares, lambda q, p: (q / p) ** 2 - 1 - 2 * (q / p).ln()),
+    "log_ratio": (log_ratio, lambda q, p: (q / p).ln()),
+    "kl_term": (lambda q, p: kl_term(p, q), lambda q, p: p * (p / q).ln() - p + q),
+}
+
+
+@pytest.mark.parametrize("name", TWO)
+@pytest.mark.parametrize("pairs", [PAIRS, PAIRS + EXTREME, [*EXTREME[:2], *PAIRS[:5]], (PAIRS + EXTREME) * 20])
+def test_functions_of_two_numbers_beside_extreme_ones(name, pairs):
+    function, exact = TWO[name]
+    wanted = [float(exact(Decimal(q), Decimal(p))) for q, p in pairs]
+    q, p = np.array(pairs).T
+    together, alone = function(q, p), [function(*pair) for pair in pairs[:25]]
+    # next to the least double, a term p log p/q − p + q has no more digits than p itself
+    np.testing.assert_allclose(together, wanted, rtol=3e-15, atol=1e-322)
+    np.testing.assert_allclose(alone, wanted[:25], rtol=3e-15, atol=1e-322)
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_stirlings_remainder_of_whole_numbers(copies):
+    """From exact factorials: R(k) = log k! − (k + ½) log k + k − ½ log 2π."""
+    two_pi = Decimal("6.283185307179586476925286766559005768394338798750211641949889")
+    k = [*range(1, 30), 100, 1000, 3000]
+    log_factorial = [Decimal(math.factorial(n)).ln() for n in k]
+    exact = [f - (n + Decimal("0.5")) * Decimal(n).ln() + n - two_pi.ln() / 2 for n, f in zip(k, log_factorial)]
+    error = [2e-15 if n < 10 else 1e-18 for n in k]  # below 10 by a subtraction, of which nothing is lost but u
+    for values in (stirling(np.array(k * copies, dtype=float))[: len(k)], [stirling(float(n)) for n in k]):
+        assert all(
+            abs(Decimal(float(v)) - e) <= Decimal(a) + Decimal("3e-16") * e for v, e, a in zip(values, exact, error)
+        )

@@ -4,105 +4,404 @@
     python tools/mutants.py companion/special/remainders.py         one of them
     python tools/mutants.py --endings 37 companion/families/*.py    the changes whose number ends in 3 or 7: a fifth
 
-Each module is changed in a copy of the checkout, below `_build/mutants`, and tested by what `tests_of` names: of these,
-each change meets the tests that pass through the changed function. A run that was cut off goes on where it was; what
-has changed since is done again. Every survivor must be in `tests/mutants.md`, by its function and its change, with the
-reason why it is equivalent: exit status 1 if one is not. A change of nothing but the words of a message is counted
-apart: tests/test_attack.py holds messages to their form, and nobody's number depends on their words.
+mutmut makes the changes. They are tried here and not by mutmut, ten times faster: the tests are collected once; each
+change meets them in a fork of its own, which runs the tests that pass through the changed function, quick ones first,
+until one fails. Which tests these are is found once (`_build/mutants/passes.json`) and again for files of tests that
+have changed. Decorated functions are changed too. Tests of the built book and chapters take no part.
+
+Every survivor must be in `tests/mutants.md`, by its function and its change, with the reason why it is equivalent: exit
+status 1 if one is not. Changes of nothing but the words of a message are counted and not tried, unless --words asks for
+it: nobody's number depends on them, and tests/test_attack.py holds messages to their form.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import functools
+import gc
+import importlib
+import json
+import math
 import os
 import re
+import resource
 import shutil
-import subprocess
 import sys
-from collections import Counter
+import tempfile
+import time
+import types
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-WORK = ROOT / "_build" / "mutants"
+PASSES = ROOT / "_build" / "mutants" / "passes.json"
 EQUIVALENT = ROOT / "tests" / "mutants.md"
-# The tests of each module: those that are about it, not all that pass through it, so that a change takes seconds.
-TABLE = [
-    f"tests/test_{name}.py" for name in ("families", "kl_accuracy", "fits", "statistics", "closed_forms", "interface")
+# Tests of anything but the package, and what needs more than `tests/requirements-mutants.txt` installs.
+LEFT_OUT = "site* chapters notebooks printed_digits ledger readme reading".split()
+OPTIONS = [
+    "-q",
+    "-s",
+    "--assert=plain",
+    "-p",
+    "no:cacheprovider",
+    "-o",
+    "addopts=--doctest-modules --ignore=tests/explorers --ignore-glob=tests/make_*.py "
+    + " ".join(f"--ignore-glob=tests/test_{name}.py" for name in LEFT_OUT),
 ]
-TABLE += ["tests/test_bad_input.py"]
-LATENT = ["tests/test_latent.py", "tests/test_em.py", "tests/test_vae.py", "tests/test_digits.py"]
-TESTS = {
-    "companion/checks.py": ["tests/test_bad_input.py", "tests/test_interface.py", "tests/test_likelihood.py"],
-    "companion/stored_files.py": ["tests/test_stored_files.py"],
-    "companion/measures.py": ["tests/test_closed_forms.py", "tests/test_identity.py", "tests/test_generic_kl.py"],
-    "companion/special": ["tests/test_remainders.py", "tests/test_closed_forms.py", "tests/test_fits.py"],
-    "companion/integrals": ["tests/test_quadrature.py", "tests/test_generic_kl.py", "tests/test_adversarial.py"],
-    "companion/families": TABLE,
-    "companion/hidden": [*LATENT, "tests/test_latent_adversarial.py", "tests/test_stored_files.py"],
-    "companion/lesson/datasets.py": ["tests/test_datasets.py"],
-    "companion/lesson/claims.py": ["tests/test_claims.py"],
-    "companion/lesson/plotting.py": ["tests/test_plotting.py"],
-    "companion/lesson": ["tests/test_lesson.py"],
-}
 
 
-def tests_of(module: str) -> list[str]:
-    """Arguments for pytest: of a chapter's module the tests of its name, of a family what names its class."""
-    path, stem = Path(module), Path(module).stem
-    own = f"tests/test_{stem}.py"
-    tests = TESTS.get(module) or TESTS.get(str(path.parent)) or []
-    if (ROOT / own).exists() and own not in tests:
-        tests = [own, *tests]
-    if not tests:
-        sys.exit(f"no tests are named for {module}: add a row to TESTS in tools/mutants.py")
-    text = (ROOT / module).read_text(encoding="utf-8")
-    family = (
-        re.search(r"^class (\w+)\((?:ExponentialFamily|Distribution)\)", text, re.M) if "families" in module else None
-    )
-    return [*tests, "-m", "not slow", *(["-k", family[1]] if family else [])]
+@dataclass
+class Change:
+    """One change of one function: its code, its default values where these have changed, and how to call it."""
+
+    module: str
+    function: str
+    number: int
+    code: types.CodeType
+    defaults: tuple[list[ast.expr], list[ast.expr | None]] | None
+    removed: list[str]
+    added: list[str]
+    statement: str
+    seconds: float = 0.0
+    state: str = ""
+
+    @property
+    def text(self) -> str:
+        """The change in one line: ``module.function: - old + new``."""
+        sides = [*(f"- {line}" for line in self.removed), *(f"+ {line}" for line in self.added)]
+        name = self.module.removeprefix("companion/").removesuffix(".py").replace("/", ".")
+        return f"{name}.{self.function}: " + " ".join(sides)
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it changes nothing but words, or who is named, in a statement that refuses something."""
+        own = re.escape(self.function.rpartition(".")[2])
+        words = rf"""["'](?:XX)?{own}(?:XX)?["']|\bNone\b"""  # a function's name is there for messages
+        if re.search(r"\braise\b|\b(?:where|fix) = |\bfail\(|\bchecks\.|\bwarn\(", self.statement):
+            words = r"""[rf]*(["'])(?:(?!\1).)*\1|\b(?:None|where|name|fix)\b"""
+        blank = [re.sub(words, "''", " ".join(side), flags=re.I) for side in (self.removed, self.added)]
+        return blank[0] == blank[1]
 
 
-SETTINGS = """[tool.mutmut]
-source_paths = ["companion"]
-only_mutate = ["{module}"]
-also_copy = ["conftest.py"]
-pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-q", "-x", "-p", "no:cacheprovider"]
-
-[tool.pytest.ini_options]
-markers = ["slow", "site", "browser", "notebook"]
-"""
-
-
-def prepare(module: str) -> Path:
-    """A copy of package and tests with the settings for one module; what mutmut noted before stays."""
-    folder = WORK / module.removeprefix("companion/").removesuffix(".py").replace("/", "-")
-    (folder / "mutants").mkdir(parents=True, exist_ok=True)  # it must be there when Python looks at its path
-    for name in ("companion", "tests"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "conftest.py", folder)
-    (folder / "pyproject.toml").write_text(
-        SETTINGS.format(module=module, tests=str(tests_of(module)).replace("'", '"')), encoding="utf-8"
-    )
-    return folder
+# --- changes ----------------------------------------------------------------------------------------------------
+def functions(tree: ast.AST) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Functions of a module and methods of its classes, by names with a dot."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.ClassDef):
+            yield from (
+                (f"{node.name}.{child.name}", child) for child in node.body if isinstance(child, ast.FunctionDef)
+            )
 
 
-def mutmut(folder: Path, *arguments: str) -> str:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder / "mutants")}
-    command = [sys.executable, "-m", "mutmut", *arguments]
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    if run.returncode and arguments[0] != "run":
-        sys.exit(run.stdout + run.stderr)
-    return run.stdout + (run.stderr if arguments[0] == "run" else "")
+def without_decorators(source: str) -> str:
+    """The source with blank lines for the decorators of functions: mutmut leaves decorated functions alone."""
+    lines = source.split("\n")
+    for _, node in functions(ast.parse(source)):
+        for decorator in node.decorator_list:
+            for number in range(decorator.lineno - 1, decorator.end_lineno or decorator.lineno):
+                lines[number] = ""
+    return "\n".join(lines)
 
 
-def change(folder: Path, name: str) -> str:
-    """What a mutant changes, as one line without its number: ``function: - old + new``."""
-    lines = mutmut(folder, "show", name).splitlines()
-    kept = [line for line in lines if re.match(r"[-+](?![-+])", line)]
-    function = re.sub(r"^companion\.|__mutmut_\d+$", "", name).replace("ǁ", ".").replace("x_", "", 1)
-    return f"{function}: " + " ".join(f"{line[0]} {line[1:].strip()}" for line in kept)
+def codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Code of functions and methods."""
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield constant
+            yield from codes(constant)
+
+
+def statement_at(function: ast.FunctionDef, line: int, source: str) -> str:
+    """The smallest statement with the line in it; of a compound one, its head."""
+    found = [n for n in ast.walk(function) if isinstance(n, ast.stmt) and n.lineno <= line <= (n.end_lineno or 0)]
+    smallest = min(found, key=lambda n: (n.end_lineno or 0) - n.lineno)
+    return "\n".join(source.split("\n")[smallest.lineno - 1 : smallest.end_lineno])
+
+
+def changes(module: str, endings: str) -> list[Change]:
+    """All that mutmut makes of a module, or those whose number ends in one of the digits."""
+    from mutmut.mutation.file_mutation import mutate_file_contents
+
+    mutated = mutate_file_contents(module, without_decorators((ROOT / module).read_text(encoding="utf-8"))).code
+    compiled = {code.co_name: code for code in codes(compile(mutated, module, "exec"))}
+    nodes = {node.name: node for _, node in functions(ast.parse(mutated))}
+    lines = mutated.split("\n")
+    found = []
+    for name, node in nodes.items():
+        parts = re.fullmatch(r"(x(?:_|ǁ).+)__mutmut_(\d+)", name)
+        if not parts or (endings and parts[2][-1] not in endings):
+            continue
+        original = nodes[f"{parts[1]}__mutmut_orig"]
+        before, after = (
+            [line.replace(n.name, "") for line in lines[n.lineno - 1 : n.end_lineno]] for n in (original, node)
+        )
+        first, last = 0, 0
+        while first < min(len(before), len(after)) and before[first] == after[first]:
+            first += 1
+        while last < min(len(before), len(after)) - first and before[-1 - last] == after[-1 - last]:
+            last += 1
+        removed, added = ([line.strip() for line in side[first : len(side) - last]] for side in (before, after))
+        same = ast.dump(original.args) == ast.dump(node.args)
+        function = parts[1][1:].strip("ǁ").replace("ǁ", ".") if "ǁ" in parts[1] else parts[1][2:]
+        found.append(
+            Change(
+                module,
+                function,
+                int(parts[2]),
+                compiled[name],
+                None if same else (node.args.defaults, node.args.kw_defaults),
+                removed,
+                added,
+                statement_at(original, original.lineno + first, mutated),
+            )
+        )
+    return found
+
+
+def plain(thing: Any) -> types.FunctionType | None:
+    """The function below a property, a class method or a decorator."""
+    while not isinstance(thing, types.FunctionType) or hasattr(thing, "__wrapped__"):
+        for name in ("fget", "__func__", "func", "pyfunc", "__wrapped__"):
+            if getattr(thing, name, None) is not None:
+                thing = getattr(thing, name)
+                break
+        else:
+            return None
+    return thing
+
+
+def apply(change: Change) -> bool:
+    """Give the function its changed code: wherever it has been imported, whatever decorates it."""
+    module = importlib.import_module(change.module.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
+    owner, _, name = change.function.rpartition(".")
+    function = plain(vars(getattr(module, owner) if owner else module).get(name))
+    if function is None or len(change.code.co_freevars) != len(function.__code__.co_freevars):
+        return False
+    function.__code__ = change.code.replace(co_name=name)
+    if change.defaults:
+        value: Callable[[ast.expr], Any] = lambda node: eval(ast.unparse(node), vars(module))
+        function.__defaults__ = tuple(map(value, change.defaults[0]))
+        names = list(function.__kwdefaults__ or {})
+        given = [node for node in change.defaults[1] if node is not None]
+        function.__kwdefaults__ = dict(zip(names, map(value, given)))
+    return True
+
+
+# --- tests ------------------------------------------------------------------------------------------------------
+def in_fork(work: Callable[[], int], cpu: float) -> int:
+    """Start a process that does it, silently and for so many seconds of its own time at the most; its id."""
+    sys.stdout.flush()
+    if process := os.fork():
+        return process
+    code = 70
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, 0)
+        if "MUTANTS_LOUD" not in os.environ:
+            os.dup2(nothing, 1)
+            os.dup2(nothing, 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(cpu), math.ceil(cpu) + 2))
+        code = work()
+    finally:
+        os._exit(code)
+
+
+def status_of(wait: int) -> str:
+    if os.WIFSIGNALED(wait):
+        return "timeout" if os.WTERMSIG(wait) in (24, 9) else "killed"
+    return {0: "survived", 1: "killed", 71: "not applied"}.get(os.WEXITSTATUS(wait), "killed")
+
+
+class Trial:
+    """A pytest session that collects, finds which test passes through which function, and tries changes."""
+
+    def __init__(
+        self,
+        modules: list[str],
+        make: Callable[[str], list[Change]],
+        tell: Callable[[str, list[Change]], None],
+        children: int,
+        budget: float,
+        slow: bool,
+        words: bool,
+    ):
+        self.modules, self.make, self.tell = modules, make, tell
+        self.children, self.budget, self.slow, self.words = children, budget, slow, words
+        self.stop_at_failure = False
+        self.failed = False
+        self.codes: set[types.CodeType] = set()
+        self.of_fixture: dict[int, set[types.CodeType]] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if self.slow or not item.get_closest_marker("slow")]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> None:
+        """Leave at once, before the failure is described."""
+        if self.stop_at_failure and call.excinfo and not item.get_closest_marker("xfail"):
+            if not call.excinfo.errisinstance(pytest.skip.Exception):
+                os._exit(1)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.failed |= report.failed
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Any:
+        """What a fixture of several tests passes through belongs to each of them."""
+        before, self.codes = self.codes, set()
+        try:
+            return (yield)
+        finally:
+            self.of_fixture[id(fixturedef)] = self.codes
+            self.codes = before | self.codes
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            raise session.Interrupted(f"{session.testsfailed} errors while the tests were collected")
+        self.temporary = tempfile.mkdtemp(prefix="mutants-")
+        try:
+            passes = self.passes(session)
+            self.try_all(session, passes)
+        finally:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+        return True
+
+    def run(self, items: list[pytest.Item], folder: str) -> Iterator[pytest.Item]:
+        """Run the items one after the other, with a temporary folder of its own."""
+        config: Any = items[0].config
+        config._tmp_path_factory._basetemp = Path(folder)
+        for item, following in zip(items, [*items[1:], None]):
+            self.failed = False
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            yield item
+
+    # --- which test passes through which function ---
+    def passes(self, session: pytest.Session) -> dict[str, dict[str, Any]]:
+        known = json.loads(PASSES.read_text(encoding="utf-8")) if PASSES.exists() else {}
+        digests = {path: zlib.crc32(path.read_bytes()) for path in {item.path for item in session.items}}
+        key = lambda item: f"{item.nodeid} {digests[item.path]}" if item.path.parent.name == "tests" else item.nodeid
+        new = [item for item in session.items if key(item) not in known]
+        if new:
+            print(f"{len(new)} tests are new: finding what they pass through", flush=True)
+            answer = Path(self.temporary, "passes.json")
+            folder = tempfile.mkdtemp(dir=self.temporary)
+            os.waitpid(in_fork(lambda: self.find(new, folder, answer), 3600), 0)
+            found = json.loads(answer.read_text(encoding="utf-8"))
+            known |= {key(item): found[item.nodeid] for item in new}
+            PASSES.parent.mkdir(parents=True, exist_ok=True)
+            PASSES.write_text(json.dumps(known), encoding="utf-8")
+        wrong = [item.nodeid for item in new if known[key(item)]["failed"]]
+        if wrong:
+            print(f"{len(wrong)} tests fail without any change and are left out:", *wrong[:20], sep="\n  ")
+        return {item.nodeid: known[key(item)] for item in session.items if not known[key(item)]["failed"]}
+
+    def find(self, items: list[pytest.Item], folder: str, answer: Path) -> int:
+        def look(frame: types.FrameType, event: str, _: object) -> None:
+            if event == "call":
+                self.codes.add(frame.f_code)
+
+        found, package = {}, str(ROOT / "companion") + os.sep
+        running = self.run(items, folder)
+        file: Any = None
+        for item in items:
+            if item.path != file:  # what an earlier file's tests have left in a cache must be computed again
+                file = item.path
+                for name, module in list(sys.modules.items()):
+                    if name.split(".")[0] == "companion":
+                        for value in list(vars(module).values()):
+                            if isinstance(value, functools._lru_cache_wrapper):
+                                value.cache_clear()
+            self.codes = set()
+            began = time.process_time()
+            sys.setprofile(look)
+            next(running)
+            sys.setprofile(None)
+            seconds = time.process_time() - began
+            info: Any = getattr(item, "_fixtureinfo", None)
+            shared = [d for ds in info.name2fixturedefs.values() for d in ds] if info else []
+            seen = self.codes.union(*(self.of_fixture.get(id(d), set()) for d in shared))
+            names = {
+                f"{code.co_filename.removeprefix(package)}:{code.co_qualname.split('.<locals>')[0]}"
+                for code in seen
+                if code.co_filename.startswith(package)
+            }
+            found[item.nodeid] = {"functions": sorted(names), "seconds": round(seconds, 4), "failed": self.failed}
+        answer.write_text(json.dumps(found), encoding="utf-8")
+        return 0
+
+    # --- changes ---
+    def first_of(self, items: list[pytest.Item], seconds: Callable[[pytest.Item], float]) -> list[pytest.Item]:
+        """As many as the budget has room for: a twentieth of a second of each function of tests, then of each another
+        one, quick tests first."""
+        spent: dict[tuple[Path, str], float] = defaultdict(float)
+        order: list[tuple[int, str, int, pytest.Item]] = []
+        for item in sorted(items, key=seconds):
+            kind = (item.path, getattr(item, "originalname", item.name))
+            order.append((int(20 * spent[kind]), str(item.path), len(order), item))
+            spent[kind] += seconds(item)
+        kept: list[pytest.Item] = []
+        total = 0.0
+        for *_, item in sorted(order, key=lambda row: row[:-1]):
+            total += seconds(item)
+            if kept and total > self.budget:
+                break
+            kept.append(item)
+        return kept
+
+    def try_all(self, session: pytest.Session, passes: dict[str, dict[str, Any]]) -> None:
+        through: dict[str, list[pytest.Item]] = defaultdict(list)
+        for item in session.items:
+            for function in passes.get(item.nodeid, {"functions": []})["functions"]:
+                through[function].append(item)
+        seconds = lambda item: passes[item.nodeid]["seconds"]
+        running: dict[int, tuple[Change, str]] = {}
+
+        def wait_for_one() -> None:
+            process, status, used = os.wait3(0)
+            change, folder = running.pop(process)
+            change.state, change.seconds = status_of(status), used.ru_utime + used.ru_stime
+            shutil.rmtree(folder, ignore_errors=True)
+            if change.state != "killed":
+                print(f"  {change.state}: {change.text} [{change.number}, {change.seconds:.1f} s]", flush=True)
+
+        def work(change: Change, items: list[pytest.Item], folder: str) -> int:
+            self.stop_at_failure = True
+            if not apply(change):
+                return 71
+            for _ in self.run(items, folder):
+                pass
+            return 0
+
+        for module in self.modules:
+            made = self.make(module)
+            gc.collect()
+            gc.freeze()  # collections in a fork would copy all that it shares with this process
+            for change in made:
+                if change.is_message and not self.words:
+                    change.state = "words"
+                    continue
+                items = through[f"{change.module.removeprefix('companion/')}:{change.function}"]
+                if not items:
+                    change.state = "no tests"
+                    continue
+                kept = self.first_of(items, seconds)
+                folder = tempfile.mkdtemp(dir=self.temporary)
+                limit = 10 + 5 * sum(map(seconds, kept))
+                running[in_fork(lambda: work(change, kept, folder), limit)] = (change, folder)
+                if len(running) >= self.children:
+                    wait_for_one()
+            while running:
+                wait_for_one()
+            self.tell(module, made)
 
 
 def known() -> set[str]:
@@ -110,44 +409,44 @@ def known() -> set[str]:
     return set(re.findall(r"^- ``(.+?)``", EQUIVALENT.read_text(encoding="utf-8"), re.M))
 
 
-def is_message(survivor: str) -> bool:
-    """Whether a change touches nothing but words in quotes, or puts None in their place."""
-    removed, _, added = survivor.partition(": - ")[2].partition(" + ")
-    blank = [re.sub(r"""[rf]*(["'])(?:(?!\1).)*\1|\bNone\b""", "''", side) for side in (removed, added)]
-    return blank[0] == blank[1] and '"' in removed
+def main(modules: list[str], endings: str, children: int, budget: float, slow: bool, words: bool, only: str) -> int:
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    os.environ["OMP_NUM_THREADS"] = "1"
+    modules = modules or sorted(str(path.relative_to(ROOT)) for path in (ROOT / "companion").rglob("[a-z]*.py"))
+    explained, began = known(), time.monotonic()
+    missed: list[Change] = []
 
+    def make(module: str) -> list[Change]:
+        return [change for change in changes(module, endings) if re.search(only, change.text)]
 
-def main(modules: list[str], endings: str) -> int:
-    explained, open_ones = known(), 0
-    for module in modules or sorted(str(path.relative_to(ROOT)) for path in (ROOT / "companion").rglob("[a-z]*.py")):
-        folder = prepare(module)
-        chosen = [f"*__mutmut_*{digit}" for digit in endings]
-        messages = mutmut(folder, "run", "--max-children", str(os.cpu_count() or 1), *chosen)
-        states = dict(re.findall(r"^\s*(\S+__mutmut_\d+): (.+)$", mutmut(folder, "results", "--all", "true"), re.M))
-        states = {name: state for name, state in states.items() if state != "not checked"}
-        if not states:
-            print(f"{module}: mutmut made nothing:\n{messages[-300:]}")
-            continue
-        counts = Counter(states.values())
-        survivors = [change(folder, name) for name, state in states.items() if state not in ("killed", "timeout")]
-        words = [survivor for survivor in survivors if is_message(survivor)]
-        missed = [survivor for survivor in survivors if survivor not in explained and survivor not in words]
-        killed = len(states) - len(survivors)
-        score = 100 * killed / max(1, killed + len(missed))
-        print(
-            f"{module}: {len(states)} changes, {dict(counts)}, {len(words)} survivors in messages; "
-            f"score {score:.1f} % without these and the equivalent ones"
-        )
-        print(*(f"- ``{survivor}``" for survivor in missed), sep="\n", flush=True)
-        open_ones += len(missed)
-    return bool(open_ones)
+    def tell(module: str, made: list[Change]) -> None:
+        counts = Counter(change.state for change in made)
+        alive = [change for change in made if change.state not in ("killed", "words")]
+        same = [change for change in alive if change.text in explained]
+        open_ones = [change for change in alive if change not in same]
+        score = 100 * counts["killed"] / max(1, counts["killed"] + len(open_ones))
+        counted = f"{len(made)} changes, {dict(counts)}, {len(same)} explained"
+        print(f"{module}: {counted}; score {score:.1f} % without these [{time.monotonic() - began:.0f} s]")
+        for change in open_ones:
+            print(f"- ``{change.text}`` [{change.number}, {change.state}, {change.seconds:.1f} s]")
+        sys.stdout.flush()
+        missed.extend(open_ones)
+
+    trial = Trial(modules, make, tell, children, budget, slow, words)
+    code = pytest.main([*OPTIONS, "tests", "companion"], plugins=[trial])
+    return int(code) or bool(missed)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--endings", default="", metavar="DIGITS", help="only changes whose number ends in one of these"
-    )
+    help_of_endings = "only changes whose number ends in one of these"
+    parser.add_argument("--endings", default="", metavar="DIGITS", help=help_of_endings)
+    parser.add_argument("--only", default="", metavar="PATTERN", help="only changes whose text has this in it")
+    parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="how many at the same time")
+    parser.add_argument("--budget", type=float, default=30.0, metavar="SECONDS", help="of tests for each change")
+    parser.add_argument("--slow", action="store_true", help="with the tests marked slow")
+    parser.add_argument("--words", action="store_true", help="with changes of nothing but the words of a message")
     parser.add_argument("modules", nargs="*")
-    arguments = parser.parse_args()
-    sys.exit(main(arguments.modules, arguments.endings))
+    given = parser.parse_args()
+    sys.exit(main(given.modules, given.endings, given.children, given.budget, given.slow, given.words, given.only))
