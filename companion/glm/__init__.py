@@ -1,0 +1,1 @@
+"""Generalised linear models by maximum likelihood: what `companion.regression` is made of."""

@@ -1,0 +1,310 @@
+r"""What each family says of a response y: mean, variance and deviance as functions of the natural parameter.
+
+With the canonical link the natural parameter of row i is :math:`\eta_i = x_i^\top\beta + \text{offset}_i`, an array
+(n, k): k = 1, or K − 1 for a categorical response. The family itself gives the rest: the mean A′(η), the variance
+A″(η), the log-density, and the deviance as twice a KL divergence.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import log_expit
+
+from companion import checks
+from companion.families import Bernoulli, Binomial, Categorical, Normal, Poisson
+
+
+class Response:
+    """The observed y of shape (n, k), and functions of η (n, k); rows are independent."""
+
+    family: ClassVar[type]
+    #: The link, as a word: the natural parameter as a function of the mean.
+    link: ClassVar[str]
+    #: Labels of a categorical response, the baseline first; else empty.
+    classes: tuple[Any, ...] = ()
+
+    def __init__(self, y: np.ndarray) -> None:
+        self.y = y
+
+    @classmethod
+    def read(cls, where: str, y: ArrayLike, trials: ArrayLike | None) -> Response:
+        """The response from what the caller passed."""
+        raise NotImplementedError
+
+    def rows(self, kept: np.ndarray) -> Response:
+        """Some of the rows."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new.y = self.y[kept]
+        return new
+
+    def start(self) -> np.ndarray:
+        """η near the data, at which Newton's method begins."""
+        raise NotImplementedError
+
+    def log_terms(self, eta: np.ndarray) -> np.ndarray:
+        """Log-likelihood of each row, (n,), up to what does not depend on η: what the step control compares."""
+        raise NotImplementedError
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """Mean of y, (n, k)."""
+        raise NotImplementedError
+
+    def variance(self, eta: np.ndarray) -> np.ndarray:
+        """Variance of y, (n, 1); of a categorical response its covariance is diag(μ) − μμᵀ."""
+        raise NotImplementedError
+
+    def deviance(self, eta: np.ndarray) -> np.ndarray:
+        """Deviance of each row, (n,): 2 KL(member with mean y ‖ member at η)."""
+        raise NotImplementedError
+
+    def log_likelihood(self, eta: np.ndarray) -> np.ndarray:
+        """Log-likelihood of each row, (n,), in nats."""
+        raise NotImplementedError
+
+    def codes(self) -> np.ndarray:
+        """The number of each row's class, (n,)."""
+        raise NotImplementedError
+
+    def boundary(self) -> np.ndarray:
+        """+1 where y is the largest mean there is, −1 where it is the smallest, 0 elsewhere: (n,)."""
+        raise NotImplementedError
+
+    def smallest_miss(self, eta: np.ndarray) -> float:
+        """Smallest |y − μ| of the rows with y at an edge of the means; with classes, smallest p of a class not seen."""
+        edge = self.boundary() != 0
+        return float(np.min(np.abs(self.y - self.mean(eta))[edge, 0], initial=np.inf))
+
+
+def _counts(where: str, y: ArrayLike, fix: str) -> np.ndarray:
+    array = checks.real_array(where, "y", y, fix, truths=True)
+    if array.ndim != 1:
+        checks.fail(where, "shape of y", array.shape, "(n,)", fix)
+    return array
+
+
+class NormalResponse(Response):
+    """y = η + noise of one variance, which is estimated."""
+
+    family, link = Normal, "identity"
+
+    @classmethod
+    def read(cls, where, y, trials):
+        fix = "Pass one finite number for each row of X."
+        array = _counts(where, y, fix)
+        size = np.abs(array)
+        good = (size < 1e140) & ((size > 1e-140) | (size == 0))
+        checks.require(where, "y", array, good, "a finite number, 0 or between 1e-140 and 1e140 in size", fix)
+        return cls(array[:, None])
+
+    def start(self):
+        return self.y
+
+    def log_terms(self, eta):
+        return -0.5 * np.sum((self.y - eta) ** 2, axis=1)
+
+    def mean(self, eta):
+        return eta
+
+    def variance(self, eta):
+        return np.ones_like(eta)
+
+    def deviance(self, eta):
+        return (self.y - eta)[:, 0] ** 2
+
+    def boundary(self):
+        return np.zeros(len(self.y))
+
+
+class BernoulliResponse(Response):
+    """y in {0, 1}, log-odds η."""
+
+    family, link = Bernoulli, "logit"
+
+    @classmethod
+    def read(cls, where, y, trials):
+        fix = "Pass 0 or 1 for each row of X; for counts of several trials use Binomial and n=…."
+        array = _counts(where, y, fix)
+        checks.require(where, "y", array, (array == 0) | (array == 1), "0 or 1", fix)
+        return cls(array[:, None])
+
+    def start(self):
+        return np.log((self.y + 0.5) / (1.5 - self.y))
+
+    def log_terms(self, eta):
+        return log_expit(np.where(self.y == 1, eta, -eta))[:, 0]
+
+    def mean(self, eta):
+        return Bernoulli.from_logits(eta).mean()
+
+    def variance(self, eta):
+        return Bernoulli.from_logits(eta).variance()
+
+    def deviance(self, eta):
+        return -2 * self.log_terms(eta)
+
+    def log_likelihood(self, eta):
+        return Bernoulli.from_logits(eta[:, 0]).log_prob(self.y[:, 0])
+
+    def boundary(self):
+        return 2 * self.y[:, 0] - 1
+
+
+class BinomialResponse(Response):
+    """y successes in n trials, log-odds η."""
+
+    family, link = Binomial, "logit"
+    trials: np.ndarray
+
+    @classmethod
+    def read(cls, where, y, trials):
+        fix = "Pass the number of successes for each row of X."
+        array = checks.whole(where, "y", _counts(where, y, fix), 0, fix)
+        if trials is None:
+            checks.fail(where, "n", None, "the number of trials", "Pass n=6, or an array with one n for each row of X.")
+        fix = "Pass one number of trials, or one for each row of X."
+        n = checks.whole(where, "n", checks.real_array(where, "n", trials, fix), 1, fix)
+        if n.shape not in ((), array.shape):
+            checks.fail(where, "shape of n", n.shape, f"() or {array.shape}", fix)
+        checks.require(where, "n", n, n < 2.0**53, "a whole number below 2**53", fix)
+        n = np.broadcast_to(n, array.shape)
+        checks.require(
+            where, "y", array, array <= n, "at most the number of trials n", "y counts successes in n trials."
+        )
+        new = cls(array[:, None])
+        new.trials = n[:, None]
+        return new
+
+    def rows(self, kept):
+        new = super().rows(kept)
+        new.trials = self.trials[kept]
+        return new
+
+    def start(self):
+        return np.log((self.y + 0.5) / (self.trials - self.y + 0.5))
+
+    def log_terms(self, eta):
+        return (self.y * log_expit(eta) + (self.trials - self.y) * log_expit(-eta))[:, 0]
+
+    def mean(self, eta):
+        return self.trials * Bernoulli.from_logits(eta).mean()
+
+    def variance(self, eta):
+        return self.trials * Bernoulli.from_logits(eta).variance()
+
+    def deviance(self, eta):
+        seen = Bernoulli(self.y / self.trials)
+        return (2 * self.trials * seen.kl_divergence(Bernoulli.from_logits(eta)))[:, 0]
+
+    def log_likelihood(self, eta):
+        return Binomial.from_natural(eta, n=self.trials[:, 0]).log_prob(self.y[:, 0])
+
+    def boundary(self):
+        return ((self.y == self.trials).astype(float) - (self.y == 0))[:, 0]
+
+
+class PoissonResponse(Response):
+    """Counts y with mean e^η."""
+
+    family, link = Poisson, "log"
+
+    @classmethod
+    def read(cls, where, y, trials):
+        fix = "Pass a count for each row of X; exposures enter as offset=np.log(exposure)."
+        array = checks.whole(where, "y", _counts(where, y, fix), 0, fix)
+        checks.require(where, "y", array, array < 1e140, "a count below 1e140", fix)
+        return cls(array[:, None])
+
+    def start(self):
+        return np.log(np.where(self.y > 0, self.y, 0.5))
+
+    def log_terms(self, eta):
+        with np.errstate(over="ignore"):
+            terms = self.y * eta - np.exp(eta)
+        return np.where(np.abs(eta) < 700, terms, -np.inf)[:, 0]
+
+    def mean(self, eta):
+        return Poisson.from_natural(eta[..., None]).mean()
+
+    def variance(self, eta):
+        return Poisson.from_natural(eta[..., None]).variance()
+
+    def deviance(self, eta):
+        mean, y = self.mean(eta)[:, 0], self.y[:, 0]
+        return 2 * np.where(y > 0, Poisson(np.where(y > 0, y, 1.0)).kl_divergence(Poisson(mean)), mean)
+
+    def log_likelihood(self, eta):
+        return Poisson.from_natural(eta).log_prob(self.y[:, 0])
+
+    def boundary(self):
+        return -(self.y[:, 0] == 0).astype(float)
+
+
+class CategoricalResponse(Response):
+    """One of K classes: y are K − 1 indicators, η the log-odds against the first class, the baseline."""
+
+    family, link = Categorical, "log-odds against the baseline"
+
+    @classmethod
+    def read(cls, where, y, trials):
+        fix = "Pass one label for each row of X: whole numbers or texts."
+        labels = y if isinstance(y, np.ndarray) else checks._to_numpy(y) if checks.is_array_like(y) else None
+        if labels is None or labels.ndim != 1:
+            checks.fail(where, "y", y, "labels of shape (n,)", fix, TypeError if labels is None else ValueError)
+        labels = np.asarray(labels)
+        if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
+            labels = labels.astype(str)
+        if labels.dtype.kind == "f":
+            labels = checks.finite(where, "y", labels, fix)
+            checks.require(where, "y", labels, labels == np.floor(labels), "a whole number or a text", fix)
+            checks.require(where, "y", labels, np.abs(labels) < 2.0**53, "a whole number below 2**53", fix)
+            labels = labels.astype(int)
+        if labels.dtype.kind not in "biuUT":
+            checks.fail(where, "y", labels, "whole numbers or texts", fix, TypeError)
+        classes, codes = np.unique(labels, return_inverse=True)
+        if len(classes) > 1000:
+            checks.fail(where, "classes in y", len(classes), "at most 1,000", "These look like numbers, not classes.")
+        new = cls((codes[:, None] == np.arange(1, len(classes))).astype(float))
+        new.classes = tuple(classes.tolist())
+        return new
+
+    def start(self):
+        return np.zeros_like(self.y)
+
+    def _logits(self, eta):
+        return np.concatenate([np.zeros((len(eta), 1)), eta], axis=1)
+
+    def log_terms(self, eta):
+        logits = self._logits(eta)
+        top = np.max(logits, axis=1)
+        return np.sum(self.y * eta, axis=1) - top - np.log(np.sum(np.exp(logits - top[:, None]), axis=1))
+
+    def probabilities(self, eta):
+        """All K probabilities, (n, K)."""
+        return Categorical.from_logits(self._logits(eta)).probs
+
+    def mean(self, eta):
+        return self.probabilities(eta)[:, 1:]
+
+    def deviance(self, eta):
+        return -2 * self.log_likelihood(eta)
+
+    def log_likelihood(self, eta):
+        return Categorical.from_logits(self._logits(eta)).log_prob(self.codes())
+
+    def codes(self):
+        return (self.y @ np.arange(1.0, self.y.shape[1] + 1)).astype(int)
+
+    def smallest_miss(self, eta):
+        p = self.probabilities(eta).copy()
+        p[np.arange(len(p)), self.codes()] = np.inf
+        return float(np.min(p, initial=np.inf))
+
+
+RESPONSES: dict[type, type[Response]] = {
+    response.family: response
+    for response in (NormalResponse, BernoulliResponse, BinomialResponse, PoissonResponse, CategoricalResponse)
+}
