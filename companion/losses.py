@@ -1,7 +1,8 @@
 r"""Losses of classifiers from logits, and whether predicted probabilities mean what they say.
 
 Everything is computed from logits z, with :math:`p_\theta(k\mid x) = e^{z_k}/\sum_j e^{z_j}`, in double precision.
-A part of the chapter *Cross-entropy as a loss*. Labels are whole numbers 0, …, K − 1; two classes are logits (0, z). All values are in nats.
+Labels are whole numbers 0, …, K − 1; two classes are logits (0, z). All values are in nats. A part of the chapter
+*Cross-entropy as a loss*.
 """
 
 from __future__ import annotations
@@ -238,7 +239,7 @@ def calibration(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 10) -
 
     References
     ----------
-    Guo et al. (2017); Bröcker and Smith (2007).
+    Guo et al. (2017).
 
     Examples
     --------

@@ -144,7 +144,7 @@ class Regression:
             return self._class_intervals(X, eta, covariance, reach)
         error = reach * np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", X, covariance, X), 0.0))
         with np.errstate(over="ignore"):
-            return self._mapped(eta + np.stack([-error, error], axis=1))
+            return self._mapped(eta[:, None] + np.stack([-error, error], axis=1))
 
     def _rows(self, method, X_new, offset):
         """The new rows with the intercept, and their offset."""
