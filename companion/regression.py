@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import linalg
 
 from companion import checks
 from companion.families import Binomial, Categorical, Normal
-from companion.glm import newton, separating
-from companion.glm.design import Design, Named, factor, read_columns, vector
+from companion.glm import newton, refinement, separating
+from companion.glm.design import Design, Named, factor, offsets, read_columns, row_weights
 from companion.glm.responses import RESPONSES, Response
 from companion.glm.result import Regression
 from companion.glm.separating import Separation, SeparationError
@@ -104,12 +103,8 @@ def fit(
     where = "regression.fit"
     response = _response(where, family, y, n)
     X, names, columns, intercept = _columns(where, X, len(response.y), intercept)
-    shift = vector(where, "offset", offset, len(X), 0.0, "Pass a number for each row of X, e.g. log exposures.")
-    w = vector(where, "weights", weights, len(X), 1.0, "Pass one non-negative weight for each row of X.")
-    checks.require(where, "weights", w, w >= 0, "a non-negative weight", "A row of weight 0 is left out.")
+    shift, w = offsets(where, offset, len(X)), row_weights(where, weights, len(X))
     kept = w > 0
-    if not np.any(kept):
-        checks.fail(where, "sum of weights", 0.0, "a positive total", "Pass one non-negative weight for each row of X.")
     response, shift, w = (response, shift, w) if np.all(kept) else (response.rows(kept), shift[kept], w[kept])
     design = factor(where, X[kept], names, w)
     total = float(np.sum(w))
@@ -117,7 +112,12 @@ def fit(
         expected = f"more than {len(names)}, the number of coefficients"
         fix = "The variance is estimated from the rest. Weights count rows: multiply relative ones by their number."
         checks.fail(where, "number of observations" if weights is None else "sum of weights", total, expected, fix)
-    optimum = _maximum(where, response, design, shift, w, names)
+    optimum, found = _search(response, design, shift, w, names)
+    if found:
+        raise SeparationError(_explained(where, found, names), found)
+    if not optimum.converged:
+        fix = "Give columns and offset moderate sizes: the means are beyond the range of doubles, or at its edge."
+        checks.fail(where, "Newton's method", "no convergence", "a maximum inside the range of doubles", fix)
     return _result(response, design, shift, w, names, columns, intercept, optimum)
 
 
@@ -149,40 +149,55 @@ def _columns(where: str, X: ArrayLike, n: int, intercept: bool) -> tuple[np.ndar
     return np.column_stack([np.ones(n), array]), ("intercept", *names), columns, intercept
 
 
-def _maximum(where, response, design, shift, w, names):
-    """The optimum, or the error that says why there is none."""
-    optimum = newton.maximise(response, design, shift, w, _EARLY)
-    certain = optimum.converged and separating.overlap_is_certain(response, optimum.eta, optimum.score, w)
-    if not certain and response.family is not Normal:
-        found = _separation(response, design, w, names)
-        if found:
-            raise SeparationError(_explained(where, found, names), found)
-        if not optimum.converged:
-            optimum = newton.maximise(response, design, shift, w, _LATE)
-    if not optimum.converged:
-        fix = "Give columns and offset moderate sizes: the means are beyond the range of doubles, or at its edge."
-        checks.fail(where, "Newton's method", "no convergence", "a maximum inside the range of doubles", fix)
-    return optimum
+def _search(
+    response: Response, design: Design, shift: np.ndarray, w: np.ndarray, names: tuple[str, ...]
+) -> tuple[newton.Optimum, Separation]:
+    """Newton's method, and if it does not find a maximum, whether the data are separated."""
+    none = Separation("none", None, np.zeros(len(w), dtype=bool))
+    if response.family is Normal:
+        return newton.maximise(response, design, shift, w, _EARLY), none
+    cone: list[separating.Constraints] = []
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def constraints():
+        if not cone:
+            cone.append(separating.Constraints(response, design.Q / np.sqrt(w)[:, None]))
+        return cone[0]
+
+    def watch(gamma, step, number):
+        direction = separating.of_iterate(constraints(), gamma, step, number)
+        found.extend([] if direction is None else [direction])
+        return direction is not None
+
+    optimum = newton.maximise(response, design, shift, w, _EARLY, watch)
+    if not found:
+        if optimum.converged and separating.overlap_is_certain(response, optimum.eta, optimum.score, w):
+            return optimum, none
+        direction = separating.linear_program(constraints())
+        if direction is None:
+            return optimum if optimum.converged else newton.maximise(response, design, shift, w, _LATE), none
+        found.append(direction)
+    elif not np.all(found[0][1]):
+        found[0] = separating.linear_program(constraints(), found[0]) or found[0]
+    return optimum, _described(response, design, constraints(), *found[0], names)
 
 
-def _separation(response: Response, design: Design, w: np.ndarray, names: tuple[str, ...]) -> Separation:
-    k = max(len(response.classes) - 1, 1)
-    Q = design.Q / np.sqrt(w)[:, None]
-    inequalities, owners, equations = separating.constraints(response, Q)
-    found = separating.direction(inequalities, equations)
-    n = len(response.y)
-    if found is None:
-        return Separation("none", None, np.zeros(n, dtype=bool))
-    d, strict = found
-    rows = np.zeros(n, dtype=bool)
-    rows[owners[strict]] = True
-    scaled = design.back(d.reshape(k, -1).T)
+def _described(response, design, constraints, d, strict, names):
+    """The separation along d, in the units of the columns."""
+    rows = np.zeros(len(response.y), dtype=bool)
+    rows[constraints.owner[strict]] = True
+    scaled = design.back(d.reshape(constraints.k, -1).T)
     scaled = scaled / np.max(np.abs(scaled))
     scaled[np.abs(scaled) < 1e-12] = 0.0
-    values = scaled / design.scale[:, None]
+    complete = np.all(strict) and len(constraints.equations) == 0
+    direction = _named(scaled / design.scale[:, None], response, names)
+    return Separation("complete" if complete else "quasi-complete", direction, rows)
+
+
+def _named(values, response, names):
+    """Coefficients (p, k) by their names."""
     labels = tuple(map(str, response.classes[1:]))
-    direction = Named(values.T, labels, names) if labels else Named(values[:, 0], names)
-    return Separation("complete" if np.all(strict) and len(equations) == 0 else "quasi-complete", direction, rows)
+    return Named(values.T, labels, names) if labels else Named(values[:, 0], names)
 
 
 def _explained(where: str, found: Separation, names: tuple[str, ...]) -> str:
@@ -201,7 +216,7 @@ def _explained(where: str, found: Separation, names: tuple[str, ...]) -> str:
 
 def _result(response, design, shift, w, names, columns, intercept, optimum):
     family = response.family
-    beta, eta, rest = newton.refine(response, design, shift, w, optimum)
+    beta, eta, rest = refinement.refine(response, design, shift, w, optimum)
     p, k = beta.shape
     deviance = float(np.sum(w * response.deviance(eta))) if family is not Normal else float(np.sum(w * rest[:, 0] ** 2))
     total = float(np.sum(w))
@@ -212,35 +227,22 @@ def _result(response, design, shift, w, names, columns, intercept, optimum):
             log_likelihood = float(-0.5 * total * (np.log(2 * np.pi) + 1 + np.log(deviance / total)))
     else:
         log_likelihood = float(np.sum(w * response.log_likelihood(eta)))
-    information = newton.gram(design.Q, newton.blocks_of(response, eta))
-    root = linalg.cholesky(information, lower=True)
-    inverse = linalg.solve_triangular(root, np.eye(k * p), lower=True).T.reshape(k, p, k * p)
-    inverse = np.stack([design.back(block) / design.scale[:, None] for block in inverse]).reshape(k * p, k * p)
-    base = inverse @ inverse.T
-    meat = newton.gram(design.Q, rest[:, :, None] * rest[:, None, :])
-    middle = linalg.solve_triangular(root, linalg.solve_triangular(root, meat, lower=True).T, lower=True)
-    robust = inverse @ middle @ inverse.T
-    exact = design.X.size <= newton._FEW or design.condition > newton._ILL
-    left = newton.residual(response, design.X, eta, w, exact) if family is not Normal else None
-    if left is None:
-        left = newton.precise.product_of_transpose(design.X, rest[:, 0], w)[:, None]
-    labels = tuple(map(str, response.classes[1:]))
-
-    def named(values):
-        return Named(values.T, labels, names) if labels else Named(values[:, 0], names)
-
+    base, robust = refinement.covariances(response, design, w, eta, rest)
+    units = np.tile(np.outer(design.scale, design.scale), (k, k))
+    base, robust = base / units, robust / units
+    left = refinement.residual(design.X, rest, w, refinement.exactly(design))
     for array in (covariance := dispersion * base, robust):
         array.flags.writeable = False
     return Regression(
         family=family,
         names=names,
         classes=response.classes,
-        coefficients=named(beta / design.scale[:, None]),
+        coefficients=_named(beta / design.scale[:, None], response, names),
         covariance=covariance,
         robust_covariance=robust,
         deviance=deviance,
         log_likelihood=log_likelihood,
-        residual=named(left * design.scale[:, None]),
+        residual=_named(left * design.scale[:, None], response, names),
         dispersion=dispersion,
         observations=total,
         link=response.link,
@@ -290,9 +292,4 @@ def separation(
     X, names, _, _ = _columns(where, X, len(response.y), intercept)
     w = np.ones(len(X))
     design = factor(where, X, names, w)
-    if family is Normal:
-        return Separation("none", None, np.zeros(len(X), dtype=bool))
-    optimum = newton.maximise(response, design, np.zeros(len(X)), w, _EARLY)
-    if optimum.converged and separating.overlap_is_certain(response, optimum.eta, optimum.score, w):
-        return Separation("none", None, np.zeros(len(X), dtype=bool))
-    return _separation(response, design, w, names)
+    return _search(response, design, np.zeros(len(X)), w, names)[1]

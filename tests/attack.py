@@ -33,15 +33,15 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from companion import families, latent, residuals, vae
+from companion import families, latent, regression, residuals, vae
 from companion.families import FAMILIES, Mixture, MultivariateNormal, Normal, Poisson
 from companion.integrals.quadrature import QuadratureError
 from companion.lesson import datasets
 
 MODULES = (
     "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae digits"
-    " numerics network estimation estimators.critics estimators.monte_carlo estimators.neighbours estimators.plug_in"
-    " integrals.quadrature hidden.evidence hidden.gaussian_latents hidden.ppca hidden.linear_vae hidden.linear_training"
+    " numerics network regression estimation estimators.critics estimators.monte_carlo estimators.neighbours"
+    " estimators.plug_in integrals.quadrature hidden.evidence hidden.gaussian_latents hidden.ppca hidden.linear_vae hidden.linear_training"
     " hidden.count_model lesson.datasets lesson.plotting lesson.claims lesson.tables lesson.exercises"
 ).split()
 #: By the last part of its name.
@@ -118,6 +118,7 @@ KINDS: dict[str, set[str]] = {
     "text": {"text", "empty text"},
     "claimed": _NUMBERS | _INFINITE | {"cube"},
     "label": {"text"},
+    "offset": (_NUMBERS | {"None"}) - {"huge"},
     "weights": {"None"},
     "base": {"None"} | _POSITIVE,
     "tolerance": {"zero", "tiny"},
@@ -326,6 +327,11 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
         "digits": (6, "size"),
     },
     "claims.true": {"label": ("one", "label"), "condition": (True, "condition")},
+    "regression.fit": {"family": (families.Bernoulli, "the class"), "X": (PLANE, NO), "y": ([0, 1, 1, 0], NO)}
+    | {"weights": ([1.0, 2.0, 1.0, 1.5], "weights"), "offset": (0.5, "offset"), "intercept": (False, "flag")}
+    | {"n": (None, "weights")},
+    "regression.separation": {"X": (PLANE, NO), "y": ([0, 1, 1, 0], NO), "family": (families.Categorical, "the class")}
+    | {"intercept": (False, "flag"), "n": (None, "weights")},
     "families.from_scipy": {"frozen": (stats.norm(1, 2), NO)},
 }
 
@@ -453,6 +459,11 @@ def _class_rows() -> Iterator[Row]:
             "file": (FILE, "a path"),
         }
         | {"made": ({"seed": 0}, "record"), "compact": (False, "flag")},
+    )
+    yield from _methods(
+        "Regression",
+        regression.fit(families.Bernoulli, PLANE, [0, 1, 1, 0], intercept=False),
+        {"X_new": (PLANE, NO), "level": (0.9, "chance"), "robust": (False, "flag"), "offset": (0.5, "offset")},
     )
     yield from _methods("CountTable", datasets.horse_kicks(), {})
 

@@ -87,6 +87,14 @@ class Named(np.ndarray):
     __str__ = __repr__
 
 
+def read_numbers(where: str, argument: str, value: Any, fix: str) -> np.ndarray:
+    """`value` as a float array without NaN and without a mask; True and False are 1 and 0."""
+    if np.ma.is_masked(value):
+        fix = f"Leave these rows out of X and y: keep = ~np.ma.getmaskarray({argument}), and index both with it."
+        checks.fail(where, argument, value, "values without a mask", fix)
+    return checks.real_array(where, argument, value, fix, truths=True)
+
+
 def read_columns(where: str, argument: str, X: Any, names: tuple[str, ...] | None = None) -> tuple[np.ndarray, Any]:
     """`X` as an array (n, p) of finite numbers, and the names of its columns if it is a data frame, else None.
 
@@ -94,7 +102,7 @@ def read_columns(where: str, argument: str, X: Any, names: tuple[str, ...] | Non
     """
     columns = getattr(X, "columns", None)
     if columns is None or not hasattr(X, "__getitem__") or not hasattr(X, "shape"):
-        array = checks.real_array(where, argument, X, _FIX, truths=True)
+        array = read_numbers(where, argument, X, _FIX)
         if array.ndim == 1:
             array = array[:, None]
         if array.ndim != 2:
@@ -115,7 +123,7 @@ def read_columns(where: str, argument: str, X: Any, names: tuple[str, ...] | Non
     for name in wanted:
         label = f"{argument}[{name!r}]"
         fix = "Code text and factors as columns of 0 and 1 for all levels but one, and leave out missing rows."
-        column = checks.real_array(where, label, X[columns[found.index(name)]], fix, truths=True)
+        column = read_numbers(where, label, X[columns[found.index(name)]], fix)
         _in_range(where, label, column)
         read.append(column)
     return np.column_stack(read) if read else np.empty((X.shape[0], 0)), tuple(wanted)
@@ -128,15 +136,30 @@ def _in_range(where, argument, array):
     checks.require(where, argument, array, good, expected, "Leave rows with missing values out, or change the unit.")
 
 
-def vector(where: str, argument: str, value: ArrayLike | None, n: int, default: float, fix: str) -> np.ndarray:
-    """A number for each of n rows: `value` of shape (n,), one number for all, or the default."""
+def offsets(where: str, value: ArrayLike | None, n: int) -> np.ndarray:
+    """An offset for each of n rows: `value` of shape (n,), one number for all, or 0."""
     if value is None:
-        return np.full(n, default)
-    array = checks.finite(where, argument, checks.real_array(where, argument, value, fix, truths=True), fix)
-    if array.ndim == 0:
-        return np.full(n, float(array))
+        return np.zeros(n)
+    fix = "Pass a number for each row of X, e.g. log exposures."
+    array = checks.finite(where, "offset", value, fix)
+    checks.require(where, "offset", array, np.abs(array) < LARGEST, f"a number below {LARGEST:g} in size", fix)
+    if array.shape not in ((), (n,)):
+        checks.fail(where, "shape of offset", array.shape, f"() or ({n},), one for each row of X", fix)
+    return np.broadcast_to(array, (n,))
+
+
+def row_weights(where: str, value: ArrayLike | None, n: int) -> np.ndarray:
+    """A non-negative weight for each of n rows, not all zero; 1 if none are given."""
+    if value is None:
+        return np.ones(n)
+    fix = "Pass one non-negative weight for each row of X, not all zero."
+    array = read_numbers(where, "weights", value, fix)
     if array.shape != (n,):
-        checks.fail(where, f"shape of {argument}", array.shape, f"({n},), one for each row of X", fix)
+        checks.fail(where, "shape of weights", array.shape, f"({n},), one for each row of X", fix)
+    good = (array >= 0) & (array < LARGEST) & ((array > SMALLEST) | (array == 0))
+    checks.require(where, "weights", array, good, f"0, or a number between {SMALLEST:g} and {LARGEST:g}", fix)
+    if not np.any(array):
+        checks.fail(where, "sum of weights", 0.0, "a positive total", fix)
     return array
 
 
@@ -180,12 +203,25 @@ def factor(where: str, X: np.ndarray, names: tuple[str, ...], weights: np.ndarra
         checks.fail(where, "rows of X with positive weight", n, f"at least {p}, the number of coefficients", fix)
     rows = scaled * np.sqrt(weights)[:, None]
     length = np.sqrt(np.einsum("ij,ij->j", rows, rows))
-    Q, R, pivots = linalg.qr(rows / length, mode="economic", pivoting=True)
+    Q, R, pivots = _orthonormal(rows / length)
     sizes = np.abs(np.diagonal(R))
     if p and sizes[-1] <= DEPENDENT:
         _name_dependent(where, scaled, R, sizes, pivots, names)
     condition = float(np.linalg.cond(R)) if p else 1.0
     return Design(scaled, scale, Q, R * length[pivots], pivots, condition)
+
+
+def _orthonormal(rows):
+    """Q, R and the order of the columns. Of many rows, if no column is nearly dependent, by Cholesky's factor of their
+    products twice over: as good as Householder's, and several times as fast."""
+    gram = rows.T @ rows
+    if rows.size > 100_000 and linalg.eigvalsh(gram)[0] > 1e-6:
+        first = linalg.cholesky(gram)
+        Q = linalg.solve_triangular(first, rows.T, trans="T").T
+        second = linalg.cholesky(Q.T @ Q)
+        Q = linalg.solve_triangular(second, Q.T, trans="T").T
+        return Q, second @ first, np.arange(rows.shape[1])
+    return linalg.qr(rows, mode="economic", pivoting=True)
 
 
 def _name_dependent(where, scaled, R, sizes, pivots, names):

@@ -1,24 +1,20 @@
 r"""Newton's method for a generalised linear model, in the orthonormal coordinates of its design.
 
 With √w X = QR the score is :math:`Q^\top\sqrt w\,(y - \mu)`, the information :math:`Q^\top V Q` with the family's
-variances V: however the columns of X are scaled and correlated, only the variances can make it ill-conditioned. The
-coefficients are refined at the end on X itself, with residuals in twice the precision.
+variances V: however the columns of X are scaled and correlated, only the variances can make it ill-conditioned.
+`companion.glm.refinement` then refines the coefficients on X itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
-from companion.glm import precise
 from companion.glm.design import Design
-from companion.glm.responses import NormalResponse, Response
-
-_EPS = np.finfo(float).eps
-#: Entries of X up to which residuals are always taken in twice the precision; beyond only for ill-conditioned columns.
-_FEW, _ILL = 300_000, 1e3
+from companion.glm.responses import Response
 
 
 class Optimum(NamedTuple):
@@ -62,8 +58,18 @@ def _cholesky(matrix):
     return factor if np.all(np.diagonal(factor) > 1e-9 * np.max(np.diagonal(factor), initial=0.0)) else None
 
 
-def maximise(response: Response, design: Design, offset: np.ndarray, weights: np.ndarray, steps: int) -> Optimum:
-    """The maximum of the log-likelihood, or where `steps` Newton steps have led."""
+def maximise(
+    response: Response,
+    design: Design,
+    offset: np.ndarray,
+    weights: np.ndarray,
+    steps: int,
+    watch: Callable[[np.ndarray, np.ndarray, int], bool] | None = None,
+) -> Optimum:
+    """The maximum of the log-likelihood, or where `steps` Newton steps have led.
+
+    ``watch(gamma, step, number)`` is asked every other step, from the sixth on, whether to stop; `step` is the last.
+    """
     Q, root = design.Q, np.sqrt(weights)[:, None]
     gamma = _start(response, Q, root, offset)
 
@@ -76,9 +82,10 @@ def maximise(response: Response, design: Design, offset: np.ndarray, weights: np
 
     eta = at(gamma)
     value, size = log_likelihood(eta)
-    factor, score, before, converged = None, np.zeros_like(gamma), np.inf, False
-    for _ in range(steps):
-        if not np.isfinite(value):
+    factor, before, converged = None, np.inf, False
+    score = step = np.zeros_like(gamma)
+    for number in range(steps):
+        if not np.isfinite(value) or (watch and number > 5 and number % 2 == 0 and watch(gamma, step, number)):
             break
         score = Q.T @ (root * (response.y - response.mean(eta)))
         factor = _cholesky(gram(Q, blocks_of(response, eta)))
@@ -116,63 +123,3 @@ def _start(response, Q, root, offset):
     gamma = np.linalg.lstsq((Q * variance).T @ Q, Q.T @ target, rcond=None)[0]
     terms = [np.sum(root[:, 0] ** 2 * response.log_terms((Q @ g) / root + offset[:, None])) for g in (gamma, 0 * gamma)]
     return gamma if terms[0] >= terms[1] or not np.isfinite(terms[1]) else 0 * gamma
-
-
-def refine(
-    response: Response, design: Design, offset: np.ndarray, weights: np.ndarray, found: Optimum
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coefficients (p, k) refined, η (n, k) there, and y − μ."""
-    exact = design.X.size <= _FEW or design.condition > _ILL
-    if isinstance(response, NormalResponse):
-        beta, rest = _least_squares(response.y[:, 0], design, offset, weights, found.beta[:, 0], exact)
-        return beta[:, None], (response.y[:, 0] - rest)[:, None], rest[:, None]
-    beta, best = found.beta, (np.inf, found.beta, found.eta)
-    for _ in range(4):
-        eta = _linear(design.X, beta, offset, exact)
-        if not np.all(np.isfinite(response.log_terms(eta))):
-            break
-        score = design.forth(residual(response, design.X, eta, weights, exact))
-        size = np.linalg.norm(score)
-        if size >= best[0]:
-            break
-        best = (size, beta, eta)
-        assert found.factor is not None
-        step = linalg.cho_solve((found.factor, True), score.T.ravel()).reshape(score.T.shape).T
-        beta = beta + design.back(step)
-    _, beta, eta = best
-    return beta, eta, response.y - response.mean(eta)
-
-
-def _linear(X, beta, offset, exact):
-    if not exact:
-        return X @ beta + offset[:, None]
-    return np.stack([-precise.subtract_product(-offset, X, column) for column in beta.T], axis=1)
-
-
-def residual(response: Response, X: np.ndarray, eta: np.ndarray, weights: np.ndarray, exact: bool) -> np.ndarray:
-    """Xᵀ w (y − μ), (p, k)."""
-    rest = response.y - response.mean(eta)
-    if not exact:
-        return X.T @ (weights[:, None] * rest)
-    return np.stack([precise.product_of_transpose(X, column, weights) for column in rest.T], axis=1)
-
-
-def _least_squares(y, design, offset, weights, beta, exact):
-    """Björck's refinement: coefficients and residuals r together solve r + Xβ = y − offset, Xᵀ w r = 0."""
-    X, Q, root = design.X, design.Q, np.sqrt(weights)
-    rest, size = y - offset - X @ beta, np.inf
-    for _ in range(10 if exact else 2):
-        if exact:
-            both = np.column_stack([X, offset, rest])
-            first = precise.subtract_product(y, both, np.append(beta, [1.0, 1.0]))
-            second = -precise.product_of_transpose(X, rest, weights)
-        else:
-            first, second = (y - offset - rest) - X @ beta, -(X.T @ (weights * rest))
-        u, scaled = design.forth(second), root * first
-        d = Q.T @ scaled
-        if np.linalg.norm(d - u) >= size / 2:
-            break
-        size = np.linalg.norm(d - u)
-        beta = beta + design.back(d - u)
-        rest = rest + (Q @ u + scaled - Q @ d) / root
-    return beta, rest

@@ -7,6 +7,7 @@ A″(η), the log-density, and the deviance as twice a KL divergence.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.special import log_expit
 
 from companion import checks
 from companion.families import Bernoulli, Binomial, Categorical, Normal, Poisson
+from companion.glm.design import LARGEST, SMALLEST, read_numbers
 
 
 class Response:
@@ -80,7 +82,7 @@ class Response:
 
 
 def _counts(where: str, y: ArrayLike, fix: str) -> np.ndarray:
-    array = checks.real_array(where, "y", y, fix, truths=True)
+    array = read_numbers(where, "y", y, fix)
     if array.ndim != 1:
         checks.fail(where, "shape of y", array.shape, "(n,)", fix)
     return array
@@ -96,8 +98,9 @@ class NormalResponse(Response):
         fix = "Pass one finite number for each row of X."
         array = _counts(where, y, fix)
         size = np.abs(array)
-        good = (size < 1e140) & ((size > 1e-140) | (size == 0))
-        checks.require(where, "y", array, good, "a finite number, 0 or between 1e-140 and 1e140 in size", fix)
+        good = (size < LARGEST) & ((size > SMALLEST) | (size == 0))
+        expected = f"a finite number, 0 or between {SMALLEST:g} and {LARGEST:g} in size"
+        checks.require(where, "y", array, good, expected, fix)
         return cls(array[:, None])
 
     def start(self):
@@ -215,7 +218,7 @@ class PoissonResponse(Response):
     def read(cls, where, y, trials):
         fix = "Pass a count for each row of X; exposures enter as offset=np.log(exposure)."
         array = checks.whole(where, "y", _counts(where, y, fix), 0, fix)
-        checks.require(where, "y", array, array < 1e140, "a count below 1e140", fix)
+        checks.require(where, "y", array, array < LARGEST, f"a count below {LARGEST:g}", fix)
         return cls(array[:, None])
 
     def start(self):
@@ -243,6 +246,17 @@ class PoissonResponse(Response):
         return -(self.y[:, 0] == 0).astype(float)
 
 
+def _labels(where: str, y: Any, fix: str) -> np.ndarray:
+    """`y` as an array (n,) of any type."""
+    labels = None
+    if checks.is_array_like(y) and not np.ma.is_masked(y):
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):
+            labels = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    if labels is None or labels.ndim != 1:
+        checks.fail(where, "y", y, "labels of shape (n,), without a mask", fix, TypeError)
+    return labels
+
+
 class CategoricalResponse(Response):
     """One of K classes: y are K − 1 indicators, η the log-odds against the first class, the baseline."""
 
@@ -251,10 +265,7 @@ class CategoricalResponse(Response):
     @classmethod
     def read(cls, where, y, trials):
         fix = "Pass one label for each row of X: whole numbers or texts."
-        labels = y if isinstance(y, np.ndarray) else checks._to_numpy(y) if checks.is_array_like(y) else None
-        if labels is None or labels.ndim != 1:
-            checks.fail(where, "y", y, "labels of shape (n,)", fix, TypeError if labels is None else ValueError)
-        labels = np.asarray(labels)
+        labels = _labels(where, y, fix)
         if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
             labels = labels.astype(str)
         if labels.dtype.kind == "f":
@@ -265,6 +276,9 @@ class CategoricalResponse(Response):
         if labels.dtype.kind not in "biuUT":
             checks.fail(where, "y", labels, "whole numbers or texts", fix, TypeError)
         classes, codes = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            fix = "With one class its probability is 1, whatever x is. With none there is nothing to fit."
+            checks.fail(where, "classes in y", classes, "at least two", fix)
         if len(classes) > 1000:
             checks.fail(where, "classes in y", len(classes), "at most 1,000", "These look like numbers, not classes.")
         new = cls((codes[:, None] == np.arange(1, len(classes))).astype(float))

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 from companion import checks
 from companion.families import Bernoulli, Binomial, Categorical, Normal, Poisson
-from companion.glm.design import Named, read_columns, vector
+from companion.glm.design import Named, offsets, read_columns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,7 +105,7 @@ class Regression:
         ValueError, TypeError
             If columns are missing, or values are not finite numbers.
         """
-        return self._mapped(self._linear("predict", *self._rows("predict", X_new, offset)))
+        return self._mapped(self._linear(*self._rows("predict", X_new, offset)))
 
     def interval(
         self, X_new: ArrayLike, level: float = 0.95, robust: bool = False, offset: ArrayLike | None = None
@@ -132,14 +132,16 @@ class Regression:
             If columns are missing, values are not finite numbers, or the level is not inside (0, 1).
         """
         X, shift = self._rows("interval", X_new, offset)
-        level = checks.scalar("interval", "level", level, "Pass a probability such as 0.95.")
+        level = checks.scalar("Regression.interval", "level", level, "Pass a probability such as 0.95.")
         if not 0 < level < 1:
-            checks.fail("interval", "level", level, "a probability strictly between 0 and 1", "Pass 0.95, say.")
-        covariance = self.robust_covariance if checks.flag("interval", "robust", robust) else self.covariance
+            checks.fail(
+                "Regression.interval", "level", level, "a probability strictly between 0 and 1", "Pass 0.95, say."
+            )
+        covariance = self.robust_covariance if checks.flag("Regression.interval", "robust", robust) else self.covariance
         tail = (1 - level) / 2
         student = self.family is Normal
         reach = stats.t.isf(tail, self.degrees_of_freedom) if student else stats.norm.isf(tail)
-        eta = self._linear("interval", X, shift)
+        eta = self._linear(X, shift)
         if self.classes:
             return self._class_intervals(X, eta, covariance, reach)
         error = reach * np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", X, covariance, X), 0.0))
@@ -148,21 +150,22 @@ class Regression:
 
     def _rows(self, method, X_new, offset):
         """The new rows with the intercept, and their offset."""
+        method = f"Regression.{method}"
         count = len(self.names) - self._intercept
-        if np.ndim(X_new) == 0 and count == 1 and not hasattr(X_new, "columns"):
-            X_new = np.reshape(X_new, (1, 1)) if isinstance(X_new, (int, float, np.number)) else X_new
+        if count == 1 and isinstance(X_new, (int, float, np.number)):
+            X_new = [X_new]
         X, _ = read_columns(method, "X_new", X_new, self._columns)
         if X.shape[1] != count:
             fix = f"The columns are {', '.join(self.names[self._intercept :])}."
             checks.fail(method, "shape of X_new", X.shape, f"(m, {count}), the columns of the fit", fix)
-        shift = vector(method, "offset", offset, len(X), 0.0, "Pass a number for each row of X_new.")
+        shift = offsets(method, offset, len(X))
         return np.column_stack([np.ones(len(X)), X]) if self._intercept else X, shift
 
-    def _linear(self, method, X, shift):
+    def _linear(self, X, shift):
         eta = X @ np.asarray(self.coefficients).T + (shift[:, None] if self.classes else shift)
         good = np.isfinite(eta) & (np.abs(eta) < (700.0 if self.family is Poisson else 1e300))
         what, fix = "a linear predictor of which the mean is a double", "These rows are beyond all data of the fit."
-        checks.require(method, "X_new @ coefficients", eta, good, what, fix)
+        checks.require("Regression", "X_new @ coefficients", eta, good, what, fix)
         return eta
 
     def _mapped(self, eta):

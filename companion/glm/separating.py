@@ -5,8 +5,11 @@ it where it is: :math:`a_i^\top d \ge 0` for all i, > 0 for some, with :math:`a_
 the means (0 or 1, 0 or n, a count of 0), and :math:`x_i^\top d = 0` where it is not. With classes
 :math:`a_{ik} = x_i \otimes (e_{y_i} - e_k)`.
 
-Two certificates decide. *For*: a direction, found by linear programming and then checked. *Against*: a point where the
-score is so small that no such direction can exist, since along one the score would be at least the smallest |y − μ|.
+Two certificates decide. *Against*: a point where the score is so small that no such direction can exist, since along
+one the score would be at least the smallest |y − μ|; that is where Newton's method ends when there is a maximum. *For*:
+a direction, checked observation by observation. Where there is none, Newton's method runs off along one, and its
+iterates say which observations stay behind; else a linear program finds it, on few observations at first, to which
+those are added that its answer leaves on the wrong side.
 """
 
 from __future__ import annotations
@@ -14,13 +17,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
-from scipy.optimize import linprog
+from scipy import linalg, optimize
 
 from companion.glm.design import Named
 from companion.glm.responses import Response
 
+#: Sizes relative to a row below which a row times a direction counts as zero.
 _ZERO = 1e-9
+#: Rows taken at a time where many are factored.
+_CHUNK = 16384
 
 
 class Separation(NamedTuple):
@@ -50,66 +55,206 @@ class SeparationError(ValueError):
         return SeparationError, (self.args[0], self.separation)
 
 
-def constraints(response: Response, Q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows a of inequalities aᵀd ≥ 0, the observation each comes from, and rows of equations aᵀd = 0."""
-    if not response.classes:
-        edge = response.boundary()
-        rows = np.flatnonzero(edge)
-        return edge[rows, None] * Q[rows], rows, Q[edge == 0]
-    n, p = Q.shape
-    k = len(response.classes)
-    codes = response.codes()
-    blocks = np.zeros((n, k, k, p))
-    for other in range(k):
-        blocks[np.arange(n), other, codes] += Q
-        blocks[:, other, other] -= Q
-    seen = np.arange(k)[None, :] != codes[:, None]
-    return blocks[:, :, 1:][seen].reshape(-1, (k - 1) * p), np.repeat(np.arange(n), k - 1), np.empty((0, (k - 1) * p))
+class Constraints:
+    """The rows a of a response in the coordinates of Q: m inequalities aᵀd ≥ 0, and equations; d is flat, class by
+    class. Rows are formed when they are asked for, since with classes they are long."""
+
+    def __init__(self, response: Response, Q: np.ndarray) -> None:
+        self.Q, self.k = Q, max(len(response.classes) - 1, 1)
+        self.width = Q.shape[1] * self.k
+        if response.classes:
+            self.codes = response.codes()
+            self.owner, self.other = np.nonzero(np.arange(self.k + 1)[None, :] != self.codes[:, None])
+            self.equations = np.empty((0, self.width))
+            self.norms = np.linalg.norm(Q, axis=1)[self.owner] * np.where(
+                (self.codes[self.owner] > 0) & (self.other > 0), np.sqrt(2.0), 1.0
+            )
+        else:
+            self.edge = response.boundary()
+            self.owner = np.flatnonzero(self.edge)
+            self.equations = Q[self.edge == 0]
+            self.norms = np.linalg.norm(Q, axis=1)[self.owner]
+        self.many = bool(response.classes)
+        self.live = self.norms > 0
+
+    def values(self, d: np.ndarray) -> np.ndarray:
+        """aᵀd relative to |a||d| for all m rows; 0 for a row of zeros."""
+        linear = self.Q @ d.reshape(self.k, -1).T
+        if self.many:
+            linear = np.column_stack([np.zeros(len(linear)), linear])
+            raw = linear[self.owner, self.codes[self.owner]] - linear[self.owner, self.other]
+        else:
+            raw = self.edge[self.owner] * linear[self.owner, 0]
+        return raw / np.where(self.live, self.norms, 1.0) / np.linalg.norm(d)
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        """Some of the rows, each divided by its length."""
+        owner = self.owner[index]
+        unit = self.Q[owner] / np.where(self.live, self.norms, 1.0)[index, None]
+        if not self.many:
+            return self.edge[owner, None] * unit
+        out = np.zeros((len(index), self.k + 1, unit.shape[1]))
+        place = np.arange(len(index))
+        out[place, self.codes[owner]] += unit
+        out[place, self.other[index]] -= unit
+        return out[:, 1:].reshape(len(index), self.width)
+
+    def span(self, chosen: np.ndarray) -> bool:
+        """Whether some rows and all equations certainly span the whole space: of a first thousand and of all."""
+        index = np.flatnonzero(chosen & self.live)
+        for part in (index[:: max(len(index) // 1000, 1)], index):
+            if len(part) * self.width > 2e7:
+                return False
+            rows = self.rows(part)
+            gram = rows.T @ rows + self.equations.T @ self.equations
+            sizes = linalg.eigvalsh(gram)
+            if sizes[0] > 1e-10 * sizes[-1]:
+                return True
+        return False
+
+    def triangle(self, index: np.ndarray) -> np.ndarray:
+        """R of a QR factorisation of some rows and all equations, a chunk at a time."""
+        R = np.empty((0, self.width))
+        for start in range(0, len(self.equations), _CHUNK):
+            R = _triangle(R, self.equations[start : start + _CHUNK])
+        for start in range(0, len(index), _CHUNK):
+            R = _triangle(R, self.rows(index[start : start + _CHUNK]))
+        return R
 
 
-def direction(inequalities: np.ndarray, equations: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """A direction d with the largest set of aᵀd > 0, and that set; None if there is none."""
-    width = inequalities.shape[1]
-    basis = _null_space(equations, width)
-    if basis.shape[1] == 0 or len(inequalities) == 0:
+def _triangle(R, rows):
+    return linalg.qr(np.vstack([R, rows]), mode="r", check_finite=False)[0][: rows.shape[1]]
+
+
+def _null_space(rows: np.ndarray) -> np.ndarray:
+    """Orthonormal columns that span what is orthogonal to all rows."""
+    if len(rows) == 0:
+        return np.eye(rows.shape[1])
+    _, sizes, right = np.linalg.svd(rows)
+    return right[int(np.sum(sizes > 1e-10 * np.max(sizes, initial=0.0))) :].T
+
+
+def verified(constraints: Constraints, d: np.ndarray, strict: np.ndarray) -> np.ndarray | None:
+    """The part of d that is orthogonal to all rows but the `strict` ones, if it is positive on these; else None."""
+    if not np.any(strict):
         return None
-    A = inequalities @ basis
-    length = np.linalg.norm(A, axis=1)
-    live = length > _ZERO * np.max(length, initial=0.0)
-    if not np.any(live):
+    if not np.all(strict) or len(constraints.equations):
+        if constraints.span(~strict):
+            return None
+        free = _null_space(constraints.triangle(np.flatnonzero(~strict & constraints.live)))
+        d = free @ (free.T @ d)
+    if not np.linalg.norm(d) > 0 or not np.all(constraints.values(d)[strict] > _ZERO):
         return None
-    A = A / np.where(live, length, 1.0)[:, None]
-    m, q = A[live].shape
-    # The most rows with aᵀd ≥ z, 0 ≤ z ≤ 1: a cone, so that each z can be 0 or 1.
-    found = linprog(
-        np.append(np.zeros(q), -np.ones(m)),
-        A_ub=np.hstack([-A[live], np.eye(m)]),
+    return d / np.linalg.norm(d)
+
+
+def of_iterate(
+    constraints: Constraints, gamma: np.ndarray, step: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """A direction and its strict rows from where Newton's method has come in so many steps.
+
+    If the data are separated, what lies strictly on its side moves away by about one a step, what does not stays.
+    """
+    d = gamma.T.ravel()
+    if not np.linalg.norm(d) > 0:
+        return None
+    values = constraints.values(d)
+    if len(constraints.equations) == 0 and np.all(values > _ZERO):
+        return d / np.linalg.norm(d), np.ones(len(values), dtype=bool)
+    last = step.T.ravel()
+    moved = constraints.values(last) * constraints.norms * np.linalg.norm(last) > 0.3
+    guesses = [(last, moved)]
+    if number % 6 == 0:
+        guesses.append((d, values * constraints.norms * np.linalg.norm(d) > number / 2))
+    for guess, strict in guesses:
+        found = verified(constraints, guess, strict)
+        if found is not None:
+            return found, strict
+    return None
+
+
+def linear_program(
+    constraints: Constraints, start: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """A direction with the most rows aᵀd > 0 and none below 0, and which they are; None if there is none.
+
+    ``start`` is a direction that is known, with its rows.
+    """
+    total, strict = start or (None, np.zeros(len(constraints.owner), dtype=bool))
+    basis = _null_space(constraints.triangle(np.empty(0, dtype=int)))
+    basis = basis if start is None else _still_free(constraints, strict, basis)
+    while basis.shape[1]:
+        d = _cut(constraints, ~strict & constraints.live, basis)
+        if d is None:
+            break
+        new = ~strict & (constraints.values(d) > _ZERO)
+        if total is not None:
+            before, after = constraints.values(total)[strict], constraints.values(d)[strict]
+            low = after < 0
+            d = total + d * min(1.0, 0.5 * np.min(before[low] / -after[low], initial=np.inf))
+        total, strict = d / np.linalg.norm(d), strict | new
+        basis = _still_free(constraints, strict, basis)
+    if total is None:
+        return None
+    found = verified(constraints, total, strict)
+    return None if found is None else (found, strict)
+
+
+def _still_free(constraints, strict, basis):
+    """The part of the span of `basis` in which the rows that are not strict lie."""
+    rest = np.flatnonzero(~strict & constraints.live)
+    if len(rest) == 0:
+        return basis[:, :0]
+    _, sizes, right = np.linalg.svd(constraints.triangle(rest) @ basis)
+    return basis @ right[: int(np.sum(sizes > 1e-10 * np.max(sizes, initial=0.0)))].T
+
+
+def _cut(constraints, among, basis):
+    """A direction in the span of `basis` with aᵀd ≥ 0 on the rows `among`, > 0 on some; None if there is none."""
+    index = np.flatnonzero(among)
+    width = basis.shape[1]
+    chosen = np.unique(np.linspace(0, len(index) - 1, min(len(index), 40 * width + 60)).astype(int))
+    while True:
+        A = constraints.rows(index[chosen]) @ basis
+        found = _positive(A)
+        if found is None:
+            missing = _null_space(A)
+            if missing.shape[1] == 0 or len(chosen) == len(index):
+                return None
+            found = missing[:, 0], None
+        d = basis @ found[0]
+        values = constraints.values(d)[index]
+        if found[1] is None and np.sum(values) < 0:
+            d, values = -d, -values
+        if np.all(values > -_ZERO) and np.any(values > _ZERO):
+            return d
+        violated = np.setdiff1d(np.argsort(values)[: 20 * width + 40], chosen)
+        violated = violated[values[violated] <= _ZERO]
+        if len(violated) == 0:
+            return None
+        chosen = np.append(chosen, violated)
+
+
+def _positive(A):
+    """d with A d ≥ 0 and the most rows > 0, and these; exactly zero on the others; None if there is none."""
+    m, width = A.shape
+    # The sum of z with 0 ≤ z ≤ 1, z ≤ A d: a cone, so that each z is 0 or 1 at the optimum.
+    found = optimize.linprog(
+        np.append(np.zeros(width), -np.ones(m)),
+        A_ub=np.hstack([-A, np.eye(m)]),
         b_ub=np.zeros(m),
-        bounds=[(None, None)] * q + [(0, 1)] * m,
+        bounds=[(None, None)] * width + [(0, 1)] * m,
         method="highs",
     )
     if found.status != 0 or -found.fun < 0.5:
         return None
-    strict = live.copy()
-    strict[live] = found.x[q:] > 0.5
-    d = found.x[:q]
-    for _ in range(2):  # exactly zero where it is not positive
-        free = _null_space(A[~strict & live], q)
-        d = free @ (free.T @ d)
+    strict = found.x[width:] > 0.5
+    free = _null_space(A[~strict])
+    d = free @ (free.T @ found.x[:width])
     size = np.linalg.norm(d)
-    if size == 0 or not np.all(A[strict] @ d > _ZERO * size):
+    if not size > 0 or not np.all(A[strict] @ d > _ZERO * size):
         return None
-    return basis @ d, strict
-
-
-def _null_space(rows, width):
-    """Orthonormal columns that span what is orthogonal to all rows."""
-    if len(rows) == 0:
-        return np.eye(width)
-    R = linalg.qr(rows, mode="r")[0][:width] if len(rows) > width else rows
-    _, sizes, right = np.linalg.svd(R)
-    rank = int(np.sum(sizes > 1e-10 * np.max(sizes, initial=0.0)))
-    return right[rank:].T
+    return d / size, strict
 
 
 def overlap_is_certain(response: Response, eta: np.ndarray, score: np.ndarray, weights: np.ndarray) -> bool:
