@@ -21,18 +21,21 @@ _LOGITS = "Pass one row of K logits for each observation, shape (n, K), before a
 
 
 def _logits(where: str, logits: ArrayLike) -> np.ndarray:
-    z = checks.real_array(where, "logits", logits, _LOGITS)
-    if z.ndim != 2 or len(z) == 0 or z.shape[1] < 2:
-        checks.fail(where, "shape of logits", z.shape, "(n, K), n ≥ 1, K ≥ 2", _LOGITS)
-    checks.require(where, "logits", z, np.isfinite(z), "a finite number", _LOGITS)
+    z = checks.finite(where, "logits", logits, _LOGITS)
+    if z.ndim != 2 or z.shape[1] < 2:
+        checks.fail(where, "shape of logits", z.shape, "(n, K), K ≥ 2", _LOGITS)
+    size = float(np.max(np.abs(z)))
+    if size > 1e150:
+        checks.fail(where, "largest logit", size, "at most 1e150", "Such a network has diverged.")
     return z
 
 
-def _labels(where: str, labels: ArrayLike, n: int, classes: int) -> np.ndarray:
-    fix = f"Pass one whole number from 0 to {classes - 1} for each row of the logits."
-    y = checks.real_array(where, "labels", labels, fix)
-    if y.shape != (n,):
-        checks.fail(where, "shape of labels", y.shape, f"({n},), one for each row of the logits", fix)
+def _labels(where: str, labels: ArrayLike, classes: int, n: int | None = None) -> np.ndarray:
+    fix = f"Pass one whole number from 0 to {classes - 1} for each observation."
+    y = checks.parameter(where, "labels", labels, fix)
+    if y.ndim != 1 or n not in (None, len(y)):
+        expected = "(n,)" if n is None else f"({n},), one for each row of the logits"
+        checks.fail(where, "shape of labels", y.shape, expected, fix)
     good = (y == np.floor(y)) & (y >= 0) & (y < classes)
     checks.require(where, "labels", y, good, f"a whole number from 0 to {classes - 1}", fix)
     return y.astype(int)
@@ -40,7 +43,15 @@ def _labels(where: str, labels: ArrayLike, n: int, classes: int) -> np.ndarray:
 
 def _pair(where: str, logits: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     z = _logits(where, logits)
-    return z, _labels(where, labels, *z.shape)
+    return z, _labels(where, labels, z.shape[1], len(z))
+
+
+def _share(where: str, smoothing: float) -> float:
+    fix = "Pass the share of labels drawn anew, e.g. 0.1."
+    value = checks.scalar(where, "smoothing", smoothing, fix)
+    if not 0 <= value <= 1:
+        checks.fail(where, "smoothing", value, "a number from 0 to 1", fix)
+    return value
 
 
 def _surprise(z: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -85,11 +96,8 @@ def smooth_labels(labels: ArrayLike, classes: int, smoothing: float) -> np.ndarr
     classes = checks.positive_integer(where, "classes", classes, "Pass the number of classes, e.g. 10.")
     if not 2 <= classes <= 10_000_000:
         checks.fail(where, "classes", classes, "from 2 to 10,000,000", "Pass the number of classes, e.g. 10.")
-    fix = "Pass the share of labels drawn anew, e.g. 0.1."
-    smoothing = checks.scalar(where, "smoothing", smoothing, fix)
-    if not 0 <= smoothing <= 1:
-        checks.fail(where, "smoothing", smoothing, "a number from 0 to 1", fix)
-    y = _labels(where, labels, len(np.atleast_1d(np.asarray(labels, dtype=object))), classes)
+    smoothing = _share(where, smoothing)
+    y = _labels(where, labels, classes)
     target = np.full((len(y), classes), smoothing / classes)
     target[np.arange(len(y)), y] += 1 - smoothing
     return target
@@ -133,13 +141,10 @@ def cross_entropy_loss(logits: ArrayLike, labels: ArrayLike, smoothing: float = 
     """
     where = "cross_entropy_loss"
     z, y = _pair(where, logits, labels)
+    smoothing = _share(where, smoothing)
     hard = _surprise(z, y)
-    if isinstance(smoothing, float) and smoothing == 0:
+    if smoothing == 0:
         return float(np.mean(hard))
-    fix = "Pass the share of labels drawn anew, e.g. 0.1."
-    smoothing = checks.scalar(where, "smoothing", smoothing, fix)
-    if not 0 <= smoothing <= 1:
-        checks.fail(where, "smoothing", smoothing, "a number from 0 to 1", fix)
     even = np.mean(special.logsumexp(z, axis=1, keepdims=True) - z, axis=1)
     return float(np.mean((1 - smoothing) * hard + smoothing * even))
 
