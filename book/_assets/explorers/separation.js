@@ -134,7 +134,7 @@
         { key: "", label: "Average loss", value: num(n.loss, 4) },
         { key: "", label: "Loss + penalty", value: num(n.objective, 4) },
         { key: "", label: "Least possible", value: num(n.floor, 4) },
-        { key: "", label: "Uphill slope of −loss", value: num(n.gradient, 4) },
+        { key: "", label: "Gradient, uphill", value: num(n.gradient, 4) },
       ],
       status: `With the point at ${num(s.a, 2)} ${kind}. At slope ${num(s.slope, 2)} the average loss is ${num(n.loss, 4)}${s.lambda > 0 ? `, with the penalty ${num(n.objective, 4)}` : ""}; `
         + `the least possible is ${num(n.floor, 4)}. ${end}.`,
