@@ -123,11 +123,12 @@
 
   function view(s, n, W) {
     const [left, right] = widths(W);
-    const kind = s.a > LAST ? `all zeros lie below all ones: they are separated` : s.a === LAST ? `a zero and a one share x = 5, all others are separated` : `${ZEROS.filter((x) => x > s.a).length} of the zeros lie above the moved point: the labels overlap`;
+    const above = ZEROS.filter((x) => x > s.a).length;
+    const kind = s.a > LAST ? `all zeros lie below all ones: they are separated` : s.a === LAST ? `a zero and a one share x = 5, all others are separated` : `${above} ${above === 1 ? "zero lies" : "zeros lie"} above it: the labels overlap`;
     const end = n.finite ? `The best slope is ${num(n.at, 2)}` : "No slope is the best: every larger one is better";
     return {
       panels: [points(s, n, left), valley(s, n, right)],
-      alt: `Ten points with label 0 or 1 over x, the moved one at ${num(s.a, 2)}; ${kind}. The model's probability of a 1 rises through one half at ${num(n.c, 2)} with slope ${num(s.slope, 2)}. `
+      alt: `Ten points with label 0 or 1 over x, the filled one at ${num(s.a, 2)}; ${kind}. The model's probability of a 1 rises through one half at ${num(n.c, 2)} with slope ${num(s.slope, 2)}. `
         + `Beside it the loss over the slope, both on logarithmic axes${n.finite ? ", a valley with its lowest point at slope " + num(n.at, 2) : ", falling for ever"}.`,
       readout: [
         { key: "model", label: "Slope β", value: num(s.slope, 2) },
@@ -136,7 +137,7 @@
         { key: "", label: "Least possible", value: num(n.floor, 4) },
         { key: "", label: "Gradient, uphill", value: num(n.gradient, 4) },
       ],
-      status: `With the point at ${num(s.a, 2)} ${kind}. At slope ${num(s.slope, 2)} the average loss is ${num(n.loss, 4)}${s.lambda > 0 ? `, with the penalty ${num(n.objective, 4)}` : ""}; `
+      status: `With the filled point at ${num(s.a, 2)}, ${kind}. At slope ${num(s.slope, 2)} the average loss is ${num(n.loss, 4)}${s.lambda > 0 ? `, with the penalty ${num(n.objective, 4)}` : ""}; `
         + `the least possible is ${num(n.floor, 4)}. ${end}.`,
     };
   }
@@ -154,7 +155,7 @@
     start: { a: 3.5, slope: 0.3, lambda: 0, trail: [] },
     forget: { trail: [] },
     controls: [
-      { key: "a", label: "Place of the filled point", min: 1, max: 9, step: 0.05, digits: 2 },
+      { key: "a", label: "Filled point at", min: 1, max: 9, step: 0.05, digits: 2 },
       { key: "slope", label: "Slope β", min: LEAST, max: MOST, step: 0.1, digits: 2 },
       { key: "lambda", label: "Penalty λ", min: 0, max: 0.1, step: 0.001, digits: 3 },
     ],
