@@ -156,16 +156,24 @@ def _search(
     none = Separation("none", None, np.zeros(len(w), dtype=bool))
     if response.family is Normal:
         return newton.maximise(response, design, shift, w, _EARLY), none
-    cone: list[separating.Constraints] = []
     found: list[tuple[np.ndarray, np.ndarray]] = []
+    parts: list[tuple[Design, separating.Constraints]] = []
 
-    def constraints():
-        if not cone:
-            cone.append(separating.Constraints(response, design.Q / np.sqrt(w)[:, None]))
-        return cone[0]
+    def plain():
+        """The design without weights, on which separation does not depend."""
+        if not parts:
+            other = design if np.ptp(w) == 0 else factor("regression.separation", design.X, names, np.ones(len(w)))
+            Q = other.Q / np.sqrt(w[0]) if other is design else other.Q
+            parts.append((other, separating.Constraints(response, Q, other.condition)))
+        return parts[0]
+
+    def moved(gamma):
+        """Coordinates in the design without weights."""
+        other = plain()[0]
+        return gamma if other is design else other.R @ (design.back(gamma) * other.scale[:, None])[other.pivots]
 
     def watch(gamma, step, number):
-        direction = separating.of_iterate(constraints(), gamma, step, number)
+        direction = separating.of_iterate(plain()[1], moved(gamma), moved(step), number)
         found.extend([] if direction is None else [direction])
         return direction is not None
 
@@ -173,16 +181,18 @@ def _search(
     if not found:
         if optimum.converged and separating.overlap_is_certain(response, optimum.eta, optimum.score, w):
             return optimum, none
-        direction = separating.linear_program(constraints())
+        direction = separating.linear_program(plain()[1])
         if direction is None:
             return optimum if optimum.converged else newton.maximise(response, design, shift, w, _LATE), none
         found.append(direction)
     elif not np.all(found[0][1]):
-        found[0] = separating.linear_program(constraints(), found[0]) or found[0]
-    return optimum, _described(response, design, constraints(), *found[0], names)
+        found[0] = separating.linear_program(plain()[1], found[0]) or found[0]
+    other, constraints = plain()
+    scale = design.scale if other is design else design.scale * other.scale
+    return optimum, _described(response, other, scale, constraints, *found[0], names)
 
 
-def _described(response, design, constraints, d, strict, names):
+def _described(response, design, scale, constraints, d, strict, names):
     """The separation along d, in the units of the columns."""
     rows = np.zeros(len(response.y), dtype=bool)
     rows[constraints.owner[strict]] = True
@@ -190,7 +200,7 @@ def _described(response, design, constraints, d, strict, names):
     scaled = scaled / np.max(np.abs(scaled))
     scaled[np.abs(scaled) < 1e-12] = 0.0
     complete = np.all(strict) and len(constraints.equations) == 0
-    direction = _named(scaled / design.scale[:, None], response, names)
+    direction = _named(scaled / scale[:, None], response, names)
     return Separation("complete" if complete else "quasi-complete", direction, rows)
 
 
@@ -227,19 +237,18 @@ def _result(response, design, shift, w, names, columns, intercept, optimum):
             log_likelihood = float(-0.5 * total * (np.log(2 * np.pi) + 1 + np.log(deviance / total)))
     else:
         log_likelihood = float(np.sum(w * response.log_likelihood(eta)))
-    base, robust = refinement.covariances(response, design, w, eta, rest)
+    base, robust = refinement.covariances(response, design, w, optimum.factor, rest)
     units = np.tile(np.outer(design.scale, design.scale), (k, k))
     base, robust = base / units, robust / units
     left = refinement.residual(design.X, rest, w, refinement.exactly(design))
-    for array in (covariance := dispersion * base, robust):
-        array.flags.writeable = False
+    rows = names if not response.classes else tuple(f"{c}: {name}" for c in response.classes[1:] for name in names)
     return Regression(
         family=family,
         names=names,
         classes=response.classes,
         coefficients=_named(beta / design.scale[:, None], response, names),
-        covariance=covariance,
-        robust_covariance=robust,
+        covariance=Named(dispersion * base, rows, rows),
+        robust_covariance=Named(robust, rows, rows),
         deviance=deviance,
         log_likelihood=log_likelihood,
         residual=_named(left * design.scale[:, None], response, names),

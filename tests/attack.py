@@ -39,11 +39,11 @@ from companion.integrals.quadrature import QuadratureError
 from companion.lesson import datasets
 
 MODULES = (
-    "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae digits"
-    " numerics network regression losses estimation estimators.critics estimators.monte_carlo estimators.neighbours"
-    " estimators.plug_in integrals.quadrature hidden.evidence hidden.gaussian_latents hidden.ppca hidden.linear_vae"
-    " hidden.linear_training hidden.count_model lesson.datasets lesson.plotting lesson.claims lesson.tables"
-    " lesson.exercises"
+    "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae"
+    " digits numerics network regression losses estimation estimators.critics estimators.monte_carlo"
+    " estimators.neighbours estimators.plug_in integrals.quadrature hidden.evidence hidden.gaussian_latents"
+    " hidden.ppca hidden.linear_vae hidden.linear_training hidden.count_model lesson.datasets lesson.plotting"
+    " lesson.claims lesson.tables lesson.exercises"
 ).split()
 #: By the last part of its name.
 HOMES = {module.rpartition(".")[2]: module for module in MODULES}

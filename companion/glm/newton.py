@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg
 
 from companion.glm.design import Design
-from companion.glm.responses import Response
+from companion.glm.responses import NormalResponse, Response
 
 
 class Optimum(NamedTuple):
@@ -50,12 +50,27 @@ def blocks_of(response: Response, eta: np.ndarray) -> np.ndarray:
     return blocks
 
 
-def _cholesky(matrix):
+def _newton_step(response, Q, root, eta):
+    """The score at η, Cholesky's factor L of the information, or None, and the step that they give."""
+    rest = root * (response.y - response.mean(eta))
+    score = Q.T @ rest
     try:
-        factor = linalg.cholesky(matrix, lower=True)
+        factor = linalg.cholesky(gram(Q, blocks_of(response, eta)), lower=True)
     except linalg.LinAlgError:
-        return None
-    return factor if np.all(np.diagonal(factor) > 1e-9 * np.max(np.diagonal(factor), initial=0.0)) else None
+        factor = np.zeros((1, 1))
+    sizes = np.diagonal(factor)
+    if np.min(sizes) > (1e-9 if response.classes else 1e-4) * np.max(sizes):
+        return score, factor, linalg.cho_solve((factor, True), score.T.ravel()).reshape(score.T.shape).T
+    if response.classes:
+        return score, None, None
+    # Far from the middle the variances are small: the same by least squares, which do not square the condition.
+    sd = np.sqrt(response.variance(eta))
+    orthonormal, R = linalg.qr(Q * sd, mode="economic")
+    sizes = np.abs(np.diagonal(R))
+    if np.min(sizes) <= 1e-13 * np.max(sizes):
+        return score, None, None
+    scaled = np.divide(rest, sd, out=np.zeros_like(rest), where=sd > 0)
+    return score, (R * np.sign(np.diagonal(R))[:, None]).T, linalg.solve_triangular(R, orthonormal.T @ scaled)
 
 
 def maximise(
@@ -71,6 +86,10 @@ def maximise(
     ``watch(gamma, step, number)`` is asked every other step, from the sixth on, whether to stop; `step` is the last.
     """
     Q, root = design.Q, np.sqrt(weights)[:, None]
+    if isinstance(response, NormalResponse):  # one step
+        gamma = Q.T @ (root * (response.y - offset[:, None]))
+        eta = (Q @ gamma) / root + offset[:, None]
+        return Optimum(design.back(gamma), eta, np.eye(Q.shape[1]), 0 * gamma, bool(np.all(np.isfinite(eta))))
     gamma = _start(response, Q, root, offset)
 
     def at(gamma):
@@ -87,14 +106,14 @@ def maximise(
     for number in range(steps):
         if not np.isfinite(value) or (watch and number > 5 and number % 2 == 0 and watch(gamma, step, number)):
             break
-        score = Q.T @ (root * (response.y - response.mean(eta)))
-        factor = _cholesky(gram(Q, blocks_of(response, eta)))
-        if factor is None:
+        score, factor, next_step = _newton_step(response, Q, root, eta)
+        if next_step is None:
             break
-        step = linalg.cho_solve((factor, True), score.T.ravel()).reshape(score.T.shape).T
+        step = next_step
         decrement = np.sum(score * step)
-        # In the units of a standard error. Near the optimum it falls quadratically, then to rounding.
-        if decrement <= 1e-24 * np.max(weights) or (decrement < 1e-10 * np.max(weights) and decrement > 0.25 * before):
+        # Along a direction that separates, η moves by about 1 a step for ever; at an optimum it comes to rest.
+        near = np.all(np.abs((Q @ step) / root) < 1e-6 + 1e-9 * np.abs(eta))
+        if near and (decrement <= 1e-24 * np.max(weights) or decrement > 0.25 * before):
             converged = True
             break
         before = decrement
@@ -102,7 +121,7 @@ def maximise(
         while True:
             new = at(gamma + length * step)
             new_value, new_size = log_likelihood(new)
-            if new_value >= value - 1e-13 * size or (np.isfinite(new_value) and decrement < 1e-8 * np.max(weights)):
+            if new_value >= value - 1e-13 * size or (near and np.isfinite(new_value)):
                 break
             length /= 2
             if length < 1e-12:

@@ -12,7 +12,7 @@ from scipy import linalg
 
 from companion.glm import precise
 from companion.glm.design import Design
-from companion.glm.newton import Optimum, blocks_of, gram
+from companion.glm.newton import Optimum, gram
 from companion.glm.responses import NormalResponse, Response
 
 #: Residuals are taken in twice the precision up to so many entries of X, and beyond such a condition of its columns.
@@ -85,14 +85,15 @@ def _least_squares(y, target, design, offset, weights, beta, exact):
 
 
 def covariances(
-    response: Response, design: Design, weights: np.ndarray, eta: np.ndarray, rest: np.ndarray
+    response: Response, design: Design, weights: np.ndarray, root: np.ndarray | None, rest: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse of the information and the sandwich, (kp, kp) of the scaled columns, class by class; `rest` is y − μ."""
-    n, p = design.X.shape
+    """Inverse of the information and the sandwich, (kp, kp) of the scaled columns, class by class.
+
+    `root` is Cholesky's factor of the information in the coordinates of Q, `rest` y − μ.
+    """
+    (n, p), k = design.X.shape, rest.shape[1]
     if isinstance(response, NormalResponse) and design.condition > _ILL and n * p * p <= _FEW:
         return _of_columns(design, weights, rest[:, 0])
-    k = eta.shape[1]
-    root = linalg.cholesky(gram(design.Q, blocks_of(response, eta)), lower=True)
     inverse = linalg.solve_triangular(root, np.eye(k * p), lower=True).T.reshape(k, p, k * p)
     inverse = np.stack([design.back(block) for block in inverse]).reshape(k * p, k * p)
     meat = gram(design.Q, rest[:, :, None] * rest[:, None, :])

@@ -225,22 +225,26 @@ class PoissonResponse(Response):
         return np.log(np.where(self.y > 0, self.y, 0.5))
 
     def log_terms(self, eta):
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             terms = self.y * eta - np.exp(eta)
-        return np.where(np.abs(eta) < 700, terms, -np.inf)[:, 0]
+        return np.where(eta < 700, terms, -np.inf)[:, 0]
+
+    def _member(self, eta):
+        """The family at η; a mean below all doubles is the smallest of them."""
+        return Poisson.from_natural(np.maximum(eta, -700.0)[..., None])
 
     def mean(self, eta):
-        return Poisson.from_natural(eta[..., None]).mean()
+        return self._member(eta).mean()
 
     def variance(self, eta):
-        return Poisson.from_natural(eta[..., None]).variance()
+        return self._member(eta).variance()
 
     def deviance(self, eta):
         mean, y = self.mean(eta)[:, 0], self.y[:, 0]
         return 2 * np.where(y > 0, Poisson(np.where(y > 0, y, 1.0)).kl_divergence(Poisson(mean)), mean)
 
     def log_likelihood(self, eta):
-        return Poisson.from_natural(eta).log_prob(self.y[:, 0])
+        return self._member(eta[:, 0]).log_prob(self.y[:, 0])
 
     def boundary(self):
         return -(self.y[:, 0] == 0).astype(float)

@@ -35,7 +35,7 @@ class Regression:
     robust_standard_errors : Named, the same shape
         HC0, the sandwich without any correction for small samples: right for large samples if the mean is, whatever the
         variance is.
-    covariance, robust_covariance : ndarray, shape (p, p), or ((K − 1) p, (K − 1) p), class by class
+    covariance, robust_covariance : Named, shape (p, p), or ((K − 1) p, (K − 1) p), class by class
         What the two kinds of standard error are roots of.
     deviance : float
         :math:`2\sum_i w_i\,\mathrm{KL}(\text{member with mean } y_i\|\text{fitted member})`, in nats; for `Normal` the
@@ -55,8 +55,8 @@ class Regression:
     names: tuple[str, ...]
     classes: tuple[Any, ...]
     coefficients: Named
-    covariance: np.ndarray
-    robust_covariance: np.ndarray
+    covariance: Named
+    robust_covariance: Named
     deviance: float
     log_likelihood: float
     residual: Named
@@ -137,7 +137,8 @@ class Regression:
             checks.fail(
                 "Regression.interval", "level", level, "a probability strictly between 0 and 1", "Pass 0.95, say."
             )
-        covariance = self.robust_covariance if checks.flag("Regression.interval", "robust", robust) else self.covariance
+        robust = checks.flag("Regression.interval", "robust", robust)
+        covariance = np.asarray(self.robust_covariance if robust else self.covariance)
         tail = (1 - level) / 2
         student = self.family is Normal
         reach = stats.t.isf(tail, self.degrees_of_freedom) if student else stats.norm.isf(tail)
@@ -163,7 +164,7 @@ class Regression:
 
     def _linear(self, X, shift):
         eta = X @ np.asarray(self.coefficients).T + (shift[:, None] if self.classes else shift)
-        good = np.isfinite(eta) & (np.abs(eta) < (700.0 if self.family is Poisson else 1e300))
+        good = (np.abs(eta) < 1e300) & (eta < (700.0 if self.family is Poisson else np.inf))
         what, fix = "a linear predictor of which the mean is a double", "These rows are beyond all data of the fit."
         checks.require("Regression", "X_new @ coefficients", eta, good, what, fix)
         return eta
@@ -174,7 +175,8 @@ class Regression:
             return Categorical.from_logits(np.concatenate([np.zeros((len(eta), 1)), eta], axis=1)).probs
         if self.family in (Bernoulli, Binomial):
             return expit(eta)
-        return np.exp(eta) if self.family is Poisson else eta
+        with np.errstate(under="ignore", over="ignore"):
+            return np.exp(eta) if self.family is Poisson else eta
 
     def _class_intervals(self, X, eta, covariance, reach):
         p = self._mapped(eta)

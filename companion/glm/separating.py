@@ -22,8 +22,6 @@ from scipy import linalg, optimize
 from companion.glm.design import Named
 from companion.glm.responses import Response
 
-#: Sizes relative to a row below which a row times a direction counts as zero.
-_ZERO = 1e-9
 #: Rows taken at a time where many are factored.
 _CHUNK = 16384
 
@@ -59,7 +57,7 @@ class Constraints:
     """The rows a of a response in the coordinates of Q: m inequalities aᵀd ≥ 0, and equations; d is flat, class by
     class. Rows are formed when they are asked for, since with classes they are long."""
 
-    def __init__(self, response: Response, Q: np.ndarray) -> None:
+    def __init__(self, response: Response, Q: np.ndarray, condition: float) -> None:
         self.Q, self.k = Q, max(len(response.classes) - 1, 1)
         self.width = Q.shape[1] * self.k
         if response.classes:
@@ -74,6 +72,8 @@ class Constraints:
             self.owner = np.flatnonzero(self.edge)
             self.equations = Q[self.edge == 0]
             self.norms = np.linalg.norm(Q, axis=1)[self.owner]
+        #: What is smaller than this part of |a||d| may be rounding.
+        self.zero = 1e-14 * condition * np.sqrt(self.width)
         self.many = bool(response.classes)
         self.live = self.norms > 0
 
@@ -126,12 +126,16 @@ def _triangle(R, rows):
     return linalg.qr(np.vstack([R, rows]), mode="r", check_finite=False)[0][: rows.shape[1]]
 
 
-def _null_space(rows: np.ndarray) -> np.ndarray:
+def _null_space(rows: np.ndarray, zero: float) -> np.ndarray:
     """Orthonormal columns that span what is orthogonal to all rows."""
     if len(rows) == 0:
         return np.eye(rows.shape[1])
     _, sizes, right = np.linalg.svd(rows)
-    return right[int(np.sum(sizes > 1e-10 * np.max(sizes, initial=0.0))) :].T
+    return right[_rank(sizes, zero) :].T
+
+
+def _rank(sizes, zero):
+    return int(np.sum(sizes > 10 * zero * np.max(sizes, initial=0.0)))
 
 
 def verified(constraints: Constraints, d: np.ndarray, strict: np.ndarray) -> np.ndarray | None:
@@ -141,9 +145,9 @@ def verified(constraints: Constraints, d: np.ndarray, strict: np.ndarray) -> np.
     if not np.all(strict) or len(constraints.equations):
         if constraints.span(~strict):
             return None
-        free = _null_space(constraints.triangle(np.flatnonzero(~strict & constraints.live)))
+        free = _null_space(constraints.triangle(np.flatnonzero(~strict & constraints.live)), constraints.zero)
         d = free @ (free.T @ d)
-    if not np.linalg.norm(d) > 0 or not np.all(constraints.values(d)[strict] > _ZERO):
+    if not np.linalg.norm(d) > 0 or not np.all(constraints.values(d)[strict] > constraints.zero):
         return None
     return d / np.linalg.norm(d)
 
@@ -159,7 +163,7 @@ def of_iterate(
     if not np.linalg.norm(d) > 0:
         return None
     values = constraints.values(d)
-    if len(constraints.equations) == 0 and np.all(values > _ZERO):
+    if len(constraints.equations) == 0 and np.all(values > constraints.zero):
         return d / np.linalg.norm(d), np.ones(len(values), dtype=bool)
     last = step.T.ravel()
     moved = constraints.values(last) * constraints.norms * np.linalg.norm(last) > 0.3
@@ -181,13 +185,13 @@ def linear_program(
     ``start`` is a direction that is known, with its rows.
     """
     total, strict = start or (None, np.zeros(len(constraints.owner), dtype=bool))
-    basis = _null_space(constraints.triangle(np.empty(0, dtype=int)))
+    basis = _null_space(constraints.triangle(np.empty(0, dtype=int)), constraints.zero)
     basis = basis if start is None else _still_free(constraints, strict, basis)
     while basis.shape[1]:
         d = _cut(constraints, ~strict & constraints.live, basis)
         if d is None:
             break
-        new = ~strict & (constraints.values(d) > _ZERO)
+        new = ~strict & (constraints.values(d) > constraints.zero)
         if total is not None:
             before, after = constraints.values(total)[strict], constraints.values(d)[strict]
             low = after < 0
@@ -206,7 +210,7 @@ def _still_free(constraints, strict, basis):
     if len(rest) == 0:
         return basis[:, :0]
     _, sizes, right = np.linalg.svd(constraints.triangle(rest) @ basis)
-    return basis @ right[: int(np.sum(sizes > 1e-10 * np.max(sizes, initial=0.0)))].T
+    return basis @ right[: _rank(sizes, constraints.zero)].T
 
 
 def _cut(constraints, among, basis):
@@ -216,9 +220,9 @@ def _cut(constraints, among, basis):
     chosen = np.unique(np.linspace(0, len(index) - 1, min(len(index), 40 * width + 60)).astype(int))
     while True:
         A = constraints.rows(index[chosen]) @ basis
-        found = _positive(A)
+        found = _positive(A, constraints.zero)
         if found is None:
-            missing = _null_space(A)
+            missing = _null_space(A, constraints.zero)
             if missing.shape[1] == 0 or len(chosen) == len(index):
                 return None
             found = missing[:, 0], None
@@ -226,16 +230,16 @@ def _cut(constraints, among, basis):
         values = constraints.values(d)[index]
         if found[1] is None and np.sum(values) < 0:
             d, values = -d, -values
-        if np.all(values > -_ZERO) and np.any(values > _ZERO):
+        if np.all(values > -constraints.zero) and np.any(values > constraints.zero):
             return d
         violated = np.setdiff1d(np.argsort(values)[: 20 * width + 40], chosen)
-        violated = violated[values[violated] <= _ZERO]
+        violated = violated[values[violated] <= constraints.zero]
         if len(violated) == 0:
             return None
         chosen = np.append(chosen, violated)
 
 
-def _positive(A):
+def _positive(A, zero):
     """d with A d ≥ 0 and the most rows > 0, and these; exactly zero on the others; None if there is none."""
     m, width = A.shape
     # The sum of z with 0 ≤ z ≤ 1, z ≤ A d: a cone, so that each z is 0 or 1 at the optimum.
@@ -249,10 +253,10 @@ def _positive(A):
     if found.status != 0 or -found.fun < 0.5:
         return None
     strict = found.x[width:] > 0.5
-    free = _null_space(A[~strict])
+    free = _null_space(A[~strict], zero)
     d = free @ (free.T @ found.x[:width])
     size = np.linalg.norm(d)
-    if not size > 0 or not np.all(A[strict] @ d > _ZERO * size):
+    if not size > 0 or not np.all(A[strict] @ d > zero * size):
         return None
     return d / size, strict
 
