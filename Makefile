@@ -112,8 +112,9 @@ benchmarks: .venv-benchmarks/.installed  ## compare with other libraries and sto
 	.venv-references/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-references.txt
 	touch $@
 
-references: .venv-references/.installed  ## compute reference values of KL in 120 digits; ONLY=Normal makes one row
+references: .venv-references/.installed  ## compute reference values of KL in 120 digits, and regressions; ONLY=Normal makes one row of KL
 	.venv-references/bin/python tests/make_kl_references.py $(if $(ONLY),--only $(ONLY))
+	$(if $(ONLY),,.venv-references/bin/python tests/make_regression.py)
 
 mutants: .venv-mutants/.installed  ## change the package and list what no test notices; ONLY=companion/special/remainders.py
 	.venv-mutants/bin/python tools/mutants.py $(ONLY)

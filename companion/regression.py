@@ -114,7 +114,7 @@ def fit(
         checks.fail(where, "number of observations" if weights is None else "sum of weights", total, expected, fix)
     optimum, found = _search(response, design, shift, w, names)
     if found:
-        raise SeparationError(_explained(where, found, names), found)
+        raise SeparationError(_explained(where, found, names, design.scale), found)
     if not optimum.converged:
         fix = "Give columns and offset moderate sizes: the means are beyond the range of doubles, or at its edge."
         checks.fail(where, "Newton's method", "no convergence", "a maximum inside the range of doubles", fix)
@@ -210,17 +210,20 @@ def _named(values, response, names):
     return Named(values.T, labels, names) if labels else Named(values[:, 0], names)
 
 
-def _explained(where: str, found: Separation, names: tuple[str, ...]) -> str:
+def _explained(where: str, found: Separation, names: tuple[str, ...], scale: np.ndarray) -> str:
     assert found.direction is not None
-    sizes = np.atleast_2d(np.abs(np.asarray(found.direction)))
-    used = [name for name, size in zip(names, np.max(sizes, axis=0)) if size > 0]
-    told = ", ".join(map(repr, [name for name in used if name != "intercept"] or used))
-    count = int(np.sum(found.rows))
+    sizes = np.max(np.atleast_2d(np.abs(np.asarray(found.direction))), axis=0) * scale
+    order = [names[j] for j in np.argsort(-sizes, kind="stable") if sizes[j] > 0]
+    used = [name for name in order if name != "intercept"]
+    if not used:
+        told = "the intercept alone: all observations lie at one edge"
+    else:
+        told = ", ".join(map(repr, used[:5])) + (f" and {len(used) - 5} more columns" if len(used) > 5 else "")
     return (
-        f"{where}: y = {found.kind}ly separated by {told} ({count:,} of {len(found.rows):,} observations lie strictly "
-        "on their side); expected data that overlap. No maximum exists: the likelihood rises for ever along the "
-        "direction that separation(X, y) returns. Leave the column out, merge the level of the factor with another, or "
-        "put a penalty (a prior) on the coefficients."
+        f"{where}: y = {found.kind}ly separated by {told} ({int(np.sum(found.rows)):,} of {len(found.rows):,} "
+        "observations lie strictly on their side); expected data that overlap. No maximum exists: the likelihood rises "
+        "for ever along the direction that separation(X, y) returns. Leave the column out, merge the level of the "
+        "factor with another, or put a penalty (a prior) on the coefficients."
     )
 
 

@@ -1,4 +1,4 @@
-"""Regressions by statsmodels, stored for the tests: ``python tests/make_regression.py`` (make references installs it).
+"""Regressions by statsmodels, stored for the tests; ``make references`` installs it and runs this.
 
 The cases are data of the book, small classical tables, and simulations with a seed. Weights count rows: statsmodels is
 given each row so often.

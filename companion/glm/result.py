@@ -16,6 +16,11 @@ from companion.families import Bernoulli, Binomial, Categorical, Normal, Poisson
 from companion.glm.design import Named, offsets, read_columns
 
 
+def _number(value: float) -> str:
+    """Five significant digits."""
+    return f"{value:#.5g}".removesuffix(".").replace("-", "−")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Regression:
     r"""A fitted regression; immutable. Made by `companion.regression.fit`.
@@ -211,7 +216,7 @@ class Regression:
         names = list(self.names)
         if self.classes:
             names = [f"{label}: {name}" for label in self.classes[1:] for name in self.names]
-        return heads, [[name, *(f"{v:.5g}".replace("-", "−") for v in row)] for name, row in zip(names, values)]
+        return heads, [[name, *map(_number, row)] for name, row in zip(names, values)]
 
     def __repr__(self) -> str:
         heads, rows = self._table()
