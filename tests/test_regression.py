@@ -1,4 +1,4 @@
-"""Regression against statsmodels (stored), NIST's certified values, exact fractions, SciPy, and itself put differently."""
+"""Regression against statsmodels (stored), NIST's certified values, exact fractions, SciPy, and other words for it."""
 
 import copy
 import json

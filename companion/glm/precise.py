@@ -48,17 +48,15 @@ def product_of_transpose(X: np.ndarray, r: np.ndarray, weights: np.ndarray | Non
     >>> product_of_transpose(np.array([[1e20], [1.0], [-1e20]]), np.ones(3)).tolist()
     [1.0]
     """
-    total = np.zeros(X.shape[1])
-    for j, column in enumerate(X.T):
-        terms, low = two_product(column, r)
-        if weights is not None:
-            terms, again = two_product(terms, weights)
-            low = low * weights + again
-        lost = np.sum(low)
-        while len(terms) > 1:
-            half = len(terms) // 2
-            summed, error = two_sum(terms[:half], terms[half : 2 * half])
-            lost += np.sum(error)
-            terms = np.append(summed, terms[2 * half :])
-        total[j] = np.sum(terms) + lost
-    return total
+    terms, low = two_product(X, r[:, None])
+    if weights is not None:
+        terms, again = two_product(terms, weights[:, None])
+        low = low * weights[:, None] + again
+    lost = np.sum(low, axis=0)
+    while len(terms) > 1:  # in pairs
+        half = len(terms) // 2
+        odd = terms[2 * half :]
+        terms, error = two_sum(terms[:half], terms[half : 2 * half])
+        lost += np.sum(error, axis=0)
+        terms = np.concatenate([terms, odd]) if len(odd) else terms
+    return np.sum(terms, axis=0) + lost
