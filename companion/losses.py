@@ -206,7 +206,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
 class Calibration(NamedTuple):
     """Bins of the predicted probability: mean `predicted`, share `observed`, its `standard_error` if the predictions
-    are right, and the `count`.
+    are right, and the `counts`.
 
     ``error`` is the average distance of predicted and observed, weighted by the counts, and ``by_chance`` about what it
     is for right predictions, since shares vary.
@@ -215,7 +215,7 @@ class Calibration(NamedTuple):
     predicted: np.ndarray
     observed: np.ndarray
     standard_error: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
     error: float
     by_chance: float
 
@@ -249,7 +249,7 @@ def calibration(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 10) -
     Examples
     --------
     >>> found = calibration([0.1, 0.1, 0.1, 0.1, 0.9, 0.9], [0, 0, 0, 1, 1, 1], bins=2)
-    >>> found.observed.round(2), found.count
+    >>> found.observed.round(2), found.counts
     (array([0.25, 1.  ]), array([4, 2]))
     """
     where = "calibration"

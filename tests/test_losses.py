@@ -109,7 +109,7 @@ def test_calibration_of_distinct_predictions(bins):
     found = losses.calibration(p, y, bins)
     order = np.argsort(p)
     parts = np.array_split(order, bins)
-    assert found.count.tolist() == [len(part) for part in parts]
+    assert found.counts.tolist() == [len(part) for part in parts]
     assert_allclose(found.predicted, [p[part].mean() for part in parts])
     assert_allclose(found.observed, [y[part].mean() for part in parts])
     assert found.error == pytest.approx(sum(abs(np.sum(p[part] - y[part])) for part in parts) / 87)
@@ -119,8 +119,8 @@ def test_equal_predictions_share_a_bin():
     p, y = [0.2] * 7 + [0.6] * 5 + [0.9] * 3, [1, 0] * 7 + [1]
     for bins in (3, 7, 15):
         found = losses.calibration(p, y, bins)
-        assert found.count.tolist() == [7, 5, 3] and found.predicted.tolist() == pytest.approx([0.2, 0.6, 0.9])
-    assert losses.calibration(p, y, 1).count.tolist() == [15]
+        assert found.counts.tolist() == [7, 5, 3] and found.predicted.tolist() == pytest.approx([0.2, 0.6, 0.9])
+    assert losses.calibration(p, y, 1).counts.tolist() == [15]
 
 
 def test_error_of_right_forecasts_is_what_chance_gives():

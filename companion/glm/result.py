@@ -35,11 +35,6 @@ class Regression:
         Labels of a categorical response in order; the first, ``baseline``, has no coefficients. Else empty.
     coefficients : Named, shape (p,), or (K − 1, p) with classes
         Found by number or by name, ``fit.coefficients["age"]``, with classes ``fit.coefficients["cat", "age"]``.
-    standard_errors : Named, the same shape
-        Model-based: roots of the diagonal of the inverse information, times the dispersion. Right if the model is.
-    robust_standard_errors : Named, the same shape
-        HC0, the sandwich without any correction for small samples: right for large samples if the mean is, whatever the
-        variance is.
     covariance, robust_covariance : Named, shape (p, p), or ((K − 1) p, (K − 1) p), class by class
         What the two kinds of standard error are roots of.
     deviance : float
@@ -86,12 +81,13 @@ class Regression:
 
     @property
     def standard_errors(self) -> Named:
-        """Model-based standard errors."""
+        """Model-based: roots of the diagonal of the inverse information, times the dispersion. Right if the model is."""
         return self._roots(self.covariance)
 
     @property
     def robust_standard_errors(self) -> Named:
-        """HC0 standard errors."""
+        """HC0, the sandwich without any correction for small samples: right for large samples if the mean is, whatever
+        the variance is."""
         return self._roots(self.robust_covariance)
 
     # --- predictions

@@ -6,10 +6,10 @@ the means (0 or 1, 0 or n, a count of 0), and :math:`x_i^\top d = 0` where it is
 :math:`a_{ik} = x_i \otimes (e_{y_i} - e_k)`.
 
 Two certificates decide. *Against*: a point where the score is so small that no such direction can exist, since along
-one the score would be at least the smallest :math:`|y - \mu|`; that is where Newton's method ends when there is a maximum. *For*:
-a direction, checked observation by observation. Where there is none, Newton's method runs off along one, and its
-iterates say which observations stay behind; else a linear program finds it, on few observations at first, to which
-those are added that its answer leaves on the wrong side.
+one the score would be at least the smallest :math:`|y - \mu|`; that is where Newton's method ends when there is a
+maximum. *For*: a direction, checked observation by observation. Where there is none, Newton's method runs off along
+one, and its iterates say which observations stay behind; else a linear program finds it, on few observations at first,
+to which those are added that its answer leaves on the wrong side.
 """
 
 from __future__ import annotations
