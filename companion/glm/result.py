@@ -81,7 +81,7 @@ class Regression:
 
     @property
     def standard_errors(self) -> Named:
-        """Model-based: roots of the diagonal of the inverse information, times the dispersion. Right if the model is."""
+        """Model-based: roots of the diagonal of the inverse information times the dispersion. Right if the model is."""
         return self._roots(self.covariance)
 
     @property
