@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy.special import softmax, xlogy
 
 from companion import checks
-from companion.families import ExponentialFamily, Mixture
+from companion.families import ExponentialFamily, Mixture, MultivariateNormal
 from companion.integrals.cells import Progress
 
 _EPS = np.finfo(float).eps
@@ -113,7 +113,7 @@ def em_step(mixture: Mixture, x: ArrayLike, weights: ArrayLike | None = None) ->
 def _held_fixed(member):
     """What `fit` has to be told of a family: the parameters that are not estimated."""
     names = dict.fromkeys((*member.fixed_names, *member.fit_options))
-    return {name: member._parameter(name) if name in member.fixed_names else getattr(member, name) for name in names}
+    return {name: member.parameter(name) if name in member.fixed_names else getattr(member, name) for name in names}
 
 
 def _from_responsibilities(where, family, x, responsibilities, fixed):
@@ -128,7 +128,7 @@ def _from_responsibilities(where, family, x, responsibilities, fixed):
             _check_spread(where, j, member, x[r > 0])
         members.append(member)
     names = family.parameter_names
-    components = family(*(np.stack([member._parameter(name) for member in members]) for name in names))
+    components = family(*(np.stack([member.parameter(name) for member in members]) for name in names))
     return Mixture(responsibilities.sum(axis=0) / responsibilities.sum(), components)
 
 
@@ -136,7 +136,7 @@ def _check_spread(where, j, member, x):
     """Refuse a component that rounding alone keeps from being a point or, for vectors, from lying in a plane."""
     sd, floor = np.sqrt(member.variance()), 64 * _EPS * np.max(np.abs(x), axis=0)
     spread, least = np.min(sd), np.broadcast_to(floor, np.shape(sd)).ravel()[np.argmin(sd)]
-    if np.all(sd > floor) and hasattr(member, "cov"):
+    if np.all(sd > floor) and isinstance(member, MultivariateNormal):
         spread, least = np.linalg.eigvalsh(member.cov / sd / sd[:, None])[0], 64 * _EPS
     if not spread > least:
         checks.fail(

@@ -34,7 +34,7 @@ def _log_probs(
             "Pass e.g. Poisson(0.6), Normal([0, 1], 1) or stats.t(4).",
             TypeError,
         )
-    event_ndim = getattr(model, "event_ndim", 0)
+    event_ndim = model.event_ndim if isinstance(model, Distribution) else 0
     shape = "(n, d)" if event_ndim else "(n,)"
     x, weights = checks.sample(where, x, weights, event_ndim, f"Pass observations as an array of shape {shape}.")
     if weights is not None:

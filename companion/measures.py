@@ -13,7 +13,10 @@ All values are in nats unless `base` is given.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import entr, xlogy
 from scipy.stats import _distn_infrastructure as infrastructure  # rv_generic, rv_sample: documented, not exported
@@ -27,7 +30,7 @@ FROZEN = (stats.distributions.rv_frozen, type(stats.multivariate_normal(0, 1)), 
 
 
 # --- the three measures -------------------------------------------------------------------------------------------
-def entropy(p, *, base=None, return_error=False):
+def entropy(p: Distribution | ArrayLike, *, base: float | None = None, return_error: bool = False) -> Any:
     r"""Entropy :math:`\mathrm{H}(p) = -\mathrm{E}_p[\log p]`: the average surprise of x drawn from p.
 
     For a density it is the differential entropy, which may be negative and changes with the units of x.
@@ -75,7 +78,9 @@ def entropy(p, *, base=None, return_error=False):
     return _numeric("entropy", quadrature.entropy, (p,), base, return_error)
 
 
-def cross_entropy(p, q, *, base=None, return_error=False):
+def cross_entropy(
+    p: Distribution | ArrayLike, q: Distribution | ArrayLike, *, base: float | None = None, return_error: bool = False
+) -> Any:
     r"""Cross-entropy :math:`\mathrm{H}(p, q) = -\mathrm{E}_p[\log q]`: the average surprise when x comes from p and you
     believe q.
 
@@ -99,7 +104,9 @@ def cross_entropy(p, q, *, base=None, return_error=False):
     return _numeric("cross_entropy", quadrature.cross_entropy, (p, q), base, return_error)
 
 
-def kl_divergence(p, q, *, base=None, return_error=False):
+def kl_divergence(
+    p: Distribution | ArrayLike, q: Distribution | ArrayLike, *, base: float | None = None, return_error: bool = False
+) -> Any:
     r"""KL divergence :math:`\mathrm{KL}(p\|q) = \mathrm{E}_p[\log p(x)/q(x)]`: the extra surprise of believing q when x
     comes from p.
 
@@ -192,7 +199,7 @@ def _distribution(where, name, value):
     )
 
 
-def as_pair(where, p, q):
+def as_pair(where: str, p: Any, q: Any) -> tuple[Any, Any]:
     """Both arguments coerced; two vectors stay arrays, a vector next to a distribution becomes a Categorical."""
     p, q = _distribution(where, "p", p), _distribution(where, "q", q)
     if isinstance(p, np.ndarray) and isinstance(q, np.ndarray):
@@ -230,15 +237,15 @@ def _kind(d):
     return f"a density of vectors with {d.dimension} coordinates" if d.event_ndim else "a density on the line"
 
 
-def same_family(p, q):
+def same_family(p: Any, q: Any) -> bool:
     """Whether there is a closed form: one class, and the same parameters held fixed."""
     if isinstance(p, FROZEN) or type(p) is not type(q) or isinstance(p, Mixture):
         return False
     if isinstance(p, Categorical) and p.classes != q.classes:
         return False
-    if getattr(p, "dimension", None) != getattr(q, "dimension", None):
+    if p.dimension != q.dimension:
         return False
-    return all(np.all(p._parameter(name) == q._parameter(name)) for name in p.fixed_names if name not in p.kl_across)
+    return all(np.all(p.parameter(name) == q.parameter(name)) for name in p.fixed_names if name not in p.kl_across)
 
 
 def _batch_shape(d):
@@ -252,7 +259,7 @@ def _batch_shape(d):
 def _numeric(where, rule, distributions, base, return_error):
     """`rule` for every member of the broadcast batch."""
     for name, d in zip("pq", distributions):
-        if isinstance(d, FROZEN[1]) or getattr(d, "event_ndim", 0):
+        if isinstance(d, FROZEN[1]) or (isinstance(d, Distribution) and d.event_ndim):
             checks.fail(
                 where,
                 name,
@@ -311,7 +318,7 @@ def _finish(where, value, base, return_error, error):
     return (value / scale)[()], (np.where(np.isfinite(value), error, 0.0) / abs(scale))[()]
 
 
-def total_variation(p, q):
+def total_variation(p: ArrayLike, q: ArrayLike) -> np.ndarray | np.float64:
     r"""Total variation distance :math:`\tfrac12\sum_k |p_k - q_k|` of probability vectors (..., K).
 
     The largest difference in probability that p and q can give to one event. Pinsker's inequality bounds it:

@@ -145,7 +145,7 @@ def textbook_kl(p: ExponentialFamily, q: ExponentialFamily, dtype: Any = float) 
 
 
 def _check_member(where, p, among=()):
-    known = isinstance(p, ExponentialFamily) and not p._constructor and (not among or type(p).__name__ in among)
+    known = isinstance(p, ExponentialFamily) and not p._made_by and (not among or type(p).__name__ in among)
     if not known:
         names = ", ".join(among) or "companion.families"
         fix = "For all others there is `companion.kl_divergence`."
@@ -154,7 +154,7 @@ def _check_member(where, p, among=()):
 
 def _check_pair(where, p, q, among=tuple(TEXTBOOK)):
     _check_member(where, p, among)
-    if type(q) is not type(p) or q._constructor:
+    if type(q) is not type(p) or q._made_by:
         name = type(p).__name__
         fix = "For two different families call `companion.kl_divergence`."
         checks.fail(where, "q", q, f"another {name}, given by its ordinary parameters", fix, TypeError)
@@ -162,9 +162,7 @@ def _check_pair(where, p, q, among=tuple(TEXTBOOK)):
 
 
 def _evaluate(functions, p, q, number):
-    return TEXTBOOK[type(p).__name__](
-        functions, *([number(d._parameter(n)) for n in d.parameter_names] for d in (p, q))
-    )
+    return TEXTBOOK[type(p).__name__](functions, *([number(d.parameter(n)) for n in d.parameter_names] for d in (p, q)))
 
 
 # --- exact values -------------------------------------------------------------------------------------------------
@@ -203,7 +201,7 @@ def exact_kl(p: ExponentialFamily, q: ExponentialFamily) -> Decimal:
     _check_pair("exact_kl", p, q)
     if shape := p.batch_shape or q.batch_shape:
         checks.fail("exact_kl", "shape of the batch", shape, "()", "Call it for one pair at a time.")
-    values = np.concatenate([np.ravel(d._parameter(n)) for d in (p, q) for n in d.parameter_names])
+    values = np.concatenate([np.ravel(d.parameter(n)) for d in (p, q) for n in d.parameter_names])
     powers = np.abs(np.log10(np.abs(values[values != 0]), dtype=float))
     with localcontext(prec=80 + int(powers.max(initial=0.0)), Emin=MIN_EMIN, Emax=MAX_EMAX):
         try:
@@ -262,7 +260,7 @@ def nearby(p: ExponentialFamily, d: float) -> ExponentialFamily:
     if d <= -1:
         checks.fail("nearby", "d", d, "a number above -1", "Pass a relative distance, e.g. 1e-6.")
     with np.errstate(over="ignore"):  # the constructor refuses infinite parameters
-        values = {n: p._parameter(n) * (1 if n in p.fixed_names else 1 + d) for n in p.parameter_names}
+        values = {n: p.parameter(n) * (1 if n in p.fixed_names else 1 + d) for n in p.parameter_names}
     return type(p)(**values)
 
 
@@ -299,16 +297,16 @@ def fisher_integral(p: ExponentialFamily, q: ExponentialFamily, nodes: int = 16)
     if type(q) is not type(p):
         checks.fail(where, "q", q, f"another {type(p).__name__}", fix, TypeError)
     for name in p.fixed_names:
-        if not np.array_equal(p._parameter(name), q._parameter(name)):
-            expected = f"{checks.describe(p._parameter(name))}, as in p"
-            checks.fail(where, f"{name} of q", q._parameter(name), expected, fix)
+        if not np.array_equal(p.parameter(name), q.parameter(name)):
+            expected = f"{checks.describe(p.parameter(name))}, as in p"
+            checks.fail(where, f"{name} of q", q.parameter(name), expected, fix)
     for name, side in (("p", p), ("q", q)):
         if side.batch_shape:
             checks.fail(where, f"batch of {name}", side.batch_shape, "()", "Call it for one pair at a time.")
     nodes = checks.positive_integer(where, "nodes", nodes, "Pass the number of nodes, e.g. 16.")
     t, w = np.polynomial.legendre.leggauss(nodes)
     t, w = (t + 1) / 2, w / 2
-    fixed = {name: p._parameter(name) for name in p.fixed_names}
+    fixed = {name: p.parameter(name) for name in p.fixed_names}
     eta, delta = p.natural_parameters(), q.natural_parameters() - p.natural_parameters()
     with np.errstate(all="ignore"):
         on_the_way = (type(p).from_natural(eta + s * delta, **fixed).fisher_information() for s in t)

@@ -85,7 +85,7 @@ def kl_gradient(p: Distribution | ArrayLike, model: ExponentialFamily) -> np.nda
     where = "kl_gradient"
     _check_family(where, model)
     p, _ = as_pair(where, p, model)
-    if getattr(p, "batch_shape", ()):
+    if isinstance(p, Distribution) and p.batch_shape:
         checks.fail(where, "shape of the batch p", p.batch_shape, "one distribution, shape ()", "Pass them one by one.")
     if same_family(p, model):
         return model.mean_parameters() - p.mean_parameters()
@@ -153,7 +153,7 @@ def with_mean(model: ExponentialFamily, mu: ArrayLike) -> ExponentialFamily:
 
 
 def _fixed(model):
-    return {name: model._parameter(name) for name in model.fixed_names}
+    return {name: model.parameter(name) for name in model.fixed_names}
 
 
 def _vector(where, model, name, value):
@@ -273,11 +273,8 @@ def natural_gradient_step(
     length = checks.scalar(where, "length", length, fix)
     if not 0 <= length <= 2:
         checks.fail(where, "length", length, "from 0 to 2", fix)
-    share = length / data.weight
-    observed = Statistics(data.family, data.fixed, length, data.shift, tuple(share * total for total in data.sums))
-    shift, sums = model._expected_sums()
-    expected = Statistics(data.family, data.fixed, 1 - length, shift, tuple((1 - length) * total for total in sums))
-    return type(model)._estimate(observed + expected)
+    expected = model._expected_sums().scaled_to(1 - length)
+    return type(model)._estimate(data.sums.scaled_to(length).merge(expected), **data.fixed)
 
 
 # --- KL as accumulated Fisher information -------------------------------------------------------------------------

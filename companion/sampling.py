@@ -247,7 +247,7 @@ def fitted_kl(truth: ExponentialFamily, n: int, runs: int, rng: np.random.Genera
     n = checks.sample_size(where, n)
     runs = checks.positive_integer(where, "runs", runs, "Pass how many fits you want, e.g. 1000.")
     rng = checks.generator(where, rng)
-    fixed = {name: truth._parameter(name) for name in truth.fixed_names}
+    fixed = {name: truth.parameter(name) for name in truth.fixed_names}
     found, block = np.empty(runs), max(1, 2_000_000 // n)
     for start in range(0, runs, block):
         size = min(block, runs - start)

@@ -146,6 +146,7 @@ ACCEPTED = {
     ("expectation", "g", "class"): "as above",
     ("ProbabilisticPCA.pdf", "x", "array with inf"): "the density at a vector with an infinite coordinate is 0",
     ("as_distribution", "argument", "*"): "words that stand in messages",
+    ("Beta.parameter", "name", "text"): "its first parameter is called a",
     ("Beta.quantile", "q", "tiny"): "SciPy warns that its algorithm gave up",
     ("gaussian_decoder", "decode", "*"): "called, and its result checked, only with latents",
     ("VAE.*", "file", "*text"): "FileNotFoundError of a path at which there is no file, or no place for one",
@@ -396,7 +397,7 @@ def _class_rows() -> Iterator[Row]:
     rng = np.random.default_rng(0)
     members = {name: row.draw(rng) for name, row in FAMILIES.items()}
     for name, member in (members | {"Ising": ISING}).items():
-        given = {key: member._parameter(key) for key in member.parameter_names}
+        given = {key: member.parameter(key) for key in member.parameter_names}
         kinds = {key: (value, _PARAMETERS.get(key, "positives")) for key, value in given.items()}
         fixed = {key: kinds[key] for key in member.fixed_names}
         x = member.sample(8, 1)
@@ -414,11 +415,12 @@ def _class_rows() -> Iterator[Row]:
                 "mean": kinds.get("mean"),
                 "tril": (np.linalg.cholesky(member.cov) if name == "MultivariateNormal" else None, NO),
                 "classes": (len(member.probs) if name == "Categorical" else None, "size or none"),
+                "name": (member.parameter_names[0], NO),
                 **fixed,
             },
         )
     yield Row("Mixture", Mixture, {"weights": (HALF, NO), "components": (HUMPS.components, NO)})
-    yield from _methods("Mixture", HUMPS, {"x": (X, "data")})
+    yield from _methods("Mixture", HUMPS, {"x": (X, "data"), "name": ("weights", NO)})
     yield Row(
         "ProbabilisticPCA",
         latent.ProbabilisticPCA,
@@ -429,6 +431,7 @@ def _class_rows() -> Iterator[Row]:
         PPCA,
         {
             "x": (PLANE, "parameters"),
+            "name": ("sd", NO),
             "sample": (PLANE, "sample"),
             "z": ([[0.5]], NO),
             "q": (MultivariateNormal([0.0], [[1.0]]), NO),
@@ -613,7 +616,7 @@ def is_ours(error: Exception) -> bool:
 def has_nan(result: Any) -> bool:
     """Is there a NaN anywhere in this?"""
     if isinstance(result, families.Distribution):
-        return any(has_nan(result._parameter(name)) for name in result.parameter_names)
+        return any(has_nan(result.parameter(name)) for name in result.parameter_names)
     if isinstance(result, dict):
         return any(map(has_nan, result.values()))
     if isinstance(result, (tuple, list)):

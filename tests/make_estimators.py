@@ -34,8 +34,7 @@ TARGET = ROOT / "companion" / "lesson" / "data" / "estimators.json"
 RUNS_FILE = ROOT / "_build" / "estimators-runs.json"
 SIZES = (1_000, 10_000)
 ROUND = 20
-#: Runs of each, and few where one takes seconds.
-RUNS, FEW = 200, 20
+RUNS = 200
 
 
 # --- pairs --------------------------------------------------------------------------------------------------------
@@ -101,16 +100,15 @@ def variational(x, y, rng):
 
 
 def groups(d, n):
-    """Estimators timed together, and how many runs each gets."""
-    large = n > 5_000
+    """Estimators timed together."""
     found = [
-        (lambda x, y, rng: {"knn_kl": estimation.knn_kl(x, y)}, FEW if large and d > 5 else RUNS),
-        (lambda x, y, rng: {"classifier_kl": estimation.classifier_kl(x, y, rng)}, RUNS),
-        (variational, RUNS),
-        (lambda x, y, rng: {"kernel_kl": estimation.kernel_kl(x, y)}, FEW if large else RUNS),
+        lambda x, y, rng: {"knn_kl": estimation.knn_kl(x, y)},
+        lambda x, y, rng: {"classifier_kl": estimation.classifier_kl(x, y, rng)},
+        variational,
+        lambda x, y, rng: {"kernel_kl": estimation.kernel_kl(x, y)},
     ]
-    if d < 10 or large:
-        found.append((lambda x, y, rng: {"histogram_kl": histogram(x, y)}, RUNS))
+    if d < 10 or n > 5_000:
+        found.append(lambda x, y, rng: {"histogram_kl": histogram(x, y)})
     return found
 
 
@@ -132,10 +130,10 @@ def main():
     for most, chosen in [(ROUND, None), *((most, 0) for most in turns), *((most, None) for most in turns)]:
         for n in SIZES:
             for number, (name, (d, draw_p, draw_q, _)) in enumerate(table.items()):
-                for group, (call, wanted) in enumerate(groups(d, n)):
+                for group, call in enumerate(groups(d, n)):
                     key = f"{name}|{n}|{group}"
                     done = runs.setdefault(key, [])
-                    for run in range(len(done), min(wanted, most) if chosen in (None, group) else 0):
+                    for run in range(len(done), most if chosen in (None, group) else 0):
                         rng = np.random.default_rng([n, number, run])  # the same samples for all estimators
                         x, y = draw_p(n, rng), draw_q(n, rng)
                         before = time.process_time()

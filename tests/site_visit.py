@@ -160,7 +160,8 @@ class Visit:
         image_module = pytest.importorskip("PIL.Image")
         for picture in self.page.locator("article img:visible").all():
             picture.scroll_into_view_if_needed()
-            picture.evaluate("(image) => ((image.loading = 'eager'), image.decode())")  # a lazy one may still be on its way
+            # a lazy one may still be on its way
+            picture.evaluate("(image) => ((image.loading = 'eager'), image.decode())")
             shot = image_module.open(io.BytesIO(picture.screenshot())).convert("L")
             (low, high), ground = shot.getextrema(), shot.getpixel((shot.width // 2, 3))
             drawn = "dark-light" in (picture.get_attribute("class") or "")

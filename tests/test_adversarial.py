@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from blend import Blend
 from scipy import stats
 
 from companion import families
@@ -18,13 +19,6 @@ from companion.integrals import line, quadrature
 
 TABLE = json.loads((Path(__file__).parent / "data" / "adversarial.json").read_text(encoding="utf-8"))
 EPS = np.finfo(float).eps
-
-
-class Blend:
-    """A mixture of any scipy distributions: the attributes that the quadrature looks for, and nothing else."""
-
-    def __init__(self, weights, components):
-        self.weights, self.components = weights, components
 
 
 NAMES = {

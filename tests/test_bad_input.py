@@ -1452,7 +1452,7 @@ def test_every_family_refuses_what_no_family_takes(name):
     """For rows that are added later: whatever the parameters, these are errors in the format of this package."""
     member = FAMILIES[name].draw(np.random.default_rng(0))
     cls = type(member)
-    fixed = {key: member._parameter(key) for key in cls.fixed_names}
+    fixed = {key: member.parameter(key) for key in cls.fixed_names}
     k = len(member.natural_parameters())
     empty = np.zeros((0,) + np.shape(member.mean())[: member.event_ndim])
     calls = {
@@ -1479,7 +1479,7 @@ def test_every_family_refuses_what_no_family_takes(name):
         )
     for parameter in range(len(cls.parameter_names)):
         for bad in ("text", None, np.nan):
-            arguments = [member._parameter(key) for key in cls.parameter_names]
+            arguments = [member.parameter(key) for key in cls.parameter_names]
             arguments[parameter] = bad if bad is not np.nan else np.nan * arguments[parameter]
             with pytest.raises((ValueError, TypeError)) as caught:
                 cls(*arguments)

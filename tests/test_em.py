@@ -61,7 +61,7 @@ def test_mixtures_of_every_family_are_fitted(name):
     x = np.concatenate([one.sample(100, rng), two.sample(100, rng)])
     if name == "VonMises":
         x = x[np.abs(x) < 2]  # away from the seam
-    fixed = {parameter: one._parameter(parameter) for parameter in family.fixed_names}
+    fixed = {parameter: one.parameter(parameter) for parameter in family.fixed_names}
     start = em.random_start(x, family, 2, rng=3, **fixed)
     weights = rng.integers(0, 4, len(x))
     fit = em.fit_mixture(x, start, weights, max_steps=15)
@@ -149,7 +149,7 @@ def test_each_half_of_an_em_step_raises_the_bound(name):
         weighted = r[:, k] @ member.log_prob(x)
         for scale in (0.999, 1.001):
             u = member.mean_parameters() * scale
-            other = type(member).from_mean_parameters(u, **{f: member._parameter(f) for f in member.fixed_names})
+            other = type(member).from_mean_parameters(u, **{f: member.parameter(f) for f in member.fixed_names})
             assert r[:, k] @ other.log_prob(x) <= weighted + 1e-9
     assert components.batch_shape == (2,)
 
@@ -184,7 +184,7 @@ def test_fit_is_a_stationary_point_of_the_likelihood(name):
         names = {"Normal": ("mean", "sd"), "Poisson": ("rate",), "Exponential": ("rate",)}[name]
         c = fit.mixture.components
         at = np.concatenate(
-            [[np.log(fit.mixture.weights[0] / fit.mixture.weights[1])], *(c._parameter(p) for p in names)]
+            [[np.log(fit.mixture.weights[0] / fit.mixture.weights[1])], *(c.parameter(p) for p in names)]
         )
         make = lambda v: Mixture(
             [1 / (1 + np.exp(-v[0])), 1 / (1 + np.exp(v[0]))], type(c)(*v[1:].reshape(len(names), 2))

@@ -74,7 +74,7 @@ def three(request):
 
 def fixed(member):
     """Keyword arguments that make `from_natural` and its like stay in the family of `member`."""
-    return {name: member._parameter(name) for name in member.fixed_names}
+    return {name: member.parameter(name) for name in member.fixed_names}
 
 
 def derived(method, member, *arguments):
@@ -85,8 +85,8 @@ def derived(method, member, *arguments):
 def stack(members):
     """A batch of shape (len(members),)."""
     first = members[0]
-    make = getattr(type(first), first._constructor) if first._constructor else type(first)
-    return make(*(np.stack([m._parameter(name) for m in members]) for name in first.parameter_names))
+    make = getattr(type(first), first._made_by) if first._made_by else type(first)
+    return make(*(np.stack([m.parameter(name) for m in members]) for name in first.made_of))
 
 
 # --- sums and integrals over the whole support, from scipy and numpy alone ------------------------------------------
@@ -354,9 +354,9 @@ def test_weights_count_repetitions(member):
     weights = np.random.default_rng(8).integers(0, 5, 300)
     weighted = type(member).fit(x, weights=weights, **fixed(member))
     repeated = type(member).fit(np.repeat(x, weights, axis=0), **fixed(member))
-    for name in member.parameter_names:
-        if name in weighted.parameter_names:
-            assert_allclose(weighted._parameter(name), repeated._parameter(name), rtol=1e-12, atol=1e-13)
+    for name in member.made_of:
+        if name in weighted.made_of:
+            assert_allclose(weighted.parameter(name), repeated.parameter(name), rtol=1e-12, atol=1e-13)
     assert weighted.kl_divergence(repeated) < 1e-22
     halved = type(member).fit(x, weights=weights / 2, **fixed(member))
     assert weighted.kl_divergence(halved) < 1e-22
@@ -463,7 +463,7 @@ def test_batched_samples_have_the_moments_of_each_member(three):
 
 # --- the object -------------------------------------------------------------------------------------------------------
 def test_members_are_immutable(member):
-    for name in (*member.parameter_names, "batch_shape", "anything"):
+    for name in (*member.made_of, "batch_shape", "anything"):
         with pytest.raises(AttributeError, match="immutable"):
             setattr(member, name, 1.0)
     for value in vars(member).values():
@@ -477,8 +477,8 @@ def test_members_are_immutable(member):
 def test_members_do_not_share_memory_with_their_arguments(three):
     first = three[0]
     batch = stack(three)
-    arguments = [np.array(batch._parameter(name)) for name in first.parameter_names]
-    make = getattr(type(first), first._constructor) if first._constructor else type(first)
+    arguments = [np.array(batch.parameter(name)) for name in first.made_of]
+    make = getattr(type(first), first._made_by) if first._made_by else type(first)
     made = make(*arguments)
     for argument in arguments:
         argument *= 0.5
@@ -506,12 +506,12 @@ def test_the_same_distribution_from_other_numbers_is_not_equal():
 def assert_same_numbers(one, two):
     """Equal to within rounding: scipy has scales where we have rates."""
     assert type(one) is type(two)
-    for name in one.parameter_names:
-        assert_allclose(one._parameter(name), two._parameter(name), rtol=5e-16, atol=5e-16)
+    for name in one.made_of:
+        assert_allclose(one.parameter(name), two.parameter(name), rtol=5e-16, atol=5e-16)
 
 
 def test_conversion_to_scipy_and_back(member):
-    if member.parameter_names != type(member).parameter_names:
+    if member.made_of != type(member).parameter_names:
         pytest.skip("scipy stores other parameters")
     if FAMILIES[type(member).__name__].scipy_name or isinstance(member, (MultivariateNormal, Dirichlet)):
         assert_same_numbers(from_scipy(member.to_scipy()), member)
@@ -519,7 +519,7 @@ def test_conversion_to_scipy_and_back(member):
 
 def test_from_scipy_of_a_batch(three):
     name = FAMILIES[type(three[0]).__name__].scipy_name
-    if name is None or three[0].parameter_names != type(three[0]).parameter_names:
+    if name is None or three[0].made_of != type(three[0]).parameter_names:
         pytest.skip("scipy has no such batch")
     batch = stack(three)
     assert_same_numbers(from_scipy(batch.to_scipy()), batch)

@@ -20,7 +20,7 @@ def directional_derivative(f, eta, direction, step=1e-4):
 
 
 def rebuild(member, eta):
-    fixed = {name: member._parameter(name) for name in member.fixed_names}
+    fixed = {name: member.parameter(name) for name in member.fixed_names}
     return type(member).from_natural(eta, **fixed)
 
 
@@ -54,7 +54,7 @@ def test_average_log_likelihood_is_largest_at_the_fit(name, seed):
     rng = np.random.default_rng(seed)
     truth = FAMILIES[name].draw(rng)
     x = truth.sample(200, rng)
-    fixed = {key: truth._parameter(key) for key in truth.fixed_names}
+    fixed = {key: truth.parameter(key) for key in truth.fixed_names}
     fit = type(truth).fit(x, **fixed)
     best = log_likelihood(fit, x) / 200
 

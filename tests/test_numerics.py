@@ -221,7 +221,7 @@ def test_nearby_moves_every_estimated_parameter(name):
     p = FAMILIES[name].draw(np.random.default_rng(3))
     q = nearby(p, 0.25)
     for key in p.parameter_names:
-        assert_allclose(q._parameter(key), p._parameter(key) * (1 if key in p.fixed_names else 1.25))
+        assert_allclose(q.parameter(key), p.parameter(key) * (1 if key in p.fixed_names else 1.25))
 
 
 def test_relative_error():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from blend import Blend
 from scipy import stats
 
 from companion.families import Categorical, Mixture, Normal, Pareto, Poisson, VonMises
@@ -21,13 +22,6 @@ from companion.integrals.quadrature import (
 )
 
 PAIRS = json.loads((Path(__file__).parent / "data" / "kl_pairs.json").read_text())
-
-
-class Blend:
-    """A mixture of any scipy distributions: the attributes that the quadrature looks for, and nothing else."""
-
-    def __init__(self, weights, components):
-        self.weights, self.components = weights, components
 
 
 def make(law):

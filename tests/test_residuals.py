@@ -90,7 +90,7 @@ def test_natural_gradient_step_lands_on_the_fit(name, seed):
     landed = natural_gradient_step(start, x)
     assert_allclose(landed.mean_parameters(), truth.sufficient_statistics(x).mean(axis=0), rtol=1e-7, atol=1e-9)
     if name != "Categorical":  # its fit takes the number of classes from the sample
-        fit = type(truth).fit(x, **{key: truth._parameter(key) for key in truth.fixed_names})
+        fit = type(truth).fit(x, **{key: truth.parameter(key) for key in truth.fixed_names})
         assert_allclose(log_likelihood(landed, x), log_likelihood(fit, x), rtol=1e-9)
     half = natural_gradient_step(start, x, length=0.5)
     assert_allclose(residual(half, x), residual(start, x) / 2, rtol=1e-6, atol=1e-8)
@@ -333,7 +333,7 @@ def test_a_step_from_the_fit_stays_there_however_narrow_the_data(name):
     fit = FAMILIES[name].cls.fit(x)
     for landed in (natural_gradient_step(fit, x, length=0.5), natural_gradient_step(FAMILIES[name].cls.fit(2 * x), x)):
         for parameter in fit.parameter_names:
-            assert_allclose(landed._parameter(parameter), fit._parameter(parameter), rtol=1e-7, err_msg=parameter)
+            assert_allclose(landed.parameter(parameter), fit.parameter(parameter), rtol=1e-7, err_msg=parameter)
 
 
 def test_a_step_between_two_narrow_normals_against_exact_fractions():
@@ -369,7 +369,7 @@ def test_statistics_with_other_fixed_parameters_are_refused():
 
 
 def fixed_of(model):
-    return {name: model._parameter(name).item() for name in model.fixed_names}
+    return {name: model.parameter(name).item() for name in model.fixed_names}
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_twice_n_kl_of_the_fit_is_chi_square(truth, d):
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_fitted_kl_is_that_of_the_fit(name):
     truth = FAMILIES[name].draw(np.random.default_rng(0))
-    fixed = {key: truth._parameter(key) for key in truth.fixed_names}
+    fixed = {key: truth.parameter(key) for key in truth.fixed_names}
     found = sampling.fitted_kl(truth, 400, 2, rng=13)
     x = truth.sample(800, np.random.default_rng(13))
     wanted = [kl_divergence(truth, type(truth).fit(half, **fixed)) for half in (x[:400], x[400:])]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from site_pages import every_notebook, every_page, problems
+from site_pages import every_notebook, every_page, problems, sound
 
 
 @every_page
 def test_page_in_the_browser(look, name):
-    found = look(name, "dark")
-    assert found["theme"] == "dark"
-    problems(found["overflow"])
-    problems(found["violations"])
-    problems(found["outside"])
-    problems(found["complaints"])
+    sound(look(name, "dark"), "dark")
 
 
 @every_page

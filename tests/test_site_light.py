@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from site_pages import MAX_WEIGHT, every_notebook, every_page, problems
+from site_pages import MAX_WEIGHT, every_notebook, every_page, problems, sound
 
 
 @every_page
 def test_page_in_the_browser(look, name):
-    found = look(name, "light")
-    assert found["theme"] == "light"
-    problems(found["overflow"])
-    problems(found["violations"])
-    problems(found["outside"])
-    problems(found["complaints"])
+    sound(look(name, "light"), "light")
 
 
 @every_page

@@ -37,6 +37,8 @@ class {Name}(ExponentialFamily):
 
        p(x) = ?, \\qquad u(x) = ?, \\qquad \\eta = ?, \\qquad A(\\eta) = ?, \\qquad \\mathrm{{E}}[u] = ?
 
+       \\mathrm{{KL}}(p\\|q) = ?
+
     Parameters
     ----------
     {parameters} : array_like
@@ -58,10 +60,10 @@ class {Name}(ExponentialFamily):
     """
 
     parameter_names = ({names},)
-    scipy_name = None  # e.g. "rayleigh", and then `_scipy_arguments`; see scipy_arguments.py and a neighbour
+    scipy_name = None  # where SciPy has it, e.g. "rayleigh"; then also `_scipy_arguments` and `to_scipy`
     support = (-np.inf, np.inf)
 
-    # --- parameters
+    # --- parameters: `checks.parameter` takes what is finite; see also `checks.positive`, `probability` and `whole`
     def __init__(self, {signature}) -> None:
 {read}
         self._store({first}.shape, {stored})
@@ -104,14 +106,8 @@ class {Name}(ExponentialFamily):
     def _random_member(cls, rng):
         raise NotImplementedError("a member with ordinary parameters, for the tests")
 
-    # --- fit
-    @classmethod
-    def _example(cls):
-        raise NotImplementedError("any member")
-
-    @classmethod
-    def _estimate(cls, statistics):
-        return cls.from_mean_parameters(statistics.mean())
+    # --- fit: a sample enters by its sums of u(x), and `from_mean_parameters` is asked for their mean. Where its error
+    # does not say why no maximum exists, override `_estimate`; a kind of sums that loses fewer digits is `_sums`.
 '''
 
 

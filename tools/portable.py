@@ -159,7 +159,7 @@ def environment(name: str, python: str, packages: list[str]) -> str:
 def settings() -> dict[str, Callable[[], Setting]]:
     """All settings by name; each is a function, since some make an environment first."""
     have = pythons()
-    first, last = next(iter(have), None), next(reversed(have), None)
+    first, last = next(iter(have), "?"), next(reversed(have), "?")
     table: dict[str, Callable[[], Setting]] = {name: partial(processor, name) for name in PROCESSORS}
     table |= {f"threads{count}": partial(threads, count) for count in THREADS}
     table |= {"locale": decimal_comma, "zone": partial(Setting, f"TZ={ZONE}", {"TZ": ZONE})}
@@ -167,9 +167,9 @@ def settings() -> dict[str, Callable[[], Setting]]:
         what = f"Python {version}, packages as pip chooses"
         table[f"python{version}"] = partial(with_packages, f"python{version}", have.get(version), what, requirements())
     pinned = [oldest(requirement) for requirement in requirements()]
-    table["oldest"] = partial(with_packages, "oldest", first, f"Python {first}, each lower bound", pinned)
+    table["oldest"] = partial(with_packages, "oldest", have.get(first), f"Python {first}, each lower bound", pinned)
     newest = ["--upgrade", "--upgrade-strategy", "eager", *requirements()]
-    table["newest"] = partial(with_packages, "newest", last, f"Python {last}, newest packages", newest)
+    table["newest"] = partial(with_packages, "newest", have.get(last), f"Python {last}, newest packages", newest)
     return table
 
 

@@ -179,12 +179,13 @@ def _log_kernel_density(at, sample, own=False):
     result, half = np.empty(len(at)), 0.5 * np.einsum("ij,ij->i", v, v)
     for start in range(0, len(at), rows := max(1, _CHUNK // n)):
         part = u[start : start + rows]
-        logs = part @ v.T - half
+        logs = np.dot(part, v.T) - half  # `@` takes one column eight times slower
         logs -= 0.5 * np.einsum("ij,ij->i", part, part)[:, None]
         if own:
             logs[np.arange(len(part)), start + np.arange(len(part))] = -np.inf
         top = logs.max(axis=1)
         logs -= top[:, None]
+        np.maximum(logs, -700.0, out=logs)  # adds nothing to a sum that begins with 1, and exp underflows slowly
         result[start : start + rows] = top + np.log(np.exp(logs, out=logs).sum(axis=1))
     constant = d / 2 * np.log(2 * np.pi) + np.log(np.diag(factor)).sum() + np.log(n - own)
     return result - constant

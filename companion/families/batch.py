@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -45,17 +45,20 @@ class Batch:
     single member is a plain number. Equal objects have equal hashes; copies and pickles are immutable.
     """
 
+    #: The parameters of the class, in the order of its constructor.
     parameter_names: ClassVar[tuple[str, ...]] = ()
+    #: Class methods that make a member of other parameters, with the names of these: {"from_logits": ("logits",)}.
+    other_forms: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     batch_shape: tuple[int, ...]
-    #: The classmethod that takes `parameter_names`; empty for the class itself. `from_logits` sets both on its members.
-    _constructor: str = ""
+    #: The one of `other_forms` that made this member; empty for the class itself.
+    _made_by: str
 
     if TYPE_CHECKING:  # the parameters, which `_store` sets
 
         def __getattr__(self, name: str) -> Any: ...
 
     # --- an immutable value -------------------------------------------------------------------------------------------
-    def _store(self, batch_shape: tuple[int, ...] = (), **values: Any) -> None:
+    def _store(self, batch_shape: tuple[int, ...] = (), _made_by: str = "", **values: Any) -> None:
         """Set attributes: arrays are copied and locked, single numbers kept as such."""
         for name, value in values.items():
             if isinstance(value, np.ndarray):
@@ -64,9 +67,26 @@ class Batch:
                     value.flags.writeable = False
             object.__setattr__(self, name, value)
         object.__setattr__(self, "batch_shape", tuple(batch_shape))
+        object.__setattr__(self, "_made_by", _made_by)
 
-    def _parameter(self, name: str) -> Any:
-        """A stored parameter; one whose name is also a method (``mean``) is stored with an underscore."""
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """Names of the parameters of which this very member was made: ``("logits",)`` after ``from_logits``, otherwise
+        the ``parameter_names`` of its class."""
+        return self.other_forms[self._made_by] if self._made_by else self.parameter_names
+
+    def parameter(self, name: str) -> Any:
+        """The parameter called `name`, also where a method has this name (``mean``): one of ``parameter_names`` or of
+        `made_of`.
+
+        >>> from companion.families import Normal
+        >>> Normal([0.0, 1.0], 2.0).parameter("mean").tolist()
+        [0.0, 1.0]
+        """
+        if not isinstance(name, str) or name not in (*self.parameter_names, *self.made_of):
+            expected = f"one of {', '.join(dict.fromkeys((*self.parameter_names, *self.made_of)))}"
+            where, fix = f"{type(self).__name__}.parameter", "Pass the name of a parameter."
+            checks.fail(where, "name", name, expected, fix, TypeError if not isinstance(name, str) else ValueError)
         value = vars(self)[name if name in vars(self) else f"_{name}"]
         return np.int64(value) if type(value) is int else value  # so that it has the methods of an array
 
@@ -89,8 +109,8 @@ class Batch:
         return self
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{name}={_shown(self._parameter(name))}" for name in self.parameter_names)
-        return f"{type(self).__name__}{self._constructor and '.' + self._constructor}({inside})"
+        inside = ", ".join(f"{name}={_shown(self.parameter(name))}" for name in self.made_of)
+        return f"{type(self).__name__}{self._made_by and '.' + self._made_by}({inside})"
 
     def _repr_html_(self) -> str:
         """A small table for notebooks: a row for each of the first members, a column for each parameter."""
@@ -110,11 +130,11 @@ class Batch:
     def _table(self) -> tuple[str, list[str], list[list[Any]], int]:
         """Title, names, first rows and number of rows of the table."""
         count = int(np.prod(self.batch_shape, dtype=int))
-        parameters = [np.asarray(self._parameter(name)) for name in self.parameter_names]
+        parameters = [np.asarray(self.parameter(name)) for name in self.made_of]
         flat = [v.reshape(count, *v.shape[len(self.batch_shape) :]) for v in parameters]
         rows = [[v[i] for v in flat] for i in range(min(count, _ROWS))]
         title = type(self).__name__ if count == 1 else f"{count} {type(self).__name__} distributions"
-        return title, list(self.parameter_names), rows, count
+        return title, list(self.made_of), rows, count
 
     def __eq__(self, other: object) -> bool:
         """Whether both were made from the same numbers (0.5 and log-odds 0 are one distribution, but not equal)."""
@@ -124,7 +144,7 @@ class Batch:
         return hash(self._key())
 
     def _key(self) -> tuple:
-        return type(self), self.parameter_names, *(_identity(self._parameter(name)) for name in self.parameter_names)
+        return type(self), self.made_of, *(_identity(self.parameter(name)) for name in self.made_of)
 
     # --- a batch is an array of distributions -------------------------------------------------------------------------
     def __len__(self) -> int:
@@ -151,10 +171,7 @@ class Batch:
             self._bad_index(IndexError, key, str(error))
         if np.size(index) == 0:
             self._bad_index(IndexError, key, "It selects nothing")
-        flat = (
-            (v := self._parameter(name)).reshape(count, *v.shape[len(self.batch_shape) :])
-            for name in self.parameter_names
-        )
+        flat = ((v := self.parameter(name)).reshape(count, *v.shape[len(self.batch_shape) :]) for name in self.made_of)
         return self._make(*(v[index] for v in flat))
 
     def _require_batch(self, what):
@@ -170,7 +187,7 @@ class Batch:
 
     def _make(self, *parameters):
         """A distribution of the same kind with other parameters."""
-        make = getattr(type(self), self._constructor) if self._constructor else type(self)
+        make = getattr(type(self), self._made_by) if self._made_by else type(self)
         return make(*parameters)
 
     def _member(self, index: tuple[int, ...]) -> Self:
@@ -179,7 +196,7 @@ class Batch:
             return self
         index = index[len(index) - len(self.batch_shape) :]
         index = tuple(i if size > 1 else 0 for i, size in zip(index, self.batch_shape))
-        return self._make(*(self._parameter(name)[index] for name in self.parameter_names))
+        return self._make(*(self.parameter(name)[index] for name in self.made_of))
 
 
 def _cell(value):

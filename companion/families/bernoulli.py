@@ -13,6 +13,7 @@ from scipy.special import expit, log_expit, xlog1py, xlogy
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
+from companion.families.sums import Totals
 from companion.special.remainders import choose, kl_term, phi_of
 
 
@@ -50,6 +51,7 @@ class Bernoulli(ExponentialFamily):
     """
 
     parameter_names = ("p",)
+    other_forms = {"from_logits": ("logits",)}
     scipy_name = "bernoulli"
     _scipy_arguments = staticmethod(unshifted("p"))
     discrete = True
@@ -78,13 +80,7 @@ class Bernoulli(ExponentialFamily):
             "Bernoulli.from_logits", "logits", logits, np.abs(logits) < 1e300, "log-odds below 1e300 in size", fix
         )
         new = cls(expit(logits))
-        new._store(
-            logits.shape,
-            complement=expit(-logits),
-            _logits=logits,
-            parameter_names=("logits",),
-            _constructor="from_logits",
-        )
+        new._store(logits.shape, complement=expit(-logits), _logits=logits, _made_by="from_logits")
         return new
 
     def natural_parameters(self):
@@ -188,12 +184,8 @@ class Bernoulli(ExponentialFamily):
         return cls(rng.uniform(0.02, 0.98))
 
     @classmethod
-    def _example(cls):
-        return cls(0.5)
-
-    @classmethod
-    def _estimate(cls, statistics):
-        return cls(statistics.mean()[0])
+    def _estimate(cls, sums: Totals) -> Self:
+        return cls(sums.mean()[0])
 
 
 @np.vectorize

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -13,12 +14,30 @@ from companion import checks
 from companion.families.dirichlet import Dirichlet, MeanLogs, divergence
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
-from companion.families.statistics import weighted_sum
+from companion.families.sums import count, weighted_sum
 from companion.special import gamma_function
 from companion.special.remainders import phi
 
 
-class Beta(MeanLogs, ExponentialFamily):
+@dataclass(frozen=True, eq=False)
+class MeanLogPairs(MeanLogs):
+    """Moments of y = (log x, log(1 − x)), the logarithms of a Dirichlet vector of two."""
+
+    @staticmethod
+    def variable(x, out):
+        return np.stack([np.log(x), np.log1p(-x)], axis=-1)
+
+    def update(self, member, x, weights, work):
+        first, second = np.empty(2), np.empty(2)
+        for i, function in enumerate((np.log, lambda x, out: np.log1p(np.negative(x, out=out), out=out))):
+            away = function(x, out=work[0])
+            away -= self.shift[i]
+            first[i] = weighted_sum(away, weights)
+            second[i] = away @ (away if weights is None else np.multiply(away, weights, out=work[1]))
+        return self.plus(count(x, weights), first=first, second=second)
+
+
+class Beta(ExponentialFamily):
     r"""Beta distribution on (0, 1): the Dirichlet distribution of (x, 1 − x).
 
     .. math::
@@ -99,8 +118,8 @@ class Beta(MeanLogs, ExponentialFamily):
         return self._pair.mean_parameters()
 
     def _expected_sums(self):
-        mu = self.mean_parameters()
-        return mu, (np.zeros(mu.size), np.diagonal(self.fisher_information()))
+        mu, variance = self.mean_parameters(), np.diagonal(self.fisher_information())
+        return MeanLogPairs(weight=1.0, shift=mu, first=np.zeros(2), second=variance)
 
     def fisher_information(self):
         return self._pair.fisher_information()
@@ -146,15 +165,12 @@ class Beta(MeanLogs, ExponentialFamily):
         return stats.beta(self.a, self.b)
 
     # --- fit
+    _sums = MeanLogPairs
     fit_excludes_ends = True
 
     @classmethod
     def _random_member(cls, rng):
         return cls(np.exp(rng.normal()), 1 + rng.gamma(2.0))
-
-    @classmethod
-    def _example(cls):
-        return cls(1.0, 1.0)
 
     def _check_sample(self, x, method):
         self._check_data(x, method)
@@ -169,18 +185,7 @@ class Beta(MeanLogs, ExponentialFamily):
             "cannot hold: draw larger concentrations.",
         )
 
-    def _moment_variable(self, x, out):
-        return np.stack([np.log(x), np.log1p(-x)], axis=-1)
-
-    def _sums_about(self, shift, x, weights, work):
-        columns = []
-        for centre, function in zip(shift, (np.log, lambda x, out: np.log1p(np.negative(x, out=out), out=out))):
-            away = function(x, out=work[0])
-            away -= centre
-            columns.append(
-                (
-                    weighted_sum(away, weights),
-                    away @ (away if weights is None else np.multiply(away, weights, out=work[1])),
-                )
-            )
-        return tuple(map(np.array, zip(*columns)))
+    @classmethod
+    def _estimate(cls, sums: MeanLogPairs) -> Self:
+        sums.check_fit("Beta.fit")
+        return cls.from_mean_parameters(sums.mean())

@@ -13,6 +13,7 @@ from companion import checks
 from companion.families.bernoulli import Bernoulli
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
+from companion.families.sums import Totals
 from companion.special import counts
 
 
@@ -150,10 +151,5 @@ class Binomial(ExponentialFamily):
         return cls(12, rng.uniform(0.02, 0.98))
 
     @classmethod
-    def _example(cls, n):
-        return cls(n, 0.5)
-
-    @classmethod
-    def _estimate(cls, statistics):
-        n = statistics.fixed["n"]
-        return cls(n, statistics.mean()[0] / n)
+    def _estimate(cls, sums: Totals, n: int) -> Self:
+        return cls(n, sums.mean()[0] / n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -10,10 +11,35 @@ from scipy import stats
 
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
+from companion.families.sums import Sums, count
 from companion.special.remainders import choose, expm1_remainder, kl_term
 
 #: A fit holds one probability for every class up to the largest.
 MOST_CLASSES = 10_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Counts(Sums):
+    """How often each class occurs.
+
+    Attributes
+    ----------
+    counts : ndarray, shape (K,)
+        The weight of the observations of each class; they add up to ``weight``.
+    """
+
+    counts: np.ndarray
+
+    @classmethod
+    def start(cls, member, x, weights):
+        return cls(weight=0.0, counts=np.zeros(member.classes))
+
+    def update(self, member, x, weights, work):
+        new = np.bincount(x.astype(int), weights=weights, minlength=member.classes)
+        return self.plus(count(x, weights), counts=new.astype(float))
+
+    def mean(self):
+        return self.counts[1:] / self.weight
 
 
 class Categorical(ExponentialFamily):
@@ -53,6 +79,7 @@ class Categorical(ExponentialFamily):
     """
 
     parameter_names = ("probs",)
+    other_forms = {"from_logits": ("logits",)}
     fit_options = ("classes",)
     discrete = True
 
@@ -77,14 +104,7 @@ class Categorical(ExponentialFamily):
         )
         logs = _log_softmax(logits)
         new = cls.__new__(cls)
-        new._store(
-            logits.shape[:-1],
-            probs=np.exp(logs),
-            _logits=logits,
-            _logs=logs,
-            parameter_names=("logits",),
-            _constructor="from_logits",
-        )
+        new._store(logits.shape[:-1], probs=np.exp(logs), _logits=logits, _logs=logs, _made_by="from_logits")
         return new
 
     @property
@@ -145,7 +165,7 @@ class Categorical(ExponentialFamily):
         return self.probs[..., 1:]
 
     def _expected_sums(self):
-        return None, (self.probs,)
+        return Counts(weight=1.0, counts=self.probs)
 
     def fisher_information(self):
         mu = self.mean_parameters()
@@ -226,6 +246,8 @@ class Categorical(ExponentialFamily):
         return stats.rv_discrete(name="categorical", values=(np.arange(self.classes), self.probs))()
 
     # --- fit
+    _sums = Counts
+
     @classmethod
     def _fixed(cls, method, x, weights, classes=None):
         where = f"Categorical.{method}"
@@ -262,16 +284,9 @@ class Categorical(ExponentialFamily):
             "Pass a larger `classes`, or recode.",
         )
 
-    def _sums_about(self, shift, x, weights, work):
-        return (np.bincount(x.astype(int), weights=weights, minlength=self.classes).astype(float),)
-
     @classmethod
-    def _mean_statistic(cls, statistics):
-        return statistics.sums[0][1:] / statistics.weight
-
-    @classmethod
-    def _estimate(cls, statistics):
-        return cls(statistics.sums[0] / statistics.sums[0].sum())
+    def _estimate(cls, sums: Counts, classes: int) -> Self:
+        return cls(sums.counts / sums.counts.sum())
 
 
 def _log_softmax(logits):

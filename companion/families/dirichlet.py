@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
@@ -12,22 +13,27 @@ from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
-from companion.families.statistics import ShiftedMoments
+from companion.families.sums import Moments
 from companion.special import gamma_function
 from companion.special.concentrations import single_divergence
 from companion.special.remainders import log_ratio, phi, phi_of
 
 
-class MeanLogs(ShiftedMoments):
-    """Families fitted to means of logarithms; the squares tell whether all observations are equal."""
+@dataclass(frozen=True, eq=False)
+class MeanLogs(Moments):
+    """Moments of y = log x, by coordinate. The fit needs the means; the squares tell whether all observations are
+    equal."""
 
-    @classmethod
-    def _mean_statistic(cls, statistics):
-        return cls._mean_and_variance(statistics)[0]
+    @staticmethod
+    def variable(x, out):
+        return np.log(x, out=out)
 
-    @classmethod
-    def _estimate(cls, statistics):
-        where, (mean, variance) = f"{cls.__name__}.fit", cls._mean_and_variance(statistics)
+    def mean(self):
+        return self.mean_and_variance()[0]
+
+    def check_fit(self, where: str) -> None:
+        """Raise an error if no concentrations, or none that doubles can hold, have these means."""
+        mean, variance = self.mean_and_variance()
         if not variance.any():
             fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
             checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
@@ -36,10 +42,9 @@ class MeanLogs(ShiftedMoments):
             expected = "observations that differ by more than 1e-7 of their size"
             fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
             checks.fail(where, "spread of log x", float(np.sqrt(variance.max())), expected, fix)
-        return cls.from_mean_parameters(mean)
 
 
-class Dirichlet(MeanLogs, ExponentialFamily):
+class Dirichlet(ExponentialFamily):
     r"""Dirichlet distribution on the vectors of d positive numbers that sum to one.
 
     .. math::
@@ -130,8 +135,8 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return psi(self.alpha) - psi(self._total())
 
     def _expected_sums(self):
-        mu = self.mean_parameters()
-        return mu, (np.zeros(mu.size), np.diagonal(self.fisher_information()))
+        mu, variance = self.mean_parameters(), np.diagonal(self.fisher_information())
+        return MeanLogs(weight=1.0, shift=mu, first=np.zeros(mu.size), second=variance)
 
     def fisher_information(self):
         return zeta(2, self.alpha)[..., None] * np.eye(self.dimension) - zeta(2, self._total())[..., None]
@@ -231,6 +236,7 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         return stats.dirichlet(self.alpha)
 
     # --- fit
+    _sums = MeanLogs
     fit_excludes_ends = True
 
     @classmethod
@@ -264,8 +270,10 @@ class Dirichlet(MeanLogs, ExponentialFamily):
         )
         type(self)(np.ones(x.shape[1]))._check_data(x, method)
 
-    def _moment_variable(self, x, out):
-        return np.log(x, out=out)
+    @classmethod
+    def _estimate(cls, sums: MeanLogs) -> Self:
+        sums.check_fit("Dirichlet.fit")
+        return cls.from_mean_parameters(sums.mean())
 
 
 def divergence(p, q):

@@ -9,17 +9,19 @@ from numpy.typing import ArrayLike
 
 from companion import checks
 from companion.families.batch import Batch
+from companion.integrals.law import Law
 from companion.special.newton import first_at_least
 
 
-class Distribution(Batch):
+class Distribution(Batch, Law):
     """An immutable distribution with parameters that broadcast; ``batch_shape`` is the shape of the batch.
 
     A batch behaves as an array of distributions: ``len(d)``, ``d[0]``, ``d[1:3]``, ``for member in d``. A parameter of
     a single distribution is a plain number. Equal distributions have equal hashes; copies and pickles are immutable.
 
     A subclass lists ``parameter_names``, sets the attributes in ``__init__`` through `_store`, and states `support`,
-    `mean`, `variance`, `_log_prob`, `_draw` and, where SciPy has it, `to_scipy`. The rest is derived here.
+    `mean`, `variance`, `_log_prob`, `_draw` and, where SciPy has it, `to_scipy`; of vectors, `dimension`. The rest is
+    derived here.
     """
 
     #: Parameters that are part of the family and not estimated, e.g. the n of a binomial.
@@ -47,10 +49,6 @@ class Distribution(Batch):
     def variance(self) -> Any:
         """Variance E[(x − E[x])²], shape of the batch; of vectors, that of every coordinate, (..., d)."""
         raise NotImplementedError
-
-    def to_scipy(self) -> Any:
-        """The same distribution as a frozen one of ``scipy.stats``, or None where SciPy has none."""
-        return None
 
     def _log_prob(self, x: np.ndarray) -> Any:
         """log p(x) for data inside the support, which `log_prob` has checked."""

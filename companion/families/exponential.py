@@ -11,6 +11,7 @@ from scipy import stats
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
+from companion.families.sums import Totals
 from companion.special.remainders import phi_of
 
 
@@ -117,12 +118,8 @@ class Exponential(ExponentialFamily):
         return cls(np.exp(rng.normal()))
 
     @classmethod
-    def _example(cls):
-        return cls(1.0)
-
-    @classmethod
-    def _estimate(cls, statistics):
-        mean = statistics.mean()[0]
+    def _estimate(cls, sums: Totals) -> Self:
+        mean = sums.mean()[0]
         checks.require(
             "Exponential.fit",
             "mean of x",

@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 from companion import checks
 from companion.families import log_partition
 from companion.families.distribution import Distribution
-from companion.families.statistics import Statistics, of_sample, weighted_sum
+from companion.families.statistics import Statistics, of_sample
+from companion.families.sums import Sums, Totals
 from companion.integrals import quadrature
 
 _EPS = np.finfo(float).eps
@@ -113,10 +114,15 @@ class ExponentialFamily(Distribution):
         r"""Mean parameters :math:`\mathrm{E}[u(x)] = \nabla A(\eta)`, shape ``batch_shape + (k,)``, by complex step."""
         return log_partition.gradient(self._log_partition_at, self.natural_parameters())
 
-    def _expected_sums(self):
-        """Shift and expected sums of one observation: the `Statistics` that are fitted by this very member."""
+    def _expected_sums(self) -> Sums:
+        """The sums of one observation, as this member expects them: fitted to them is the member itself."""
+        if not issubclass(self._sums, Totals):
+            raise NotImplementedError(
+                f"{type(self).__name__}: _expected_sums = missing; expected the {self._sums.__name__} of one "
+                "observation, from which a natural-gradient step starts. Define the method beside mean_parameters."
+            )
         mu = self.mean_parameters()
-        return None, (mu[0] if mu.size == 1 else mu,)
+        return self._sums(weight=1.0, total=mu[0] if mu.size == 1 else mu)
 
     def fisher_information(self) -> np.ndarray:
         r"""Fisher information :math:`\nabla^2 A(\eta) = \mathrm{Cov}[u(x)]` about the natural parameters,
@@ -195,7 +201,7 @@ class ExponentialFamily(Distribution):
         if self.batch_shape != other.batch_shape:
             checks.broadcast(where, **{"the first batch": self.batch_shape, "the second": other.batch_shape})
         for fixed in self.fixed_names:
-            mine, theirs = self._parameter(fixed), other._parameter(fixed)
+            mine, theirs = self.parameter(fixed), other.parameter(fixed)
             if fixed not in self.kl_across and not (mine == theirs).all():
                 checks.fail(
                     where,
@@ -236,7 +242,7 @@ class ExponentialFamily(Distribution):
             If data are outside the support, or no maximum exists.
         """
         if not isinstance(x, Statistics):
-            return cls._estimate(cls._statistics("fit", x, weights, fixed))
+            return cls._fitted(cls._statistics("fit", x, weights, fixed))
         if x.family is not cls or weights is not None:
             given, expected = ("x", f"statistics of {cls.__name__}") if x.family is not cls else ("weights", "None")
             checks.fail(
@@ -256,7 +262,11 @@ class ExponentialFamily(Distribution):
                     f"{x.fixed.get(name, 'nothing')}, as in the statistics",
                     "The statistics have the fixed parameters in them: leave them out here.",
                 )
-        return cls._estimate(x)
+        return cls._fitted(x)
+
+    @classmethod
+    def _fitted(cls, statistics):
+        return cls._estimate(statistics.sums, **statistics.fixed)
 
     @classmethod
     def _statistics(cls, method, x, weights, fixed):
@@ -282,63 +292,35 @@ class ExponentialFamily(Distribution):
         """The fixed parameters, checked; a family with `fit_options` finds those that were not given in the data."""
         return {}
 
-    @classmethod
-    def _example(cls, **fixed):
-        """Any member with these fixed parameters: its support and its u are those of the family."""
-        raise NotImplementedError
-
-    # The next four are methods of the `_example`.
+    # --- what a subclass may state about its fit ----------------------------------------------------------------------
+    #: What is kept of a sample; a kind of `companion.families.sums`.
+    _sums: ClassVar[type[Sums]] = Totals
     #: Whether the ends of the support are refused by the fit, because no maximum would exist.
     fit_excludes_ends: ClassVar[bool] = False
 
-    def _accepts(self, x):
-        """Whether the chunk x may be summed: a cheap test. What it refuses, `_check_sample` explains; NaN and infinite
-        values also show in the sums."""
+    @classmethod
+    def _estimate(cls, sums: Any, *args: Any, **fixed: Any) -> Self:
+        """The maximum-likelihood member for `sums`, of the kind that the family names, or an error that says why there
+        is none. Here: the member whose mean of u is that of the sample."""
+        return cls.from_mean_parameters(sums.mean(), **fixed)
+
+    @classmethod
+    def _example(cls, *args: Any, **fixed: Any) -> Self:
+        """Any member with the fixed parameters: its support and its u are those of the family. Here all its other
+        parameters are 0.5, which no family of numbers refuses."""
+        return cls(**{name: fixed.get(name, 0.5) for name in cls.parameter_names})
+
+    def _accepts(self, x: np.ndarray) -> bool:
+        """Whether the chunk x may be summed, asked of `_example`: a cheap test. What it refuses, `_check_sample`
+        explains; NaN and infinite values also show in the sums."""
         low, high = self.support
         above, below = (np.greater, np.less) if self.fit_excludes_ends else (np.greater_equal, np.less_equal)
         inside = (low == -np.inf or above(x.min(), low)) and (high == np.inf or below(x.max(), high))
         return inside and (not self.discrete or bool((np.floor(x) == x).all()))
 
-    def _check_sample(self, x, method):
-        """Raise an error that names the first observation that cannot be fitted."""
+    def _check_sample(self, x: np.ndarray, method: str) -> None:
+        """Raise an error that names the first observation that cannot be fitted, asked of `_example`."""
         self._check_data(x, method)
-
-    def _underflows(self, sums, weight):
-        """Where the sums may have lost digits because their terms are too small."""
-        return False
-
-    # What follows is for sums of u(x) as it is; `ShiftedMoments` and `ShiftedRatios` replace it.
-    def _first_shift(self, x, weights):
-        return None
-
-    def _sums_about(self, shift, x, weights, work):
-        """The sums over a chunk x, about `shift`; `work` are two buffers of its shape."""
-        u = self._statistic(x)
-        u = u[..., 0] if u.shape[-1] == 1 else u
-        return (weighted_sum(u, weights),)
-
-    @classmethod
-    def _centre(cls, weight, shift, sums):
-        return shift
-
-    @classmethod
-    def _shift_for_both(cls, heavy, light):
-        """About which two statistics are added, given the shift of the one of larger weight and that of the other."""
-        return heavy
-
-    @classmethod
-    def _moved(cls, weight, shift, sums, new, **fixed):
-        """The sums about the shift `new`."""
-        return sums
-
-    @classmethod
-    def _mean_statistic(cls, statistics):
-        return statistics.sums[0] / statistics.weight
-
-    @classmethod
-    def _estimate(cls, statistics):
-        """The maximum-likelihood member, or an error that says why there is none."""
-        raise NotImplementedError
 
     # --- shared helpers ---------------------------------------------------------------------------------------
     @classmethod

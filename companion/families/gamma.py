@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -12,12 +13,43 @@ from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
-from companion.families.statistics import ShiftedRatios, weighted_sum
+from companion.families.sums import Ratios, count, weighted_sum
 from companion.special import gamma_function
 from companion.special.remainders import choose, log_ratio, phi, phi_of
 
 
-class Gamma(ShiftedRatios, ExponentialFamily):
+@dataclass(frozen=True, eq=False)
+class LogGaps(Ratios):
+    """Ratios t = x/c − 1 with ``remainder`` Σ w φ(t), φ(t) = t − log(1 + t): the gap is log mean x − mean log x."""
+
+    def update(self, member, x, weights, work):
+        """Where t is not small, φ(t) = t − log(x/c) is no small difference, and if it is large x need not be divided by
+        c first (the quotient may leave the range of doubles)."""
+        n, c = count(x, weights), self.shift
+        total, squares = weighted_sum(x, weights), x @ (x if weights is None else np.multiply(x, weights, out=work[1]))
+        spread = squares / (n * c) / c - 2 * total / (n * c) + 1
+        if spread < 1e-5:
+            return super().update(member, x, weights, work)
+        if spread < 0.05:
+            ratios = np.divide(x, c, out=work[0])
+            ratio = weighted_sum(np.subtract(ratios, 1.0, out=work[1]), weights)
+            return self.plus(n, ratio=ratio, remainder=ratio - weighted_sum(np.log(ratios, out=ratios), weights))
+        ratio = total / c - n
+        remainder = ratio + n * np.log(c) - weighted_sum(np.log(x, out=work[0]), weights)
+        return self.plus(n, ratio=ratio, remainder=remainder)
+
+    def remainder_of(self, t, x, weights, out):
+        return weighted_sum(phi(t), weights)
+
+    def remainder_about(self, d):
+        return self.remainder + d * self.ratio + self.weight * phi(d)
+
+    def mean(self):
+        mean, gap = self.mean_and_gap()
+        return np.stack([np.log(mean) - gap, mean])
+
+
+class Gamma(ExponentialFamily):
     r"""Gamma distribution on (0, ∞).
 
     .. math::
@@ -116,7 +148,7 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return np.stack([psi(self.shape) - np.log(self.rate), self.shape / self.rate], axis=-1)
 
     def _expected_sums(self):
-        return self.mean(), (0.0, gamma_function.excess(self.shape))
+        return LogGaps(weight=1.0, shift=self.mean(), ratio=0.0, remainder=gamma_function.excess(self.shape))
 
     def fisher_information(self):
         mixed = 1 / self.rate
@@ -176,15 +208,12 @@ class Gamma(ShiftedRatios, ExponentialFamily):
         return stats.gamma(self.shape, scale=1 / self.rate)
 
     # --- fit
+    _sums = LogGaps
     fit_excludes_ends = True
 
     @classmethod
     def _random_member(cls, rng):
         return cls(np.exp(rng.normal()), np.exp(rng.normal()))
-
-    @classmethod
-    def _example(cls):
-        return cls(1.0, 1.0)
 
     def _check_sample(self, x, method):
         self._check_data(x, method)
@@ -199,36 +228,9 @@ class Gamma(ShiftedRatios, ExponentialFamily):
             "shape.",
         )
 
-    def _sums_about(self, shift, x, weights, work):
-        """Σ t and Σ φ(t), t = x/c − 1. Where t is not small, φ(t) = t − log(x/c) is no small difference, and if it is
-        large x need not be divided by c first (the quotient may leave the range of doubles)."""
-        n = len(x) if weights is None else weights.sum()
-        total, squares = weighted_sum(x, weights), x @ (x if weights is None else np.multiply(x, weights, out=work[1]))
-        spread = squares / (n * shift) / shift - 2 * total / (n * shift) + 1
-        if spread < 1e-5:
-            return super()._sums_about(shift, x, weights, work)
-        if spread < 0.05:
-            ratio = np.divide(x, shift, out=work[0])
-            first = weighted_sum(np.subtract(ratio, 1.0, out=work[1]), weights)
-            return first, first - weighted_sum(np.log(ratio, out=ratio), weights)
-        first = total / shift - n
-        return first, first + n * np.log(shift) - weighted_sum(np.log(x, out=work[0]), weights)
-
-    def _remainder(self, t, x, shift, weights, out):
-        return weighted_sum(phi(t), weights)
-
     @classmethod
-    def _remainder_moved(cls, weight, d, first, second):
-        return second + d * first + weight * phi(d)
-
-    @classmethod
-    def _mean_statistic(cls, statistics):
-        mean, gap = cls._mean_and_gap(statistics)
-        return np.stack([np.log(mean) - gap, mean])
-
-    @classmethod
-    def _estimate(cls, statistics):
-        mean, gap = cls._mean_and_gap(statistics)
+    def _estimate(cls, sums: LogGaps) -> Self:
+        mean, gap = sums.mean_and_gap()
         checks.require(
             "Gamma.fit",
             "spread of x",

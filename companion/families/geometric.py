@@ -13,6 +13,7 @@ from companion import checks
 from companion.families.bernoulli import Bernoulli
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
+from companion.families.sums import Totals
 
 
 class Geometric(ExponentialFamily):
@@ -143,9 +144,5 @@ class Geometric(ExponentialFamily):
         return cls(rng.uniform(0.05, 0.95))
 
     @classmethod
-    def _example(cls):
-        return cls(0.5)
-
-    @classmethod
-    def _estimate(cls, statistics):
-        return cls(1 / statistics.mean()[0])
+    def _estimate(cls, sums: Totals) -> Self:
+        return cls(1 / sums.mean()[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,13 +12,29 @@ from scipy.special import exp1
 
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
-from companion.families.statistics import ShiftedRatios, weighted_sum
+from companion.families.sums import Ratios, weighted_sum
 from companion.special.remainders import log_ratio, phi_of
 
 _LOG_2PI = np.log(2 * np.pi)
 
 
-class InverseGaussian(ShiftedRatios, ExponentialFamily):
+@dataclass(frozen=True, eq=False)
+class InverseGaps(Ratios):
+    """Ratios t = x/c − 1 with ``remainder`` Σ w t²/(1 + t): the gap is (mean of x)·(mean of 1/x) − 1."""
+
+    def remainder_of(self, t, x, weights, out):
+        """t²/(1 + t) = t² c/x: c/x less its tangent 1 − t at c."""
+        return self.shift * weighted_sum(np.divide(np.multiply(t, t, out=out), x, out=out), weights)
+
+    def remainder_about(self, d):
+        return (self.remainder + d * (2 + d) * self.ratio + self.weight * d**2) / (1 + d)
+
+    def mean(self):
+        mean, gap = self.mean_and_gap()
+        return np.stack([mean, (1 + gap) / mean])
+
+
+class InverseGaussian(ExponentialFamily):
     r"""Inverse Gaussian distribution on (0, ∞) with mean μ and shape λ.
 
     .. math::
@@ -114,7 +131,7 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return np.stack([self._mean, 1 / self._mean + 1 / self.shape], axis=-1)
 
     def _expected_sums(self):
-        return self._mean, (0.0, self._mean / self.shape)
+        return InverseGaps(weight=1.0, shift=self._mean, ratio=0.0, remainder=self._mean / self.shape)
 
     def fisher_information(self):
         m, s = self._mean, self.shape
@@ -162,15 +179,12 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
         return [np.multiply(mu, scale), scale] if np.all(np.asarray(loc) == 0) else None
 
     # --- fit
+    _sums = InverseGaps
     fit_excludes_ends = True
 
     @classmethod
     def _random_member(cls, rng):
         return cls(*np.exp(rng.normal(size=2)))
-
-    @classmethod
-    def _example(cls):
-        return cls(1.0, 1.0)
 
     def _check_sample(self, x, method):
         self._check_data(x, method)
@@ -183,22 +197,9 @@ class InverseGaussian(ShiftedRatios, ExponentialFamily):
             "At zero the density is zero for all parameters: no maximum exists. Drop zeros.",
         )
 
-    def _remainder(self, t, x, shift, weights, out):
-        """Σ t²/(1 + t) = Σ t² c/x, t = x/c − 1: c/x less its tangent 1 − t at c."""
-        return shift * weighted_sum(np.divide(np.multiply(t, t, out=out), x, out=out), weights)
-
     @classmethod
-    def _remainder_moved(cls, weight, d, first, second):
-        return (second + d * (2 + d) * first + weight * d**2) / (1 + d)
-
-    @classmethod
-    def _mean_statistic(cls, statistics):
-        mean, gap = cls._mean_and_gap(statistics)
-        return np.stack([mean, (1 + gap) / mean])
-
-    @classmethod
-    def _estimate(cls, statistics):
-        mean, gap = cls._mean_and_gap(statistics)  # mean · (mean of 1/x) − 1
+    def _estimate(cls, sums: InverseGaps) -> Self:
+        mean, gap = sums.mean_and_gap()
         checks.require(
             "InverseGaussian.fit",
             "spread of x",

@@ -16,6 +16,7 @@ from scipy.special import expit, log_softmax
 from companion import checks
 from companion.families import ExponentialFamily
 from companion.families.categorical import kl_to_tilted
+from companion.families.sums import Totals
 
 
 class Ising(ExponentialFamily):
@@ -104,6 +105,11 @@ class Ising(ExponentialFamily):
             _u=np.stack([states.sum(1), 0.5 * np.sum(states @ neighbours * states, 1)], 1),
         )
 
+    @property
+    def dimension(self) -> int:
+        """Number of spins."""
+        return self.states.shape[1]
+
     def natural_parameters(self) -> np.ndarray:
         return np.stack([self.field, self.coupling])
 
@@ -188,16 +194,12 @@ class Ising(ExponentialFamily):
         model = cls(rows, columns, 0.0, 0.0)
         return {"rows": int(model.rows), "columns": int(model.columns)}
 
-    @classmethod
-    def _example(cls, rows, columns):
-        return cls(rows, columns, 0.0, 0.0)
-
     def _accepts(self, x):
         return x.shape[1] == self.states.shape[1] and np.all(np.abs(x) == 1)
 
     @classmethod
-    def _estimate(cls, statistics):
-        return cls._matched("Ising.fit", statistics.mean(), **statistics.fixed)
+    def _estimate(cls, sums: Totals, rows: int, columns: int) -> Self:
+        return cls._matched("Ising.fit", sums.mean(), rows, columns)
 
     @classmethod
     def from_mean_parameters(cls, mu: ArrayLike, rows: int, columns: int) -> Self:

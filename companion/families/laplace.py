@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,8 +12,17 @@ from scipy import stats
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import place_and_scale
-from companion.families.statistics import weighted_sum
+from companion.families.sums import Totals
 from companion.special.remainders import expm1_remainder, phi_of
+
+
+@dataclass(frozen=True, eq=False)
+class Distances(Totals):
+    """``total`` is the weighted sum of |x − loc|."""
+
+    @staticmethod
+    def variable(member, x, out):
+        return np.abs(np.subtract(x, member.loc, out=out), out=out)
 
 
 class Laplace(ExponentialFamily):
@@ -129,6 +139,8 @@ class Laplace(ExponentialFamily):
         return stats.laplace(self.loc, self.scale)
 
     # --- fit
+    _sums = Distances
+
     @classmethod
     def _fixed(cls, method, x, weights, loc=None):
         if loc is None:
@@ -142,16 +154,8 @@ class Laplace(ExponentialFamily):
         return cls(0.5, np.exp(rng.normal()))
 
     @classmethod
-    def _example(cls, loc):
-        return cls(loc, 1.0)
-
-    def _sums_about(self, shift, x, weights, work):
-        distance = np.abs(np.subtract(x, self.loc, out=work[0]), out=work[0])
-        return (weighted_sum(distance, weights),)
-
-    @classmethod
-    def _estimate(cls, statistics):
-        scale, loc = statistics.mean()[0], statistics.fixed["loc"]
+    def _estimate(cls, sums: Distances, loc: float) -> Self:
+        scale = sums.mean()[0]
         checks.require(
             "Laplace.fit",
             "mean distance from loc",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,10 +12,19 @@ from scipy import stats
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.normal import Normal
-from companion.families.statistics import ShiftedMoments
+from companion.families.sums import Moments
 
 
-class LogNormal(ShiftedMoments, ExponentialFamily):
+@dataclass(frozen=True, eq=False)
+class LogMoments(Moments):
+    """Moments of y = log x."""
+
+    @staticmethod
+    def variable(x, out):
+        return np.log(x, out=out)
+
+
+class LogNormal(ExponentialFamily):
     r"""Log-normal distribution on (0, ∞): log x is normal with mean μ and standard deviation σ.
 
     .. math::
@@ -97,7 +107,7 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
         return self._log.mean_parameters()
 
     def _expected_sums(self):
-        return self._log._expected_sums()
+        return LogMoments(weight=1.0, shift=self._mean, first=0.0, second=self.sd**2)
 
     def fisher_information(self):
         return self._log.fisher_information()
@@ -134,15 +144,13 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
         return [np.log(scale), s] if np.all(np.asarray(loc) == 0) else None
 
     # --- fit
+    _sums = LogMoments
+
     fit_excludes_ends = True
 
     @classmethod
     def _random_member(cls, rng):
         return cls(rng.normal(), rng.uniform(0.2, 1.0))
-
-    @classmethod
-    def _example(cls):
-        return cls(0.0, 1.0)
 
     def _check_sample(self, x, method):
         self._check_data(x, method)
@@ -155,12 +163,9 @@ class LogNormal(ShiftedMoments, ExponentialFamily):
             "At zero the density is zero for all parameters: no maximum exists. Drop zeros.",
         )
 
-    def _moment_variable(self, x, out):
-        return np.log(x, out=out)
-
     @classmethod
-    def _estimate(cls, statistics):
-        mean, variance = cls._mean_and_variance(statistics)
+    def _estimate(cls, sums: LogMoments) -> Self:
+        mean, variance = sums.mean_and_variance()
         checks.require(
             "LogNormal.fit",
             "variance of log x",

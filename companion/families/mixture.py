@@ -64,7 +64,7 @@ class Mixture(Distribution):
                 f"{weights.shape}, one component for each weight",
                 "Give every component its own parameters, e.g. Normal([-2, 2], [1, 1]).",
             )
-        kind = {"discrete": components.discrete, "event_ndim": components.event_ndim}
+        kind: dict[str, Any] = {"discrete": components.discrete, "event_ndim": components.event_ndim}
         self._store((), weights=weights, components=components, **kind)
 
     def _table(self):
@@ -72,9 +72,12 @@ class Mixture(Distribution):
         return f"Mixture of {title}", ["weight", *names], [[w, *row] for w, row in zip(self.weights, rows)], count
 
     @property
-    def dimension(self) -> int:
-        """Number of coordinates of a mixture of vectors."""
+    def dimension(self) -> int | None:
+        """Number of coordinates of a mixture of vectors; None for numbers."""
         return self.components.dimension
+
+    def _parts(self):
+        return self.weights, [self.components._member((k,)) for k in range(self.weights.size)]
 
     @property
     def support(self) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
-from companion.families.statistics import ShiftedMoments, first_mean, head, weighted_sum
+from companion.families.sums import Comoments
 from companion.special import triangular
 from companion.special.remainders import phi
 from companion.special.triangular import solve
@@ -60,6 +60,7 @@ class MultivariateNormal(ExponentialFamily):
     """
 
     parameter_names = ("mean", "cov")
+    other_forms = {"from_cholesky": ("mean", "tril")}
     event_ndim = 1
     support = (-np.inf, np.inf)
 
@@ -102,7 +103,7 @@ class MultivariateNormal(ExponentialFamily):
         checks.require(where, "diagonal of tril", diagonal, diagonal > 0, "a positive number", fix)
         new = cls.__new__(cls)
         new._set(mean, tril, None)
-        new._store(new.batch_shape, parameter_names=("mean", "tril"), _constructor="from_cholesky")
+        new._store(new.batch_shape, _made_by="from_cholesky")
         return new
 
     @staticmethod
@@ -203,7 +204,7 @@ class MultivariateNormal(ExponentialFamily):
         return np.concatenate([self._mean, second[..., rows, columns]], axis=-1)
 
     def _expected_sums(self):
-        return self._mean, (np.zeros(self.dimension), self.cov)
+        return Comoments(weight=1.0, shift=self._mean, first=np.zeros(self.dimension), second=self.cov)
 
     def fisher_information(self):
         d, m, c = self.dimension, self._mean, self.cov
@@ -355,6 +356,8 @@ class MultivariateNormal(ExponentialFamily):
         return stats.multivariate_normal(self._mean, self.cov)
 
     # --- fit
+    _sums = Comoments
+
     @classmethod
     def _random_member(cls, rng):
         factor = rng.normal(size=(3, 5))
@@ -367,45 +370,9 @@ class MultivariateNormal(ExponentialFamily):
     def _check_sample(self, x, method):
         checks.finite(f"MultivariateNormal.{method}", "x", x, "Drop missing and infinite values before.")
 
-    def _first_shift(self, x, weights):
-        return first_mean(head(x), weights)
-
-    def _moment_variable(self, x, out):
-        return x
-
-    def _underflows(self, sums, weight):
-        return ShiftedMoments._underflows(self, (sums[0], np.diagonal(sums[1])), weight)
-
-    def _sums_about(self, shift, x, weights, work):
-        away = np.subtract(x, shift, out=work[0])
-        scaled = away if weights is None else np.multiply(away, weights[:, None], out=work[1])
-        return weighted_sum(away, weights), scaled.T @ away
-
     @classmethod
-    def _centre(cls, weight, shift, sums):
-        return shift + sums[0] / weight
-
-    @classmethod
-    def _moved(cls, weight, shift, sums, new, **fixed):
-        (first, second), d = sums, shift - new
-        mixed = np.outer(d, first)
-        return first + weight * d, second + mixed + mixed.T + weight * np.outer(d, d)
-
-    @classmethod
-    def _mean_and_covariance(cls, statistics):
-        first, second = (s / statistics.weight for s in statistics.sums)
-        cov = second - np.outer(first, first)
-        return statistics.shift + first, (cov + cov.T) / 2
-
-    @classmethod
-    def _mean_statistic(cls, statistics):
-        mean, cov = cls._mean_and_covariance(statistics)
-        rows, columns = np.tril_indices(len(mean))
-        return np.concatenate([mean, (cov + np.outer(mean, mean))[rows, columns]])
-
-    @classmethod
-    def _estimate(cls, statistics):
-        mean, cov = cls._mean_and_covariance(statistics)
+    def _estimate(cls, sums: Comoments) -> Self:
+        mean, cov = sums.mean_and_covariance()
         spread = np.sqrt(np.maximum(np.diagonal(cov), 0.0))
         if (
             not np.all(spread > 0)

@@ -159,11 +159,3 @@ class NegativeBinomial(ExponentialFamily):
     @classmethod
     def _random_member(cls, rng):
         return cls(2.5, rng.uniform(0.1, 0.9))
-
-    @classmethod
-    def _example(cls, r):
-        return cls(r, 0.5)
-
-    @classmethod
-    def _estimate(cls, statistics):
-        return cls.from_mean_parameters(statistics.mean(), statistics.fixed["r"])

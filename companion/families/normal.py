@@ -11,13 +11,13 @@ from scipy import stats
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import place_and_scale
-from companion.families.statistics import ShiftedMoments
+from companion.families.sums import Moments
 from companion.special.remainders import phi_of_squares
 
 _LOG_2PI = np.log(2 * np.pi)
 
 
-class Normal(ShiftedMoments, ExponentialFamily):
+class Normal(ExponentialFamily):
     r"""Normal distribution with mean μ and standard deviation σ.
 
     .. math::
@@ -110,7 +110,7 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return np.stack([self._mean, self._mean**2 + self.sd**2], axis=-1)
 
     def _expected_sums(self):
-        return self._mean, (0.0, self.sd**2)
+        return Moments(weight=1.0, shift=self._mean, first=0.0, second=self.sd**2)
 
     def fisher_information(self):
         m, v = self._mean, self.sd**2
@@ -146,20 +146,18 @@ class Normal(ShiftedMoments, ExponentialFamily):
         return stats.norm(self._mean, self.sd)
 
     # --- fit
+    _sums = Moments
+
     @classmethod
     def _random_member(cls, rng):
         return cls(rng.normal(0, 3), np.exp(rng.normal()))
-
-    @classmethod
-    def _example(cls):
-        return cls(0.0, 1.0)
 
     def _check_sample(self, x, method):
         checks.finite(f"Normal.{method}", "x", x, "Drop missing and infinite values before.")
 
     @classmethod
-    def _estimate(cls, statistics):
-        mean, variance = cls._mean_and_variance(statistics)
+    def _estimate(cls, sums: Moments) -> Self:
+        mean, variance = sums.mean_and_variance()
         checks.require(
             "Normal.fit",
             "variance of x",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,8 +12,17 @@ from scipy import stats
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
-from companion.families.statistics import weighted_sum
+from companion.families.sums import Totals
 from companion.special.remainders import choose, log_ratio, phi_of
+
+
+@dataclass(frozen=True, eq=False)
+class LogRatios(Totals):
+    """``total`` is the weighted sum of log(x/xm)."""
+
+    @staticmethod
+    def variable(member, x, out):
+        return np.log(np.divide(x, member.xm, out=out), out=out)
 
 
 class Pareto(ExponentialFamily):
@@ -143,6 +153,8 @@ class Pareto(ExponentialFamily):
         return stats.pareto(self.alpha, scale=self.xm)
 
     # --- fit
+    _sums = LogRatios
+
     @classmethod
     def _fixed(cls, method, x, weights, xm=None):
         where, expected = f"Pareto.{method}", "positive finite observations"
@@ -159,15 +171,8 @@ class Pareto(ExponentialFamily):
         return cls(3 + rng.gamma(2.0), 1.5)
 
     @classmethod
-    def _example(cls, xm):
-        return cls(1.0, xm)
-
-    def _sums_about(self, shift, x, weights, work):
-        return (weighted_sum(np.log(np.divide(x, self.xm, out=work[0]), out=work[0]), weights),)
-
-    @classmethod
-    def _estimate(cls, statistics):
-        u, xm = statistics.mean()[0], statistics.fixed["xm"]
+    def _estimate(cls, sums: LogRatios, xm: float) -> Self:
+        u = sums.mean()[0]
         checks.require(
             "Pareto.fit",
             "mean of log(x/xm)",

@@ -12,6 +12,7 @@ from scipy.special import gammaln
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
+from companion.families.sums import Totals
 from companion.special import counts
 from companion.special.remainders import kl_term
 
@@ -130,12 +131,8 @@ class Poisson(ExponentialFamily):
         return cls(rng.gamma(2.0, 2.0) + 0.05)
 
     @classmethod
-    def _example(cls):
-        return cls(1.0)
-
-    @classmethod
-    def _estimate(cls, statistics):
-        rate = statistics.mean()[0]
+    def _estimate(cls, sums: Totals) -> Self:
+        rate = sums.mean()[0]
         checks.require(
             "Poisson.fit",
             "mean of x",

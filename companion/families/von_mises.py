@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.special import i0e, ive
 
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
-from companion.families.statistics import CHUNK, weighted_sum
+from companion.families.sums import CHUNK, Shifted, count, weighted_sum
 from companion.special import bessel
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -20,6 +21,53 @@ _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
 #: Data beyond three turns are taken for degrees.
 _FURTHEST = 6 * np.pi
+
+
+@dataclass(frozen=True, eq=False)
+class Angles(Shifted):
+    r"""Sums about a direction.
+
+    Attributes
+    ----------
+    shift : float
+        The direction c in radians, that of the mean once all observations are in.
+    sine, versine : float
+        :math:`\sum w\sin(x-c)` and :math:`\sum w\,(1-\cos(x-c))`.
+    """
+
+    sine: float
+    versine: float
+
+    @classmethod
+    def start(cls, member, x, weights):
+        first, w = np.asarray(x[:CHUNK], dtype=float), None if weights is None else weights[:CHUNK]
+        away = first - first[0]
+        direction = first[0] + np.arctan2(weighted_sum(np.sin(away), w), weighted_sum(np.cos(away), w))
+        return cls(weight=0.0, shift=direction, sine=0.0, versine=0.0)
+
+    def update(self, member, x, weights, work):
+        half = np.multiply(np.subtract(x, self.shift, out=work[0]), 0.5, out=work[0])
+        sine, cosine = np.sin(half, out=work[1]), np.cos(half, out=work[0])  # of the half angle
+        both = 2 * (sine @ (cosine if weights is None else cosine * weights))
+        return self.plus(
+            count(x, weights), sine=both, versine=2 * (sine @ (sine if weights is None else sine * weights))
+        )
+
+    def centre(self):
+        return self.shift + np.arctan2(self.sine, self.weight - self.versine)
+
+    def about(self, shift):
+        d = self.shift - shift
+        versine = 2 * np.sin(d / 2) ** 2
+        return self.changed(
+            shift=shift,
+            sine=self.sine * np.cos(d) + (self.weight - self.versine) * np.sin(d),
+            versine=self.versine * np.cos(d) + self.weight * versine + self.sine * np.sin(d),
+        )
+
+    def mean(self):
+        c, sine, cosine = self.shift, self.sine / self.weight, 1 - self.versine / self.weight
+        return np.stack([cosine * np.cos(c) - sine * np.sin(c), cosine * np.sin(c) + sine * np.cos(c)])
 
 
 class VonMises(ExponentialFamily):
@@ -114,7 +162,7 @@ class VonMises(ExponentialFamily):
         return bessel.ratio(self.kappa)[..., None] * self._direction()
 
     def _expected_sums(self):
-        return self._mean, (0.0, bessel.one_minus_ratio(self.kappa))
+        return Angles(weight=1.0, shift=self._mean, sine=0.0, versine=bessel.one_minus_ratio(self.kappa))
 
     def fisher_information(self):
         along = self._direction()
@@ -177,13 +225,11 @@ class VonMises(ExponentialFamily):
         return [loc, kappa] if np.all(np.asarray(scale) == 1) else None
 
     # --- fit
+    _sums = Angles
+
     @classmethod
     def _random_member(cls, rng):
         return cls(rng.uniform(-3, 3), np.exp(rng.normal()))
-
-    @classmethod
-    def _example(cls):
-        return cls(0.0, 1.0)
 
     def _accepts(self, x):
         return x.min() >= -_FURTHEST and x.max() <= _FURTHEST
@@ -199,43 +245,16 @@ class VonMises(ExponentialFamily):
             "Convert degrees by np.deg2rad(x); wrap phases that go on around the circle by np.remainder(x, 2 * np.pi).",
         )
 
-    def _first_shift(self, x, weights):
-        head, w = np.asarray(x[:CHUNK], dtype=float), None if weights is None else weights[:CHUNK]
-        away = head - head[0]
-        return head[0] + np.arctan2(weighted_sum(np.sin(away), w), weighted_sum(np.cos(away), w))
-
-    def _sums_about(self, shift, x, weights, work):
-        """Σ sin(x − c) and Σ (1 − cos(x − c)), from the half angle."""
-        half = np.multiply(np.subtract(x, shift, out=work[0]), 0.5, out=work[0])
-        sine, cosine = np.sin(half, out=work[1]), np.cos(half, out=work[0])
-        first = 2 * (sine @ (cosine if weights is None else cosine * weights))
-        return first, 2 * (sine @ (sine if weights is None else sine * weights))
-
     @classmethod
-    def _centre(cls, weight, shift, sums):
-        return shift + np.arctan2(sums[0], weight - sums[1])
-
-    @classmethod
-    def _moved(cls, weight, shift, sums, new, **fixed):
-        (sine, gap), d = sums, shift - new
-        versine = 2 * np.sin(d / 2) ** 2
-        return sine * np.cos(d) + (weight - gap) * np.sin(d), gap * np.cos(d) + weight * versine + sine * np.sin(d)
-
-    @classmethod
-    def _mean_statistic(cls, statistics):
-        (sine, gap), c = (s / statistics.weight for s in statistics.sums), statistics.shift
-        return np.stack([(1 - gap) * np.cos(c) - sine * np.sin(c), (1 - gap) * np.sin(c) + sine * np.cos(c)])
-
-    @classmethod
-    def _estimate(cls, statistics):
-        sine, gap = (s / statistics.weight for s in statistics.sums)  # about the mean direction: 0, and 1 − R
+    def _estimate(cls, sums: Angles) -> Self:
+        sine, gap = sums.sine / sums.weight, sums.versine / sums.weight  # about the mean direction: 0, and 1 − R
         if gap < 1e-30:
             checks.fail(
                 "VonMises.fit",
                 "x",
-                float(statistics.shift),
+                float(sums.shift),
                 "observations that differ",
                 "With all observations equal the likelihood grows without bound as kappa rises: no maximum exists.",
             )
-        mean = math.remainder(statistics.shift, 2 * np.pi)  # exact; from −π to π
+        mean = math.remainder(sums.shift, 2 * np.pi)  # exact; from −π to π
         return cls(mean if mean < np.pi else -np.pi, bessel.inverse_ratio(np.hypot(sine, 1 - gap), gap))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -12,8 +13,54 @@ from scipy.special import gamma, gammaln, xlogy
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
-from companion.families.statistics import weighted_sum
+from companion.families.sums import CONSTANT, Shifted, count, weighted_sum
 from companion.special.remainders import expm1_remainder, log_ratio
+
+
+@dataclass(frozen=True, eq=False)
+class Powers(Shifted):
+    """Powers relative to the largest observation, so that nothing overflows.
+
+    Attributes
+    ----------
+    shift : float
+        The largest observation c.
+    k : float
+        The power.
+    total : float
+        The weighted sum of (x/c)^k; 0 if c is.
+    """
+
+    k: float = field(metadata=CONSTANT)
+    total: float
+
+    @classmethod
+    def start(cls, member, x, weights):
+        largest = float(np.max(x))  # a pass of its own: about any smaller c the powers might overflow
+        return cls(weight=0.0, shift=largest, k=member.k, total=0.0)
+
+    def update(self, member, x, weights, work):
+        if self.shift == 0:
+            return self.plus(count(x, weights), total=0.0)
+        powers = np.power(np.divide(x, self.shift, out=work[0]), self.k, out=work[0])
+        return self.plus(count(x, weights), total=weighted_sum(powers, weights))
+
+    def leads(self, other):
+        return self.shift >= other.shift
+
+    def centre(self):
+        return self.shift
+
+    def about(self, shift):
+        return (
+            self
+            if shift == self.shift
+            else self.changed(shift=shift, total=self.total * (self.shift / shift) ** self.k)
+        )
+
+    def mean(self):
+        with np.errstate(over="ignore", under="ignore"):
+            return np.atleast_1d(self.total / self.weight * np.float64(self.shift) ** self.k)
 
 
 class Weibull(ExponentialFamily):
@@ -104,7 +151,7 @@ class Weibull(ExponentialFamily):
         return (self.scale**self.k)[..., None]
 
     def _expected_sums(self):
-        return self.scale, (1.0,)
+        return Powers(weight=1.0, shift=self.scale, k=self.k, total=1.0)
 
     def fisher_information(self):
         return (self.scale ** (2 * self.k))[..., None, None]
@@ -148,6 +195,8 @@ class Weibull(ExponentialFamily):
         return stats.weibull_min(self.k, scale=self.scale)
 
     # --- fit
+    _sums = Powers
+
     @classmethod
     def _fixed(cls, method, x, weights, k):
         return {
@@ -159,34 +208,8 @@ class Weibull(ExponentialFamily):
         return cls(1.7, np.exp(rng.normal()))
 
     @classmethod
-    def _example(cls, k):
-        return cls(k, 1.0)
-
-    def _first_shift(self, x, weights):
-        return float(np.max(x))  # a pass of its own: about any smaller c the powers might overflow
-
-    def _sums_about(self, shift, x, weights, work):
-        """Σ (x/c)^k, c the largest observation, so that nothing overflows."""
-        if shift == 0:
-            return (0.0,)
-        return (weighted_sum(np.power(np.divide(x, shift, out=work[0]), self.k, out=work[0]), weights),)
-
-    @classmethod
-    def _shift_for_both(cls, heavy, light):
-        return max(heavy, light)
-
-    @classmethod
-    def _moved(cls, weight, shift, sums, new, k):
-        return sums if shift == new else (sums[0] * (shift / new) ** k,)
-
-    @classmethod
-    def _mean_statistic(cls, statistics):
-        with np.errstate(over="ignore", under="ignore"):
-            return statistics.sums[0] / statistics.weight * np.float64(statistics.shift) ** statistics.fixed["k"]
-
-    @classmethod
-    def _estimate(cls, statistics):
-        top, k = statistics.shift, statistics.fixed["k"]
+    def _estimate(cls, sums: Powers, k: float) -> Self:
+        top = sums.shift
         checks.require(
             "Weibull.fit",
             "largest x",
@@ -195,6 +218,6 @@ class Weibull(ExponentialFamily):
             "a positive number",
             "With only zeros the likelihood grows without bound as the scale falls to 0: no maximum exists.",
         )
-        mean, fix = statistics.sums[0] / statistics.weight, "A step beyond the data's mean has left the space of means."
+        mean, fix = sums.total / sums.weight, "A step beyond the data's mean has left the space of means."
         checks.require("Weibull.fit", "mean of (x/largest x)^k", mean, mean > 0, "a positive number", fix)
         return cls(k, top * mean ** (1 / k))

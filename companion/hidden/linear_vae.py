@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from companion import checks
 from companion.families import MultivariateNormal
-from companion.latent import ProbabilisticPCA
+from companion.hidden.ppca import ProbabilisticPCA
 from companion.network import _size
 from companion.special.remainders import expm1_remainder
 

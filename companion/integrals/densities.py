@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
 from scipy.stats import _distn_infrastructure as infrastructure  # rv_frozen, rv_sample: documented, not exported
 
 from companion.integrals import scipy_densities
+from companion.integrals.law import Law
 
 _EPS = np.finfo(float).eps
 
@@ -32,7 +34,7 @@ class _Density:
     atoms = None
     kinks = ()
     centers = ()
-    scale = 1.0
+    loc, scale = 0.0, 1.0
     magnitude = 0.0
     offset = 0.0  # of the lattice of a discrete distribution from the integers
     law = None  # what a distribution on the whole line is up to its place and scale, where that is known
@@ -177,13 +179,12 @@ class _Mixture(_Density):
 
     def __init__(self, obj, argument):
         self.name = repr(obj)
-        parts, weights = obj.components, np.asarray(obj.weights, dtype=float)
-        if hasattr(parts, "batch_shape"):  # one batch of a family
-            parts = [parts._member((i,)) for i in range(weights.size)]
+        weights, parts = obj._parts()
+        weights = np.asarray(weights, dtype=float)
         parts = [as_distribution(d, f"{argument}, component {i}") for i, d in enumerate(parts) if weights[i] > 0]
         self.log_weights = np.log(weights[weights > 0])
         self.scale, self.cost = min(d.scale for d in parts), sum(d.cost for d in parts)
-        self.discrete, self.loc = parts[0].discrete, getattr(parts[0], "loc", 0.0)
+        self.discrete, self.loc = parts[0].discrete, parts[0].loc
         self.circular = all(d.circular and d.scale == self.scale for d in parts)
         self.join([d.aligned_with(parts[0]) for d in parts])
 
@@ -259,7 +260,7 @@ class _Object(_Density):
         return 0.0 if self.ends.get(c) else super().resolution(c)
 
 
-def as_distribution(obj, argument="as_distribution: obj"):
+def as_distribution(obj: Any, argument: str = "as_distribution: obj") -> Any:
     """The adapter that the quadrature works with, for a frozen scipy distribution or an object with ``log_prob``.
 
     Raises
@@ -271,23 +272,12 @@ def as_distribution(obj, argument="as_distribution: obj"):
     """
     if isinstance(obj, _Density):
         return obj
-    if getattr(obj, "batch_shape", ()) != () or getattr(obj, "event_ndim", 0):
-        raise TypeError(
-            f"{argument} = {obj!r}; expected a single distribution of one number. Loop over the members of a batch."
-        )
-    if hasattr(obj, "components") and hasattr(obj, "weights"):
-        return _Mixture(obj, argument)
-    if isinstance(obj, type) and hasattr(obj, "to_scipy"):
+    if isinstance(obj, type) and issubclass(obj, Law):
         raise TypeError(
             f"{argument} = {obj.__name__}, a family; expected a distribution. Give it parameters: {obj.__name__}(...)."
         )
-    if hasattr(obj, "to_scipy"):
-        obj, original = obj.to_scipy(), obj
-        if isinstance(obj, infrastructure.rv_frozen):
-            adapter = _Scipy(obj, argument)
-            adapter.name = repr(original)
-            return adapter
-        obj = original
+    if isinstance(obj, Law):
+        return _of_law(obj, argument)
     if isinstance(obj, infrastructure.rv_frozen):
         return _Scipy(obj, argument)
     if isinstance(obj, infrastructure.rv_sample):
@@ -309,6 +299,21 @@ def as_distribution(obj, argument="as_distribution: obj"):
         "e.g. stats.gamma(2), or a "
         "distribution of this package. For vectors of probabilities call companion.kl_divergence."
     )
+
+
+def _of_law(law, argument):
+    if law.batch_shape != () or law.event_ndim:
+        raise TypeError(
+            f"{argument} = {law!r}; expected a single distribution of one number. Loop over the members of a batch."
+        )
+    if law._parts() is not None:
+        return _Mixture(law, argument)
+    frozen = law.to_scipy()
+    if not isinstance(frozen, infrastructure.rv_frozen):
+        return _Object(law, argument)
+    adapter = _Scipy(frozen, argument)
+    adapter.name = repr(law)
+    return adapter
 
 
 def _same(x, y, loc):

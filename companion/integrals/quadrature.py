@@ -29,6 +29,9 @@ __all__ = ["Estimate", "QuadratureError", "as_distribution", "cross_entropy", "e
 def kl_divergence(p, q, rtol=1e-8, atol=1e-14) -> Estimate:
     r"""KL divergence :math:`\mathrm{KL}(p\|q) = \mathrm{E}_p[\log p - \log q]` in nats, by sum or quadrature.
 
+    It never takes a closed form: to find one where there is one, call `companion.measures.kl_divergence`, which comes
+    here for all other pairs, and asks the method ``kl_divergence`` of a family for two of its members.
+
     Beside that integral the sum of non-negative remainders is computed, with :math:`l = \log q - \log p`,
 
     .. math:: \mathrm{KL}(p\|q) = \int_{p>0} p\,(e^l - 1 - l)\,\mathrm{d}x + Q(p = 0),

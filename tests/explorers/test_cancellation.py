@@ -45,7 +45,7 @@ def textbook(p, q):
     """The textbook formula in doubles, with logarithms rounded correctly."""
     log = lambda v: float(Decimal(v).ln())
     functions = SimpleNamespace(log=log, one=1, cell=lambda p, q: p * log(p / q))
-    return TEXTBOOK[type(p).__name__](functions, *([float(m._parameter(n)) for n in m.parameter_names] for m in (p, q)))
+    return TEXTBOOK[type(p).__name__](functions, *([float(m.parameter(n)) for n in m.parameter_names] for m in (p, q)))
 
 
 def kl_by_fractions(family, x):
@@ -57,7 +57,7 @@ def kl_by_fractions(family, x):
             total += z**k / k
         return t - 2 * total
 
-    p = [Fraction(float(PAIRS[family]._parameter(n))) for n in PAIRS[family].parameter_names]
+    p = [Fraction(float(PAIRS[family].parameter(n))) for n in PAIRS[family].parameter_names]
     q = [Fraction(float(v) * (1 + distance(x))) for v in map(float, p)]
     if family == 0:
         d = q[0] - p[0]
