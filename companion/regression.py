@@ -25,7 +25,7 @@ from companion.glm.separating import Separation, SeparationError
 
 __all__ = ["Regression", "Separation", "SeparationError", "fit", "separation"]
 
-_EARLY, _LATE = 25, 200
+_EARLY, _LATE = 60, 200
 
 
 def fit(
@@ -116,7 +116,7 @@ def fit(
     if found:
         raise SeparationError(_explained(where, found, names, design.scale), found)
     if not optimum.converged:
-        fix = "Give columns and offset moderate sizes: the means are beyond the range of doubles, or at its edge."
+        fix = "The data are separated but for rounding, or columns and offset too large: give these moderate sizes."
         checks.fail(where, "Newton's method", "no convergence", "a maximum inside the range of doubles", fix)
     return _result(response, design, shift, w, names, columns, intercept, optimum)
 
@@ -180,6 +180,8 @@ def _search(
     optimum = newton.maximise(response, design, shift, w, _EARLY, watch)
     if not found:
         if optimum.converged and separating.overlap_is_certain(response, optimum.eta, optimum.score, w):
+            return optimum, none
+        if optimum.converged and separating.overlap_of_some(plain()[1], response, optimum.eta, w):
             return optimum, none
         direction = separating.linear_program(plain()[1])
         if direction is None:

@@ -71,6 +71,10 @@ class Response:
         """The number of each row's class, (n,)."""
         raise NotImplementedError
 
+    def probabilities(self, eta: np.ndarray) -> np.ndarray:
+        """Probabilities of all K classes, (n, K)."""
+        raise NotImplementedError
+
     def boundary(self) -> np.ndarray:
         """+1 where y is the largest mean there is, −1 where it is the smallest, 0 elsewhere: (n,)."""
         raise NotImplementedError
@@ -301,7 +305,6 @@ class CategoricalResponse(Response):
         return np.sum(self.y * eta, axis=1) - top - np.log(np.sum(np.exp(logits - top[:, None]), axis=1))
 
     def probabilities(self, eta):
-        """All K probabilities, (n, K)."""
         return Categorical.from_logits(self._logits(eta)).probs
 
     def mean(self, eta):

@@ -81,13 +81,14 @@ class Regression:
 
     @property
     def standard_errors(self) -> Named:
-        """Model-based: roots of the diagonal of the inverse information times the dispersion. Right if the model is."""
+        """Model-based standard errors, of the shape of the coefficients: roots of the diagonal of the inverse
+        information times the dispersion. Right if the model is."""
         return self._roots(self.covariance)
 
     @property
     def robust_standard_errors(self) -> Named:
-        """HC0, the sandwich without any correction for small samples: right for large samples if the mean is, whatever
-        the variance is."""
+        """HC0 standard errors: the sandwich without any correction for small samples. Right for large samples if the
+        mean is, whatever the variance is."""
         return self._roots(self.robust_covariance)
 
     # --- predictions

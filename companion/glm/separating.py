@@ -6,7 +6,7 @@ the means (0 or 1, 0 or n, a count of 0), and :math:`x_i^\top d = 0` where it is
 :math:`a_{ik} = x_i \otimes (e_{y_i} - e_k)`.
 
 Two certificates decide. *Against*: a point where the score is so small that no such direction can exist, since along
-one the score would be at least the smallest :math:`|y - \mu|`; that is where Newton's method ends when there is a
+one the score would be at least the smallest miss y − μ in size; that is where Newton's method ends when there is a
 maximum. *For*: a direction, checked observation by observation. Where there is none, Newton's method runs off along
 one, and its iterates say which observations stay behind; else a linear program finds it, on few observations at first,
 to which those are added that its answer leaves on the wrong side.
@@ -19,11 +19,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, optimize
 
+from companion import checks
 from companion.glm.design import Named
 from companion.glm.responses import Response
 
 #: Rows taken at a time where many are factored.
 _CHUNK = 16384
+#: Seconds that a linear program may take.
+_PATIENCE = 30.0
 
 
 class Separation(NamedTuple):
@@ -217,7 +220,7 @@ def _cut(constraints, among, basis):
     """A direction in the span of `basis` with aᵀd ≥ 0 on the rows `among`, > 0 on some; None if there is none."""
     index = np.flatnonzero(among)
     width = basis.shape[1]
-    chosen = np.unique(np.linspace(0, len(index) - 1, min(len(index), 40 * width + 60)).astype(int))
+    chosen = np.unique(np.linspace(0, len(index) - 1, min(len(index), 10 * width + 60)).astype(int))
     while True:
         A = constraints.rows(index[chosen]) @ basis
         found = _positive(A, constraints.zero)
@@ -232,7 +235,7 @@ def _cut(constraints, among, basis):
             d, values = -d, -values
         if np.all(values > -constraints.zero) and np.any(values > constraints.zero):
             return d
-        violated = np.setdiff1d(np.argsort(values)[: 20 * width + 40], chosen)
+        violated = np.setdiff1d(np.argsort(values)[: 10 * width + 40], chosen)
         violated = violated[values[violated] <= constraints.zero]
         if len(violated) == 0:
             return None
@@ -249,7 +252,12 @@ def _positive(A, zero):
         b_ub=np.zeros(m),
         bounds=[(None, None)] * width + [(0, 1)] * m,
         method="highs",
+        options={"time_limit": _PATIENCE},
     )
+    if found.status == 1:
+        expected = f"an answer within {_PATIENCE:g} seconds"
+        fix = "The data are separated, or nearly so: take fewer columns, or put a penalty on the coefficients."
+        checks.fail("regression.separation", "the linear program of rows and columns", A.shape, expected, fix)
     if found.status != 0 or -found.fun < 0.5:
         return None
     strict = found.x[width:] > 0.5
@@ -270,3 +278,26 @@ def overlap_is_certain(response: Response, eta: np.ndarray, score: np.ndarray, w
     """
     spread = np.sqrt(2 * len(response.classes)) if response.classes else 1.0
     return bool(spread * np.linalg.norm(score) < 0.5 * np.sqrt(np.min(weights)) * response.smallest_miss(eta))
+
+
+def overlap_of_some(constraints: Constraints, response: Response, eta: np.ndarray, weights: np.ndarray) -> bool:
+    """The same certificate from those rows alone that miss the most, when others miss by less than rounding.
+
+    Of rows a of length 1 with Σ (miss) a = s, those B with at least τ missing give dᵀs ≥ τ |Bd| ≥ τ σ |d|, with the
+    smallest singular value σ of B.
+    """
+    if response.classes:
+        miss = response.probabilities(eta)[constraints.owner, constraints.other]
+    else:
+        miss = np.abs(response.y - response.mean(eta))[constraints.owner, 0]
+    strength = miss * weights[constraints.owner] * constraints.norms
+    rest = weights[:, None] * (response.y - response.mean(eta))
+    size = np.linalg.norm(constraints.Q.T @ rest)
+    order = np.argsort(-strength)
+    for count in (4 * constraints.width, 20 * constraints.width):
+        rows = np.vstack([constraints.rows(order[:count]), constraints.equations])
+        sizes = linalg.eigvalsh(rows.T @ rows)
+        low = strength[order[:count]][-1:]
+        if len(low) and sizes[0] > 1e-10 * sizes[-1] and size < 0.5 * low[0] * np.sqrt(sizes[0]):
+            return True
+    return False
