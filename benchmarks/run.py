@@ -20,7 +20,10 @@ from importlib.metadata import version
 from benchmarks.common import ROOT, SEED, print_table
 
 TARGET = ROOT / "companion" / "lesson" / "data" / "peers.json"
-PARTS = ("accuracy", "distance", "pairs", "reductions", "conventions", "fits", "one_pass", "neighbours", "calls", "vae")
+PARTS = (
+    *("accuracy", "distance", "pairs", "reductions", "conventions", "losses", "single"),
+    *("fits", "one_pass", "neighbours", "calls", "vae"),
+)
 PACKAGES = (
     "likelihood-divergence-companion",
     "numpy",

@@ -40,7 +40,7 @@ from companion.lesson import datasets
 
 MODULES = (
     "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae"
-    " digits numerics network regression fitting projection comparisons estimation estimators.critics"
+    " digits numerics network regression losses fitting projection comparisons estimation estimators.critics"
     " estimators.monte_carlo estimators.neighbours estimators.plug_in integrals.quadrature hidden.evidence"
     " hidden.gaussian_latents hidden.ppca hidden.linear_vae hidden.linear_training hidden.count_model"
     " lesson.datasets lesson.plotting lesson.claims lesson.tables lesson.exercises"
@@ -198,6 +198,7 @@ _PAIR = {"p": (Poisson(1.0), NO), "q": (Poisson(2.0), NO)}
 _MEASURE = {"base": (2.0, "base"), "return_error": (False, "flag")}
 _LIKELIHOOD = {"model": (Poisson(1.0), NO), "x": (X, "sample")}
 _WEIGHTS = {"weights": ([1.0, 2.0, 1.0, 0.0], "weights")}
+_CLASSIFIED = {"logits": ([[0.5, 2.0, -1.0], [1.0, 0.0, 0.5], [0.0, 1.0, 3.0]], NO), "labels": ([1, 2, 2], NO)}
 
 #: Arguments of functions; those of the families and of instances follow below.
 FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
@@ -316,6 +317,7 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "numerics.running_total": {"x": (X, "sample")},
     "numerics.relative_error": {"value": (0.5, "result"), "exact": (Decimal("0.4"), "exact")},
     "datasets.alpha_particles": {},
+    "datasets.challenger": {},
     "datasets.digits": {},
     "datasets.estimators": {},
     "datasets.federalist_may": {},
@@ -340,6 +342,11 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     | {"n": (None, "weights")},
     "regression.separation": {"X": (PLANE, NO), "y": ([0, 1, 1, 0], NO), "family": (families.Categorical, "the class")}
     | {"intercept": (False, "flag"), "n": (None, "weights")},
+    "losses.cross_entropy_loss": _CLASSIFIED | {"smoothing": (0.1, "probability")},
+    "losses.smooth_labels": {"labels": ([0, 2, 1], NO), "classes": (3, "size"), "smoothing": (0.1, "probability")},
+    "losses.fit_temperature": _CLASSIFIED,
+    "losses.calibration": {"probabilities": ([0.2, 0.4, 0.9, 0.6], NO), "outcomes": ([0, 1, 1, 0], NO)}
+    | {"bins": (2, "size")},
     "families.from_scipy": {"frozen": (stats.norm(1, 2), NO)},
 }
 

@@ -10,17 +10,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from companion import families
 from companion.families import FAMILIES
 from companion.lesson import datasets
-from companion.lesson.datasets import CountTable, alpha_particles, digits, horse_kicks, old_faithful, peers, weldon_dice
+from companion.lesson.datasets import (
+    CountTable,
+    alpha_particles,
+    challenger,
+    digits,
+    horse_kicks,
+    old_faithful,
+    peers,
+    weldon_dice,
+)
 
 CHECKSUMS = {
     "weldon_dice.csv": "2c24e32486c7f7f65c596ee42430a90684fc362a8bba458bb7e67268dff5ad62",
     "horse_kicks.csv": "ad8f90a10ed276b10f6716075db4521154f2b628323b9e7874db0367f4715ce4",
     "alpha_particles.csv": "288824df1176c087eb84ec00308c0f7ad4903d77d912c5d4573f03c571c08112",
+    "challenger_orings.csv": "754656c795f74ef48e22b5ea2c07525699aaf5224eaff5aa37caecda7a9a4f3c",
     "old_faithful.csv": "5dbea6e52da0a5dd92e46834a664237aee3b52e4347ed8f0c49b6f21e7703402",
     "digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
 }
@@ -77,6 +87,15 @@ def test_old_faithful():
         13.59497, abs=5e-6
     )
     assert np.corrcoef(data.eruption, data.waiting)[0, 1] == pytest.approx(0.9008112, abs=5e-8)
+
+
+def test_challenger():
+    """23 flights; seven with damage, nine damaged rings, none above 75 °F, four of four below 65 °F."""
+    data = challenger()
+    assert all(len(column) == 23 for column in data) and data.temperature.dtype == data.incidents.dtype == float
+    assert np.bincount(data.incidents.astype(int)).tolist() == [16, 5, 2]
+    assert data.temperature[data.incidents > 0].tolist() == [70, 57, 63, 70, 53, 75, 58]
+    assert np.unique(data.pressure).tolist() == [50, 100, 200] and np.median(data.temperature) == 70
 
 
 def test_digits():
@@ -249,6 +268,93 @@ def test_what_other_loss_functions_return():
     }
     found = {row["call"]: row["value"] for row in peers().conventions}
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_losses_of_other_libraries_are_the_formulas_of_the_page():
+    """Every stored value from the arrays of `benchmarks/losses.py`, written out again, by NumPy and SciPy alone."""
+    z = np.array([[2.0, 0.0, -1.0, 0.5], [0.3, 0.1, 1.2, -0.7], [-0.4, 0.9, 0.0, 0.2]])
+    y, w = np.array([0, 2, 3]), np.array([1.0, 2.0, 3.0, 0.5])
+    p = np.array([[0.7, 0.1, 0.1, 0.1], [0.0, 0.2, 0.6, 0.2], [0.25, 0.25, 0.25, 0.25]])
+    odds, binary = np.array([1.5, -0.3, 0.8, -2.0]), np.array([1.0, 0.0, 0.0, 1.0])
+    counts, rates = np.array([0.0, 3.0, 1.0]), np.array([0.5, 2.0, 1.5])
+    log_q, at = special.log_softmax(z, axis=1), np.arange(3)
+    q, nll = np.exp(log_q), -log_q[at, y]
+    smooth = -np.mean(np.sum((0.9 * np.eye(4)[y] + 0.025) * log_q, axis=1))
+    double = -np.mean(special.log_softmax(q, axis=1)[at, y])
+    kl = special.rel_entr(p, q).sum() / 3
+    chance = special.expit(odds)
+    bce = -(binary * np.log(chance) + (1 - binary) * np.log1p(-chance))
+    soft_binary = 0.9 * binary + 0.05
+    weighted = nll @ w[y] / w[y].sum()
+    poisson = np.mean(rates - counts * np.log(rates))
+    expected = {
+        "cross_entropy(z, y)": nll.mean(),
+        'cross_entropy(z, y, reduction="sum")': nll.sum(),
+        "cross_entropy(softmax(z), y)": double,
+        "cross_entropy(z, p)": -np.sum(p * log_q) / 3,
+        "cross_entropy(z, y, weight=w)": weighted,
+        "cross_entropy(z, y, label_smoothing=0.1)": smooth,
+        "cross_entropy(z, y), one label -100": (nll[0] + nll[2]) / 2,
+        "nll_loss(log_softmax(z), y)": nll.mean(),
+        "nll_loss(softmax(z), y)": -q[at, y].mean(),
+        'kl_div(log q, p, reduction="batchmean")': kl,
+        'kl_div(log q, log p, log_target=True, reduction="batchmean")': special.rel_entr(p[0], q[0]).sum(),
+        'kl_div(log q, log p, reduction="batchmean")': None,  # NaN: the logarithm of log p < 0
+        "binary_cross_entropy_with_logits(z, y)": bce.mean(),
+        "binary_cross_entropy_with_logits(z, y, pos_weight=2)": np.mean(bce * (1 + binary)),
+        "poisson_nll_loss(log λ, y)": poisson,
+        "gaussian_nll_loss(μ, y, σ²)": np.mean((np.log(2) + (counts - rates) ** 2 / 2) / 2),
+        "mse_loss(μ, y)": np.mean((counts - rates) ** 2),
+        "CategoricalCrossentropy()(y, q)": nll.mean(),
+        "CategoricalCrossentropy(from_logits=True)(y, z)": nll.mean(),
+        "CategoricalCrossentropy()(y, 2q)": nll.mean(),
+        "CategoricalCrossentropy()(y, q), q = 0": -np.log(1e-7),
+        "CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)(y, z)": smooth,
+        "SparseCategoricalCrossentropy(from_logits=True)(y, z)": nll.mean(),
+        "BinaryCrossentropy(from_logits=True)(y, z)": bce.mean(),
+        "BinaryCrossentropy(from_logits=True, label_smoothing=0.1)(y, z)": -np.mean(
+            soft_binary * np.log(chance) + (1 - soft_binary) * np.log1p(-chance)
+        ),
+        "KLDivergence()(p, q)": kl,
+        "Poisson()(y, λ)": poisson,
+        "MeanSquaredError()(y, μ)": np.mean((counts - rates) ** 2),
+        "log_loss(y, q)": nll.mean(),
+        "log_loss(y, q, normalize=False)": nll.sum(),
+        "log_loss(y, q, sample_weight=w)": weighted,
+        "mean_poisson_deviance(y, λ)": 2 * np.mean(special.xlogy(counts, counts / rates) - counts + rates),
+        "brier_score_loss(y, q)": np.mean((binary - chance) ** 2),
+        "LogisticRegression().fit on separated points, slope": ridge_slope(),
+    }
+    found = {row["call"]: row["value"] for row in peers().losses}
+    assert found.keys() == expected.keys()
+    for call, value in expected.items():
+        assert found[call] is None if value is None else found[call] == pytest.approx(value, rel=1e-5, abs=1e-5), call
+    assert {row["library"] for row in peers().losses} == {"torch", "keras", "scikit-learn"}
+
+
+def ridge_slope():
+    """The slope for eight separated points with the penalty ½ slope²: scikit-learn's default, although none was asked
+    for."""
+    x, sign = np.arange(1.0, 9.0), np.repeat([-1.0, 1.0], 4)
+    value = lambda b: np.logaddexp(0, -sign * (b[0] + b[1] * x)).sum() + b[1] ** 2 / 2
+    return optimize.minimize(value, [0.0, 0.0], tol=1e-12).x[1]
+
+
+def test_single_precision_of_cross_entropy_does_not_depend_on_the_number_of_classes():
+    rows = {(row["way"], row["classes"], row["case"]): row for row in peers().single}
+    assert {classes for _, classes, _ in rows} == {10, 1_000, 100_000, 1_000_000}
+    for (way, _, case), row in rows.items():
+        from_logits = way in ("cross_entropy(z, y)", "from_logits=True")
+        if case == "drawn":
+            assert row["worst"] < 3e-7, "all ways are exact where no probability is near 0 or 1"
+        if case in ("40 below", "120 below") and from_logits:
+            assert row["worst"] < 3e-7 and row["infinite"] == 0
+        if case == "20 above" and from_logits:
+            assert row["worst"] == 1, "a loss of 2e-9 comes out as zero"
+        if case == "120 below" and way == "-log(softmax(z))[y]":
+            assert row["infinite"] == row["runs"]
+        if case == "40 below" and way == "from probabilities":
+            assert row["worst"] == pytest.approx(1 + np.log(1e-7) / 40, abs=0.005), "clipped at 1e-7"
 
 
 def test_the_small_network_is_compared_with_torch_and_jax_alike():

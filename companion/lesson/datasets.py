@@ -148,6 +148,36 @@ def digits() -> Digits:
     return Digits(table[:, :-1].astype(float), table[:, -1].copy())
 
 
+class Challenger(NamedTuple):
+    """Flights of the space shuttle before Challenger's last, arrays of 23 entries.
+
+    ``flight`` are their names, ``temperature`` that of the joints at launch in °F, ``pressure`` that of the leak
+    test in psi, and ``incidents`` how many of the six primary O-rings showed damage from heat.
+    """
+
+    flight: np.ndarray
+    temperature: np.ndarray
+    pressure: np.ndarray
+    incidents: np.ndarray
+
+
+def challenger() -> Challenger:
+    """O-rings of the space shuttle: damage in 23 flights before 28 January 1986, when Challenger started at 31 °F.
+
+    Source: S. R. Dalal, E. B. Fowlkes and B. Hoadley (1989), *Journal of the American Statistical Association* 84,
+    945–957.
+
+    >>> flights = challenger()
+    >>> len(flights.flight), float(flights.temperature.min()), int(flights.incidents.sum())
+    (23, 53.0, 9)
+    """
+    with resources.files("companion.lesson").joinpath("data", "challenger_orings.csv").open(encoding="utf-8") as file:
+        rows = [line.strip().split(",") for line in file][1:]
+    names, *columns = zip(*rows)
+    temperature, pressure, incidents = (np.array(column, dtype=float) for column in columns)
+    return Challenger(np.array(names), temperature, pressure, incidents)
+
+
 class Peers(NamedTuple):
     """What ``make benchmarks`` stored: each field but ``made`` is a list of rows, and a row is a dictionary.
 
@@ -166,6 +196,9 @@ class Peers(NamedTuple):
       reductions `batchmean`, `mean` and `sum` of torch's ``kl_div`` return.
     * ``conventions``: of a loss function the `library`, its `version`, the `call` with small vectors, and the `value`
       that it returned (``benchmarks/conventions.py`` has the vectors).
+    * ``losses``: as ``conventions``, of the losses of regression and classification (``benchmarks/losses.py``).
+    * ``single``: of the softmax cross-entropy in single precision the `library` and the `way` to compute it, the number
+      of `classes`, the `case`, the `worst` relative error of so many `runs`, and how many were `infinite`.
     * ``fits``: `family`, the member that the `data` were drawn from, their number `n`, and for a call `scipy fit`
       (its default, or constrained to the family) the median CPU seconds `ours` and `scipy` of so many `runs`, the
       `ratio` scipy / ours, the `shortfall` of scipy's log-likelihood from ours in nats per observation, and its
@@ -191,6 +224,8 @@ class Peers(NamedTuple):
     pairs: list
     reductions: list
     conventions: list
+    losses: list
+    single: list
     fits: list
     one_pass: list
     neighbours: list
