@@ -378,8 +378,6 @@ EXEMPT = {
     "QuadratureError": "an exception",
     "Estimate": "a record",
     "CountTable": "a record",
-    "Comparison": "a record, made by compare; its method is attacked",
-    "HeldOut": "a record, made by held_out; its method is attacked",
 }
 
 #: Of the parameters of families, by name.

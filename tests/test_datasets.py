@@ -32,6 +32,7 @@ CHECKSUMS = {
     "alpha_particles.csv": "288824df1176c087eb84ec00308c0f7ad4903d77d912c5d4573f03c571c08112",
     "challenger_orings.csv": "754656c795f74ef48e22b5ea2c07525699aaf5224eaff5aa37caecda7a9a4f3c",
     "old_faithful.csv": "5dbea6e52da0a5dd92e46834a664237aee3b52e4347ed8f0c49b6f21e7703402",
+    "federalist_may.csv": "c35f1eaefff2b3284e0cad2dc8c34fe367363f26ae505e52fb99448b0850d8d8",
     "digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
 }
 

@@ -30,6 +30,7 @@ class Task(NamedTuple):
 
     @property
     def discrete(self) -> bool:
+        """Whether the data are counts."""
         return isinstance(self.dist, stats.rv_discrete)
 
     @property
