@@ -97,21 +97,53 @@ def test_kl_is_never_negative_and_zero_where_the_two_are_equal():
         assert found["forward"] > -1e-13 and found["reverse"] > -1e-13
 
 
-def area(path):
+def integrands(state, width=640):
+    """Outlines of both integrands in the drawing, in pixels."""
+    drawn = "".join(view(NAME, state, width)["panels"])
+    for key in ("forward", "reverse"):
+        path = re.search(rf'class="integrand {key}" d="([^"]*)"', drawn).group(1)
+        yield key, np.array([list(map(float, spot.split())) for spot in re.findall(r"[ML]([-\d.]+ [-\d.]+)", path)]).T
+
+
+def terms(d, mu, sigma):
+    """What each outcome adds to either KL, by SciPy."""
+    x = np.linspace(-8, 8, 161)
+    log_p = np.logaddexp(stats.norm.logpdf(x, -d / 2), stats.norm.logpdf(x, d / 2)) - np.log(2)
+    log_q = stats.norm.logpdf(x, mu, sigma)
+    return {"forward": np.exp(log_p) * (log_p - log_q), "reverse": np.exp(log_q) * (log_q - log_p)}
+
+
+def area(x, y):
     """Area between a drawn integrand and its zero line, in square pixels, above counted positive."""
-    spots = np.array([list(map(float, spot.split())) for spot in re.findall(r"[ML]([-\d.]+ [-\d.]+)", path)])
-    x, y = spots.T
     return 0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
 
 
 @pytest.mark.parametrize(("d", "mu", "sigma"), [(3, 0.5, 1.5), (4, 0, 2.2), (6, 1.5, 1.2)])
 def test_the_net_areas_of_the_integrands_are_the_two_divergences(d, mu, sigma):
     state = {"d": d, "mu": mu, "sigma": sigma, "seed": 1}
-    drawn, found = "".join(view(NAME, state)["panels"]), model(NAME, state)
-    a_nat = (630 - 34) / 16 * (338 - 252) / 1.5  # square pixels
-    for key in ("forward", "reverse"):
-        path = re.search(rf'class="integrand {key}" d="([^"]*)"', drawn).group(1)
-        assert area(path) / a_nat == pytest.approx(found[key], abs=0.03)
+    found = model(NAME, state)
+    top = max(1.2, 1.05 * max(values.max() for values in terms(d, mu, sigma).values()))  # of the axis, in nats
+    a_nat = (630 - 34) / 16 * (338 - 252) / (1.25 * top)  # square pixels
+    for key, (x, y) in integrands(state):
+        assert area(x, y) / a_nat == pytest.approx(found[key], abs=0.03)
+
+
+@pytest.mark.parametrize("width", [328, 640])
+def test_the_axis_holds_the_integrands(width):
+    """Whatever the state: nothing is cut off, the curves are SciPy's, and the upper tick says how high they are."""
+    for state in STATES:
+        drawn = "".join(view(NAME, state, width)["panels"])
+        ticks = {
+            float(value.replace(MINUS, "-")): float(y) - 4
+            for y, value in re.findall(r'<text class="tick end" x="28" y="([\d.]+)">([^<]+)</text>', drawn)
+            if 252 <= float(y) - 4 <= 338
+        }
+        zero, (tick, at) = ticks.pop(0), ticks.popitem()
+        assert not ticks and (zero - at) / (338 - 252) > 0.3, "a tick that helps"
+        wanted = terms(state["d"], state["mu"], state["sigma"])
+        for key, (_, y) in integrands(state, width):
+            assert 252 <= y.min() and y.max() <= 338
+            np.testing.assert_allclose((zero - y[:161]) / (zero - at), wanted[key] / tick, atol=0.01)
 
 
 # --- the buttons that go to the best ---------------------------------------------------------------------------

@@ -63,11 +63,12 @@
         + line("stem", x(k), y(0), x(k), y(p)) + el("circle", { class: "dot model", cx: x(k), cy: y(p), r: 4.5 })
         + text("tick middle", x(k), BASE + 19, k);
     }
-    const key = W - 104;
+    const key = W - 138;
+    const entry = (y, words, sub) => el("text", { class: "name", x: key + 14, y }, `${words}, p<tspan class="sub" dy="3">${sub}</tspan>`);
     svg += line("axis", L, BASE, W - 10, BASE) + text("name end", W - 10, BASE + 36, "deaths in a corps-year")
       + el("rect", { class: "bar", x: key - 6, y: TOP + 34, width: 12, height: 12 })
-      + text("name", key + 14, TOP + 44, "observed")
-      + el("circle", { class: "dot model", cx: key, cy: TOP + 60, r: 4.5 }) + text("name", key + 14, TOP + 64, "Poisson(λ)");
+      + entry(TOP + 44, "observed", "emp")
+      + el("circle", { class: "dot model", cx: key, cy: TOP + 60, r: 4.5 }) + entry(TOP + 64, "Poisson(λ)", "λ");
     return panel(W, 290, svg);
   }
 
@@ -82,7 +83,7 @@
       readout: [
         { key: "cross", label: "Cross-entropy H(p<sub>emp</sub>, p<sub>λ</sub>)", value: c },
         { key: "kl", label: "KL(p<sub>emp</sub>‖p<sub>λ</sub>)", value: k },
-        { key: "gap", label: "Gap H(p<sub>emp</sub>), always", value: g },
+        { key: "gap", label: "Gap: entropy of the observed, H(p<sub>emp</sub>)", value: g },
         { key: "tangent", label: "Slope of both, 1 − 0.61/λ", value: d },
         { key: "", label: "Log-likelihood = −200 × cross-entropy", value: num(n.loglik, 2) },
       ],

@@ -101,12 +101,11 @@
   ];
 
   // ---- the figure -----------------------------------------------------------
-  const L = 34, TOP = 14, BASE = 190, OVER = 252, UNDER = 338, UP = 372, LOW = 478, MOST = 4, SPAN = [-0.3, 1.2];
+  const L = 34, TOP = 14, BASE = 190, OVER = 252, UNDER = 338, UP = 372, LOW = 478, MOST = 4;
   const scale = (R) => ({ X: (x) => L + (x + 8) / 16 * (R - L), unX: (u) => (u - L) / (R - L) * 16 - 8 });
   const q = (s, x) => exp(-0.5 * ((x - s.mu) / s.sigma) ** 2 - C) / s.sigma;
   const Y = (s) => { const most = max(0.44, 1.1 * q(s, s.mu)); return (y) => BASE - y / most * (BASE - TOP); };
   const V = (v) => LOW - v / MOST * (LOW - UP);
-  const I = (v) => UNDER - (v - SPAN[0]) / (SPAN[1] - SPAN[0]) * (UNDER - OVER);
   // The handle for sigma stands at mu + sigma, or on the other side where that is off the figure.
   const grip = (s) => (s.mu + s.sigma > 7.7 ? s.mu - s.sigma : s.mu + s.sigma);
 
@@ -121,7 +120,17 @@
     }) });
     // What each outcome adds to KL: the area, above zero less below, is the divergence.
     const logq = (x) => -0.5 * ((x - mu) / sigma) ** 2 - C - log(sigma);
-    const integrand = (key, f) => el("path", { class: "integrand " + key, d: path(160, (k) => [X(k / 10 - 8), I(f(k / 10 - 8))]) + `L${R} ${tenth(I(0))}L${L} ${tenth(I(0))}Z` });
+    const terms = (f) => Array.from({ length: 161 }, (_, k) => f(k / 10 - 8));
+    const added = {
+      forward: terms((x) => exp(logp(m, x)) * (logp(m, x) - logq(x))),
+      reverse: terms((x) => q(s, x) * (logq(x) - logp(m, x))),
+    };
+    // Its axis holds all of both, a fifth of it below zero, and has one more tick: the largest 1, 2 or 5 times a power of ten
+    const all = [...added.forward, ...added.reverse], top = max(1.2, 1.05 * max(...all), -4.2 * min(...all));
+    const I = (v) => UNDER - (v / top + 0.25) / 1.25 * (UNDER - OVER);
+    const unit = 10 ** Math.floor(Math.log10(top)), tick = unit * [5, 2, 1].find((k) => k * unit <= top);
+    const integrand = (key) => el("path", { class: "integrand " + key,
+      d: path(160, (k) => [X(k / 10 - 8), I(added[key][k])]) + `L${R} ${tenth(I(0))}L${L} ${tenth(I(0))}Z` });
     // Seen as functions of the mean, forward KL and −ℓ/n are parabolas of the same curvature.
     const parabola = (value, centre) => (at) => value + ((at - centre) ** 2 - (mu - centre) ** 2) / (2 * sigma * sigma);
     // A ring at the value, or an arrowhead where that is off the scale
@@ -131,7 +140,7 @@
     let svg = line("guide", X(mu), peak, X(mu), LOW);
     for (let k = -8; k <= 8; k += 2) svg += line("grid", X(k), TOP, X(k), LOW) + text("tick middle", X(k), BASE + 32, num(k, 0));
     for (const t of [0, 0.2, 0.4]) svg += text("tick end", L - 6, y(t) + 4, num(t, 1));
-    for (const t of [0, 1]) svg += line("grid", L, I(t), R, I(t)) + text("tick end", L - 6, I(t) + 4, num(t, 1));
+    for (const t of [0, tick]) svg += line("grid", L, I(t), R, I(t)) + text("tick end", L - 6, I(t) + 4, num(t, 0));
     for (const t of [0, 2, 4]) svg += line("grid", L, V(t), R, V(t)) + text("tick end", L - 6, V(t) + 4, num(t, 0));
     svg += line("axis", L, BASE, R, BASE) + line("axis", L, LOW, R, LOW)
       // densities and sample
@@ -142,7 +151,7 @@
       + text("name", L + 4, TOP + 2, "density")
       + text("letter", X(-m - 0.8) - 12, y(exp(logp(m, -m - 0.6))) - 6, "p")
       + text("letter held", X(mu) + 12, max(TOP + 6, peak - 7), "q")
-      + el("svg", { x: L, y: OVER, width: R - L, height: UNDER - OVER, viewBox: `${L} ${OVER} ${R - L} ${UNDER - OVER}` }, integrand("forward", (x) => exp(logp(m, x)) * (logp(m, x) - logq(x))) + integrand("reverse", (x) => q(s, x) * (logq(x) - logp(m, x))))
+      + integrand("forward") + integrand("reverse")
       + text("name", L + 4, OVER - 6, W < 480 ? "p log(p/q); dashed q log(q/p)" : "nats per outcome: p log(p/q), dashed q log(q/p); their areas are the KLs")
       // divergences; an inner <svg> cuts off what rises above its frame
       + text("name", L + 4, UP - 8, "nats, as μ moves") + text("name end", R, UP - 8, "dotted: −ℓ/n − H(p)")
