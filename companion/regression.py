@@ -43,10 +43,9 @@ def fit(
     .. math::
 
        \eta_i = x_i^\top\beta + o_i,\qquad X^\top w\,(y - \mu) = 0,\qquad
-       \operatorname{cov}(\hat\beta) \approx (X^\top w V X)^{-1}
+       \operatorname{cov}(\hat\beta) \approx B = (X^\top w V X)^{-1}
 
-    with V the family's variance; the sandwich (HC0) is
-    :math:`(X^\top wVX)^{-1}\,X^\top w(y-\mu)^2X\,(X^\top wVX)^{-1}`.
+    with V the family's variance; the sandwich (HC0) is :math:`B\,X^\top w(y-\mu)^2X\,B`.
 
     Parameters
     ----------
