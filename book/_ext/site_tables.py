@@ -3,12 +3,13 @@
 import re
 
 PHONE = 44  # characters of a table side by side on a phone
+LONG = 24  # characters of a name that also breaks after "_"
 
 
 def mend_tables(soup):
     """Let long dotted names break at their joints, or one name makes a table too wide."""
     for text in soup.select("td code .pre"):
-        parts = re.split(r"(?<=[.(])(?=\w)", text.get_text())
+        parts = re.split(rf"(?<=[.(])(?=\w){'|(?<=_)(?=[^_])' if len(text.get_text()) > LONG else ''}", text.get_text())
         text.clear()
         for index, part in enumerate(parts):
             text.extend([soup.new_tag("wbr"), part] if index else [part])
