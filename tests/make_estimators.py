@@ -4,9 +4,10 @@
 
 For each pair, each n and each estimator it draws two samples of size n again and again, and stores in
 companion/lesson/data/estimators.json the truth, how many runs there were, the mean error (bias), the standard
-deviation, the mean of the stated standard errors, the share of runs with |error| ≤ 2 stated errors (coverage), the
-share with a warning, and the median CPU time. Pairs and sizes take turns in rounds until each has its runs or the time
-is over; run it again to go on. The truths are closed forms or quadratures written here, not the package's.
+deviation, the root mean square of the stated standard errors, the share of runs with |error| ≤ 2 stated errors
+(coverage), the share with a warning, and the median CPU time. Pairs and sizes take turns in rounds until each has its
+runs or the time is over; run it again to go on. The truths are closed forms or quadratures written here, not the
+package's.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ def finish(path, runs, table):
                     "finite": len(value),
                     "bias": round(float(np.mean(value) - truth), 5),
                     "sd": round(float(np.std(value, ddof=1)), 5),
-                    "stated": round(float(np.mean(error)), 5),
+                    "stated": round(float(np.sqrt(np.mean(error**2))), 5),
                     "coverage": round(float(np.mean(np.abs(value - truth) <= 2 * error)), 4),
                     "warned": round(float(np.mean(np.asarray(warned) > 0)), 4),
                     "seconds": round(float(np.median(seconds)), 4),

@@ -252,8 +252,8 @@ def estimators() -> list[dict]:
 
     A row has the `pair`, its dimension `d` and its `kl`; the size `n` of both samples; the `estimator` and how many
     `runs` there were, `finite` of them with a finite value; and of these the mean error (`bias`), the standard
-    deviation `sd`, the mean `stated` standard error, the share with an error of at most two stated ones (`coverage`),
-    the share with a warning (`warned`), and the median CPU `seconds`.
+    deviation `sd`, the root mean square of the `stated` standard errors, the share with an error of at most two stated
+    ones (`coverage`), the share with a warning (`warned`), and the median CPU `seconds`.
 
     Source: ``python tests/make_estimators.py``, which runs it again.
 
