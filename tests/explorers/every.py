@@ -165,7 +165,7 @@ def test_drag_by_mouse(case, page):
         settle(page)
         after = state_of(page, case.NAME)
         reach = next(c["max"] - c["min"] for c in controls(case.NAME) if c["key"] == key)
-        assert after[key] > before[key] + 0.01 * reach
+        assert after[key] > before[key] + 0.01 * reach, (before[key], after[key], reach)
         assert {k for k in after if after[k] != before[k]} == {key}
         assert handle_at(page, case.NAME, index)[0] == pytest.approx(x + 50, abs=1.5), "the handle follows the pointer"
         check_numbers(page, case)
@@ -203,7 +203,7 @@ def drag_by_touch(case, phone, playground, index, key):
         settle(page)
         after = state_of(page, case.NAME)
         reach = next(c["max"] - c["min"] for c in controls(case.NAME) if c["key"] == key)
-        assert after[key] > before[key] + 0.01 * reach
+        assert after[key] > before[key] + 0.01 * reach, (before[key], after[key], reach)
         assert {k for k in after if after[k] != before[k]} == {key}
         check_numbers(page, case)
 
