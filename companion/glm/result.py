@@ -38,7 +38,7 @@ class Regression:
     covariance, robust_covariance : Named, shape (p, p), or ((K − 1) p, (K − 1) p), class by class
         What the two kinds of standard error are roots of.
     deviance : float
-        :math:`2\sum_i w_i\,\mathrm{KL}(\text{member with mean } y_i\|\text{fitted member})`, in nats; for `Normal` the
+        :math:`2\sum_i w_i\,\mathrm{KL}(y_i\|\mu_i)`, in nats, with members named by their means; for `Normal` the
         residual sum of squares, which is the same without the factor 1/σ².
     log_likelihood : float
         Weighted sum of log p(y | x), in nats; of `Normal` at the variance that maximises it, deviance / Σw.
