@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import time
+import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import mpmath as mp
@@ -70,6 +72,18 @@ def relative_errors(values, exact):
 def few_digits(number, digits=3):
     """Rounded to some significant digits, None where there is none: the stored file stays small and valid JSON."""
     return None if number is None or not np.isfinite(number) else float(f"{number:.{digits}g}")
+
+
+def answers(libraries):
+    """One row for each call: `library`, its `version`, the `call`, and the `value` that it returned. `libraries` maps
+    the name of each to a function that yields calls and values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [
+            {"library": library, "version": version(library), "call": call, "value": few_digits(float(value), 6)}
+            for library, calls in libraries.items()
+            for call, value in calls()
+        ]
 
 
 # --- time ----------------------------------------------------------------------------------------------------------

@@ -7,12 +7,10 @@ to a formula, and the page *Which function do I call?* shows both.
 from __future__ import annotations
 
 import os
-import warnings
-from importlib.metadata import version
 
 import numpy as np
 
-from benchmarks.common import few_digits, print_table
+from benchmarks.common import answers, print_table
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
@@ -112,16 +110,8 @@ def _sklearn():
 
 
 def run():
-    """One row for each call: `library`, its `version`, the `call`, and the `value` that it returned."""
-    rows = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for library, calls in (("torch", _torch), ("keras", _keras), ("scikit-learn", _sklearn)):
-            rows += [
-                {"library": library, "version": version(library), "call": call, "value": few_digits(float(value), 6)}
-                for call, value in calls()
-            ]
-    return rows
+    """The rows of `answers`."""
+    return answers({"torch": _torch, "keras": _keras, "scikit-learn": _sklearn})
 
 
 def show(rows):

@@ -129,7 +129,7 @@ class Comparison(_Average):
         if not self.nested or self.free is None:
             return None
         k = self.free[0] - self.free[1]
-        statistic = 2 * self.n * math.copysign(self.difference, self.difference * (k or 1)) if self.difference else 0.0
+        statistic = 2 * self.n * (self.difference if k > 0 else -self.difference)
         return Wilks(statistic, abs(k), float(special.chdtrc(abs(k), max(0.0, statistic))))
 
     @property

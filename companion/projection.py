@@ -255,11 +255,21 @@ def compare(f: Any, g: Any, x: ArrayLike) -> Comparison:
     names = _names(models)
     if not (_is_fit(f) and _is_fit(g)):
         return Comparison(float(terms.mean()), error, len(terms), names=names)
-    nested = names[0] == names[1] or names in _NESTED or names[::-1] in _NESTED
-    if names[0] == names[1] == "Mixture":
-        nested = type(models[0].components) is type(models[1].components)
+    nested = _nested(f, g, names)
     overlap = None if nested else _same_member(f, g, data, float(terms.var()) * len(terms))
     return Comparison(float(terms.mean()), error, len(terms), (f.free, g.free), nested, overlap, names)
+
+
+def _nested(f, g, names):
+    """Whether the one family is known to lie in the other: it is a special case, and holds all that the other holds."""
+    if names[0] == names[1]:
+        small, large = sorted((f, g), key=lambda fit: fit.free)
+        kinds = {type(fit.model.components) for fit in (f, g)} if names[0] == "Mixture" else {names[0]}
+        known = len(kinds) == 1
+    else:
+        small, large = (f, g) if names in _NESTED else (g, f)
+        known = names in _NESTED or names[::-1] in _NESTED
+    return known and small.free < large.free and large.held.items() <= small.held.items()
 
 
 def _names(models):

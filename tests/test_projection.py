@@ -303,6 +303,20 @@ def test_overlap_is_noticed():
     assert np.mean(np.array(values) < 0.05) < 0.2 and 0.3 < np.mean(values) < 0.7
 
 
+def test_one_family_with_other_parameters_held_is_not_nested():
+    x = NegativeBinomial(3, 0.4).sample(300, 0)
+    one, five, free = (fit(NegativeBinomial, x, r=r) for r in (1, 5, None))
+    found = projection.compare(one, five, x)
+    assert not found.nested and found.wilks is None and not found.warnings
+    for smaller in one, five:
+        wilks = projection.compare(free, smaller, x).wilks
+        assert wilks.statistic == pytest.approx(2 * (free.log_likelihood - smaller.log_likelihood), rel=1e-9)
+        assert wilks.df == 1
+    y = Gamma(2, 1).sample(300, 1)
+    assert not projection.compare(fit(Gamma, y, shape=2), fit(Exponential, y), y).nested
+    assert not projection.compare(fit(Gamma, y), fit(Gamma, y), y).nested
+
+
 def test_nested_fits_get_wilks():
     x = datasets.old_faithful().waiting
     small, large = fit(Exponential, x), fit(Gamma, x)
