@@ -115,6 +115,17 @@ class Visit:
                 ...out.slice(0, 5).map((e) => e.outerHTML.slice(0, 160))];
         }""")
 
+    def cut_tables(self):
+        """Tables that are wider than their place, and cells whose text leaves them."""
+        return self.page.evaluate("""() => [...document.querySelectorAll("main table")].flatMap((table) => {
+            const box = table.closest(".pst-scrollable-table-container, .text_html") || table.parentElement;
+            const edge = box.getBoundingClientRect().right + 1;
+            const seen = (e) => e.getClientRects().length && !(e.closest("thead") && table.matches(".folding"));
+            const out = [table, ...table.querySelectorAll("td, th")].filter((e) => seen(e)
+                && (e.getBoundingClientRect().right > edge || e.scrollWidth > e.clientWidth + 1));
+            return out.slice(0, 2).map((e) => `${e.tagName}: ${e.textContent.replace(/\\s+/g, " ").slice(0, 80)}`);
+        })""")
+
     def leave_out_formulas(self):
         """Put a letter in the place of each: they are nine tenths of a page's elements, and axe is slow on many."""
         self.page.evaluate("document.querySelectorAll('.katex').forEach((formula) => formula.replaceWith('x'))")
@@ -219,6 +230,7 @@ def seen(visit, name, scheme, axe):
     overflow += visit.overflow(360)
     if scheme == "light":
         found["boxes without keyboard"] = visit.boxes_without_keyboard()
+        found["cut tables"] = visit.cut_tables()
     found["overflow"] = overflow + visit.overflow(1280)
     # only colours differ between the schemes
     rules = "{}" if scheme == "light" else "{runOnly: ['link-in-text-block']}"

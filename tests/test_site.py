@@ -146,6 +146,9 @@ def test_cells_of_a_folding_table_name_their_column(site):
         labels = re.findall(r'<td[^>]*data-label="([^"]*)"', table)
         # the first column may go without: its cells are the rows' titles
         assert all(heads[1:]) and labels == heads * (table.count("<tr") - 1)
+        # a formula would be lost in the label, and a caption with one is no caption to a screen reader
+        titles = re.findall(r"<caption.*?</caption>|<th[ >].*?</th>", table, re.S)
+        assert not [title for title in titles if "katex" in title]
 
 
 def test_no_leftovers_of_other_services(pages, site):
@@ -301,6 +304,28 @@ def test_small_tables_of_cells_do_not_fold():
 
     assert classes("n", "KL(p‖q)") == ["lesson"]
     assert classes("a long heading of a column", "and another one", "n") == ["folding", "lesson"]
+
+
+def test_wide_tables_of_the_text_fold_and_long_names_break():
+    from bs4 import BeautifulSoup
+    from site_tables import mend_tables
+
+    def table(heads, cell):
+        row = "".join(f"<th>{head}</th>" for head in heads)
+        html = f'<table class="table"><thead><tr>{row}</tr></thead><tr><td>{cell}</td></tr></table>'
+        soup = BeautifulSoup(html, "html.parser")
+        mend_tables(soup)
+        return soup
+
+    assert (
+        "folding"
+        in table(["you have", "use", "because"], "a sentence of more than forty letters, in words").table["class"]
+    )
+    for heads, cell in ((["you have", "use", "because"], "short"), (["letter", "meanings"], "long " * 20)):
+        assert table(heads, cell).table["class"] == ["table"]
+    name = '<code><span class="pre">{}</span></code>'
+    assert str(table(["a"], name.format("binary_cross_entropy_with_logits"))).count("<wbr/>") == 4
+    assert str(table(["a"], name.format("log_softmax(x)"))).count("<wbr/>") == 1
 
 
 def test_markdown_cells_tagged_solution_become_boxes():

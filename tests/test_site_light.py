@@ -25,3 +25,8 @@ def test_weight_in_the_browser(look, name):
 @every_notebook
 def test_wide_formulas_can_be_scrolled_by_keyboard(look, name):
     problems(look(name, "light")["boxes without keyboard"])
+
+
+@every_page
+def test_tables_fit_on_a_phone(look, name):
+    problems(look(name, "light")["cut tables"])

@@ -2,17 +2,22 @@
 
 import re
 
-PHONE = 44  # characters of a table side by side on a phone
+PHONE = 40  # characters of a table side by side on a phone
 LONG = 24  # characters of a name that also breaks after "_"
 
 
 def mend_tables(soup):
-    """Let long dotted names break at their joints, or one name makes a table too wide."""
+    """Let long names break at their joints, or one makes a table too wide; fold what is too wide all the same."""
     for text in soup.select("td code .pre"):
-        parts = re.split(rf"(?<=[.(])(?=\w){'|(?<=_)(?=[^_])' if len(text.get_text()) > LONG else ''}", text.get_text())
+        name = text.get_text()
+        parts = re.split(r"(?<=[.(])(?=\w)" + (r"|(?<=_)(?=[^_])" if len(name) > LONG else ""), name)
         text.clear()
         for index, part in enumerate(parts):
             text.extend([soup.new_tag("wbr"), part] if index else [part])
+    for table in soup.select("table.table:not(.folding)"):
+        heads = [head.get_text().strip() for head in table.select("thead th")]
+        if len(heads) > 2 and all(heads[1:]) and width(table) > PHONE:
+            table["class"].append("folding")
     for table in soup.select("table.folding"):
         if "lesson" in table["class"] and width(table) <= PHONE:
             table["class"].remove("folding")
