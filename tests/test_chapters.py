@@ -57,6 +57,7 @@ def test_chapter_has_its_rooms(chapter):
 def test_row_says_what_a_reader_asks(chapter):
     assert {"slug", "title", "question", "needs", "minutes", "practice"} <= set(chapter)
     assert chapter["question"].endswith("?") and len(chapter["question"]) < 90
+    assert chapter["draft"] or 100 <= len(chapter["description"]) <= 160  # more is cut off where it is shown
     before = SLUGS[: SLUGS.index(chapter["slug"])]
     assert set(chapter["needs"]) <= set(before), "a chapter needs only chapters before it"
 

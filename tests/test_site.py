@@ -357,6 +357,25 @@ def test_titles_differ_and_speak_of_the_subject(site):
     assert all("Likelihood" in title for title in found.values())
 
 
+@pytest.mark.parametrize(
+    "words, slug",
+    [
+        ("Kullback–Leibler (KL) divergence", "divergence"),
+        ("maximum likelihood minimises the Kullback–Leibler", "likelihood"),
+        ("Cross-entropy loss is maximum likelihood", "regression"),
+        ("Estimating KL divergence from samples", "estimation"),
+        ("evidence lower bound (ELBO)", "latent"),
+        ("EM algorithm (expectation–maximisation)", "em"),
+        ("variational autoencoder (VAE) has a KL divergence in its loss", "vae"),
+        ("posterior collapse", "digits"),
+        ("negative KL divergence", "numerics"),
+        ("KL divergence and cross-entropy in SciPy, PyTorch", "functions"),
+    ],
+)
+def test_who_searches_for_it_recognises_the_page(pages, words, slug):
+    assert words in unescape(pages[f"book/{slug}.html"].all("meta", name="description")[0]["content"])
+
+
 @every_page
 def test_description_fits_and_is_the_page_s_own(pages, name):
     if name not in ("search.html", "genindex.html"):

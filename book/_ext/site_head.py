@@ -50,12 +50,14 @@ def addresses(app, pagename):
 
 
 def description_of(app, pagename, doctree):
-    """Of a chapter its question and what you will be able to do; of other pages what `chapters.yml` says."""
+    """What `chapters.yml` says; of a draft that says nothing its question and what you will be able to do."""
     slug = pagename.removeprefix("book/")
     if pagename == app.config.root_doc:
         return app.config.book_description
     for chapter in chapters.chapters():
         if chapter["slug"] == slug:
+            if "description" in chapter:
+                return chapter["description"]
             notebook = json.loads((chapters.BOOK / f"{slug}.ipynb").read_text(encoding="utf-8"))
             return shortened(
                 f"{chapter['question']} You will {'; '.join(notebook['metadata']['course']['objectives'])}."
