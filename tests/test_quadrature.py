@@ -472,6 +472,8 @@ def test_a_mixture_of_directions_is_one_on_every_turn():
     density = np.log((stats.vonmises.pdf(x, 1) + stats.vonmises.pdf(x - 2, 1)) / 2)
     np.testing.assert_allclose(mixture.log_prob(x), density, rtol=1e-13)
     np.testing.assert_allclose(mixture.log_prob(x + 2 * np.pi), density, rtol=1e-13)
+    low, high = mixture.support
+    assert high - low == pytest.approx(2 * np.pi)
     q = VonMises(6.0, 1.0)
     turns = [kl_divergence(mixture, VonMises(6.0 + 2 * np.pi * k, 1.0)).value for k in (-2, 0, 3)]
     np.testing.assert_allclose(turns, kl_divergence(mixture, q).value, rtol=1e-12)
