@@ -490,6 +490,12 @@ def test_the_atoms_of_a_shifted_distribution_survive_rounding():
     p, q = (atoms(loc=0.3), stats.randint(0, 8, loc=0.3))
     assert kl_divergence(p, q).value == pytest.approx(math.log(8) - entropy(atoms).value, rel=1e-14)
     assert kl_divergence(q, p).value == math.inf
+    for one, other in ((0.3, 0.1 + 0.2), (0.1 + 0.2, 0.3), (2.3, 0.3)):  # the supports begin a rounding apart, or two
+        value = kl_divergence(stats.poisson(3, loc=one), stats.poisson(4, loc=other)).value
+        start = round(one - other)
+        k = np.arange(200)
+        exact = np.sum(stats.poisson(3).pmf(k) * (stats.poisson(3).logpmf(k) - stats.poisson(4).logpmf(k + start)))
+        assert value == pytest.approx(exact, rel=1e-12)
 
 
 def test_an_atom_of_probability_zero_is_no_outcome():
