@@ -174,6 +174,9 @@ def test_no_quantile_of_scipy_is_asked(monkeypatch):
     p, q = NegativeBinomial(1e16, 0.5), NegativeBinomial(1e16, 0.25)
     for value in (p.entropy(), p.cross_entropy(q), p.kl_divergence(q)):
         assert np.isfinite(value)
+    with pytest.raises(companion.integrals.quadrature.QuadratureError, match="whole numbers below 2"):
+        companion.kl_divergence(Poisson(1e16), p)  # by a sum, which looks for places of interest
+    assert np.isfinite(companion.kl_divergence(Poisson(100.0), NegativeBinomial(100.0, 0.5)))
 
 
 def test_counts_too_large_for_doubles_are_refused():

@@ -227,6 +227,16 @@ def test_bound_within_its_error(name):
     assert abs(value[0] - exact) <= 4.5 * error[0]
 
 
+@pytest.mark.parametrize("nodes", [1, 2, 7])
+def test_a_rule_is_not_compared_with_itself(nodes):
+    """Rules with few nodes differ so little in number that their agreement says nothing of the error."""
+    given = gaussian_decoder([[0.4]], IDENTITY, 0.5)
+    with pytest.raises(ValueError, match=f"elbo: nodes = {nodes}; expected .*8"):
+        latent.elbo(given, Normal(0, 1), nodes=nodes)
+    with pytest.raises(ValueError, match=f"gaussian_posterior: nodes = {nodes}; expected .*8"):
+        latent.gaussian_posterior(given, 1, nodes=nodes)
+
+
 # --- averages of draws --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("d", [1, 2, 5, 10, 20, 40])
 def test_prior_average_admits_when_it_knows_nothing(d):

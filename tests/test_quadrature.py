@@ -472,6 +472,8 @@ def test_a_mixture_of_directions_is_one_on_every_turn():
     density = np.log((stats.vonmises.pdf(x, 1) + stats.vonmises.pdf(x - 2, 1)) / 2)
     np.testing.assert_allclose(mixture.log_prob(x), density, rtol=1e-13)
     np.testing.assert_allclose(mixture.log_prob(x + 2 * np.pi), density, rtol=1e-13)
+    low, high = mixture.support
+    assert high - low == pytest.approx(2 * np.pi)
     q = VonMises(6.0, 1.0)
     turns = [kl_divergence(mixture, VonMises(6.0 + 2 * np.pi * k, 1.0)).value for k in (-2, 0, 3)]
     np.testing.assert_allclose(turns, kl_divergence(mixture, q).value, rtol=1e-12)
@@ -488,6 +490,12 @@ def test_the_atoms_of_a_shifted_distribution_survive_rounding():
     p, q = (atoms(loc=0.3), stats.randint(0, 8, loc=0.3))
     assert kl_divergence(p, q).value == pytest.approx(math.log(8) - entropy(atoms).value, rel=1e-14)
     assert kl_divergence(q, p).value == math.inf
+    for one, other in ((0.3, 0.1 + 0.2), (0.1 + 0.2, 0.3), (2.3, 0.3)):  # the supports begin a rounding apart, or two
+        value = kl_divergence(stats.poisson(3, loc=one), stats.poisson(4, loc=other)).value
+        start = round(one - other)
+        k = np.arange(200)
+        exact = np.sum(stats.poisson(3).pmf(k) * (stats.poisson(3).logpmf(k) - stats.poisson(4).logpmf(k + start)))
+        assert value == pytest.approx(exact, rel=1e-12)
 
 
 def test_an_atom_of_probability_zero_is_no_outcome():

@@ -249,3 +249,27 @@ def test_smallest_kl_under_a_moment_constraint_is_the_largest_log_likelihood(see
         lambda eta: -relative(eta), bounds=(-10, 10), method="bounded", options={"xatol": 1e-9}
     )
     np.testing.assert_allclose(kl_divergence(primal / primal.sum(), start), -dual.fun, atol=1e-6)
+
+
+@each_seed
+def test_the_update_of_contrastive_divergence_is_the_slope_with_p_1_held(seed):
+    """E_emp[u] − E_{p_1}[u], against differences of KL(p_emp‖p_η) − KL(p_1‖p_η) with p_1 held, and with p_1 moving."""
+    rng, u, eta, h = np.random.default_rng(seed), np.arange(6.0), 0.3, 1e-5
+    data = rng.dirichlet(np.ones(6))
+
+    def moved_by(eta):
+        model = softmax(eta * u)
+        chain = np.minimum(1, model / model[:, None]) / 6  # Metropolis, uniform proposals: p_η stays
+        chain += np.diag(1 - chain.sum(axis=1))
+        np.testing.assert_allclose(model @ chain, model, rtol=1e-12)
+        return data @ chain
+
+    def contrast(eta, moved):
+        return sum(np.sum(sign * p * np.log(p / softmax(eta * u))) for sign, p in ((1, data), (-1, moved)))
+
+    held = moved_by(eta)
+    slope = [(contrast(eta + h, held) - contrast(eta - h, held)) / (2 * h)]
+    slope += [(contrast(eta + h, moved_by(eta + h)) - contrast(eta - h, moved_by(eta - h))) / (2 * h)]
+    update = (data - held) @ u
+    np.testing.assert_allclose(slope[0], -update, rtol=1e-6)
+    assert abs(slope[1] + update) > 1e-3
