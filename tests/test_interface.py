@@ -512,6 +512,44 @@ def test_a_tensor_that_numpy_cannot_hold():
         Normal.fit(torch.tensor([1.0, 2.0], dtype=torch.bfloat16))
 
 
+class Column:
+    """What pandas' column of integers with missing ones does, where pandas is not installed."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=object)
+
+    def to_numpy(self, dtype=object, na_value=None):
+        return np.array([na_value if v is None else v for v in self.values], dtype=dtype)
+
+
+class Tensor:
+    """What a torch vector on the tape does, where torch is not installed."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def numpy(self):
+        return np.array([0.2, 0.3, 0.5])
+
+
+def test_columns_and_tensors_are_known_by_their_methods():
+    assert Poisson.fit(Column([1, 2, 3])) == Poisson(2.0)
+    with pytest.raises(ValueError, match=r"Poisson.fit: x\[1\] = nan; expected no NaN"):
+        Poisson.fit(Column([1, None, 3]))
+    with pytest.raises(TypeError, match=r"Normal.fit: .* expected real numbers"):
+        Normal.fit(Column(["a", "b"]))
+    assert kl_divergence(Tensor(), [0.2, 0.3, 0.5]) == 0.0
+    assert Normal.fit(Tensor()) == Normal.fit([0.2, 0.3, 0.5])
+
+
 # --- masks -----------------------------------------------------------------------------------------------------------
 MASKED = np.ma.array([1.0, 2.0, 1e9, 4.0], mask=[False, False, True, False])
 

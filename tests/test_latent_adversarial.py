@@ -237,6 +237,14 @@ def test_a_rule_is_not_compared_with_itself(nodes):
         latent.gaussian_posterior(given, 1, nodes=nodes)
 
 
+@pytest.mark.parametrize("decode", [IDENTITY, lambda z: np.concatenate([z, z, z], axis=-1), lambda z: z[..., 0]])
+def test_a_decoder_of_another_width_is_not_broadcast(decode):
+    given = gaussian_decoder([[0.4, 1.0]], decode, 0.5)
+    for call in (lambda: latent.evidence(given, k=1), lambda: latent.prior_average(given, 1, 10, 0)):
+        with pytest.raises(ValueError, match=r"shape of decode\(z\) = .*; expected .*, the 2 coordinates of x"):
+            call()
+
+
 # --- averages of draws --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("d", [1, 2, 5, 10, 20, 40])
 def test_prior_average_admits_when_it_knows_nothing(d):
