@@ -8,7 +8,7 @@ LONG = 24  # characters of a name that also breaks after "_"
 
 def mend_tables(soup):
     """Let long names break at their joints, or one makes a table too wide; fold what is too wide all the same."""
-    for text in soup.select("td code .pre"):
+    for text in soup.select("td code .pre, .lesson td code"):
         name = text.get_text()
         parts = re.split(r"(?<=[.(])(?=\w)" + (r"|(?<=_)(?=[^_])" if len(name) > LONG else ""), name)
         text.clear()
