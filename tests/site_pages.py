@@ -107,10 +107,3 @@ def problems(found):
     """Fail with the whole list, not only its first entry."""
     found = list(found)
     assert not found, f"{len(found)} found:\n" + "\n".join(map(str, found))
-
-
-def sound(found, theme):
-    """Fail if a page that a browser has looked at is not in the colours of the theme, or has a fault that it shows."""
-    assert found["theme"] == theme
-    for fault in ("overflow", "violations", "outside", "complaints"):
-        problems(found[fault])
