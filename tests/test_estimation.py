@@ -1,7 +1,7 @@
 """Estimators of KL divergence from samples, against closed forms, quadrature, brute force, and the stored table."""
 
-import itertools
 import functools
+import itertools
 import json
 import tracemalloc
 
