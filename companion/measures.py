@@ -258,6 +258,7 @@ def _batch_shape(d):
 
 def _numeric(where, rule, distributions, base, return_error):
     """`rule` for every member of the broadcast batch."""
+    _scale(where, base), checks.flag(where, "return_error", return_error)  # before the work
     for name, d in zip("pq", distributions):
         if isinstance(d, FROZEN[1]) or (isinstance(d, Distribution) and d.event_ndim):
             checks.fail(
@@ -296,15 +297,20 @@ def _vector_error(p, q, value, kl=False):
     return rounding + lack_p * size + ((lack_p + lack_q) ** 2 if kl else lack_p + lack_q)
 
 
+def _scale(where, base):
+    """Nats in a unit of information."""
+    if base is None:
+        return 1.0
+    fix = "Leave it out for nats, or pass 2 for bits."
+    base = checks.scalar(where, "base", base, fix)
+    if base <= 0 or base == 1:
+        checks.fail(where, "base", base, "a positive number other than 1", fix)
+    return np.log(base)
+
+
 def _finish(where, value, base, return_error, error):
     """Change of base, and the error bound if it is wanted: a number, or a function of the value that gives it."""
-    scale = 1.0
-    if base is not None:
-        fix = "Leave it out for nats, or pass 2 for bits."
-        base = checks.scalar(where, "base", base, fix)
-        if base <= 0 or base == 1:
-            checks.fail(where, "base", base, "a positive number other than 1", fix)
-        scale = np.log(base)
+    scale = _scale(where, base)
     value = np.asarray(value, dtype=float)
     if np.any(np.isnan(value)):
         raise quadrature.QuadratureError(

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import functools
 import importlib
 import inspect
 import io
@@ -164,9 +165,14 @@ class Row:
     def run(self, **odd: Any) -> Any:
         """The result with some arguments replaced."""
         values = {name: value for name, (value, _) in self.arguments.items()} | odd
-        parameters = inspect.signature(self.call).parameters.values()
-        first = [values.pop(p.name) for p in parameters if p.kind is p.POSITIONAL_ONLY]
+        first = [values.pop(name) for name in self.by_position]
         return self.call(*first, **values)
+
+    @functools.cached_property
+    def by_position(self) -> list[str]:
+        """Names of the arguments that can only be given by their position."""
+        parameters = inspect.signature(self.call).parameters.values()
+        return [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
 
 
 # --- the rows -----------------------------------------------------------------------------------------------------
@@ -573,6 +579,7 @@ class Outcome:
     text: str
 
 
+FINE = ("refused", "right")
 FORMAT = re.compile(r"(?P<where>[\w.]+)( of [\w.]+)?: .+ = .*; expected .+\. .+", re.S)
 REACHED = re.compile(r"[\w.]+.*: .+; expected .+\. .+", re.S)  # a quadrature says what it has reached
 LIMIT = 2.0
@@ -589,7 +596,8 @@ def attack(row: Row) -> Iterator[Outcome]:
     for argument, (_, kind) in row.arguments.items():
         for odd, make in ODD.items():
             verdict, text = judge(row, argument, make(), odd in KINDS[kind])
-            if any(all(map(fnmatch, (row.name, argument, odd), pattern)) for pattern in ACCEPTED):
+            tried = (row.name, argument, odd)
+            if verdict not in FINE and any(all(map(fnmatch, tried, pattern)) for pattern in ACCEPTED):
                 verdict = "accepted"
             yield Outcome(row.name, argument, odd, verdict, text)
 
@@ -608,7 +616,7 @@ def judge(row: Row, argument: str, value: Any, of_kind: bool) -> tuple[str, str]
             verdict, text = ("refused" if is_ours(error) else "obscure"), f"{type(error).__name__}: {error}"
         else:
             verdict = "right" if of_kind and not has_nan(result) else "silent"
-    if leaked and verdict in ("refused", "right"):
+    if leaked and verdict in FINE:
         return "warned", f"{leaked[0].category.__name__}: {leaked[0].message}"
     return verdict, text
 

@@ -51,10 +51,21 @@ ALIKE = """() => {
         }
     }
 }"""
+# Code is nothing but texts of a dozen looks: keeps of each two pieces that have its classes and those around it.
+THIN = """() => {
+    window.thinned = [...document.querySelectorAll(".highlight pre")].filter((code) => !code.querySelector("a"))
+        .map((code) => [code, code.textContent]);
+    const seen = new Map();
+    for (const [code] of window.thinned) for (const piece of code.querySelectorAll("span")) {
+        if (piece.childElementCount) continue;
+        let look = "";
+        for (let e = piece; e; e = e.parentElement) look += `/${e.className} ${e.getAttribute("style") || ""}`;
+        seen.set(look, (seen.get(look) || 0) + 1);
+        if (seen.get(look) > 2) piece.remove();
+    }
+}"""
 # After that colours do not matter, and code needs no elements within its lines.
-BARE = """() => document.querySelectorAll(".highlight pre").forEach((code) => {
-    if (!code.querySelector("a")) code.textContent = code.textContent;
-})"""
+BARE = "window.thinned.forEach(([code, text]) => (code.textContent = text))"
 REFILLED = "window.emptied.forEach(([text, words]) => (text.nodeValue = words))"
 
 
@@ -139,18 +150,37 @@ class Visit:
                 break
             self.page.wait_for_timeout(200)
 
-    def violations(self, axe, rules="{}"):
-        """What axe finds, contrast apart: that is judged where a text first looks as it does (see `ALIKE`)."""
-        self.page.evaluate(axe)
-        contrast = "{type: 'rule', values: ['color-contrast']}"
-        self.page.evaluate(ALIKE)
-        results = self.page.evaluate(f"axe.run(document, {{runOnly: {contrast}}}).then((r) => r.violations)")
-        self.page.evaluate(REFILLED)
-        self.page.evaluate(BARE)
-        self.let_boxes_settle()
-        other = f"Object.assign({{rules: {{'color-contrast': {{enabled: false}}}}}}, {rules})"
-        results += self.page.evaluate(f"axe.run(document, {other}).then((r) => r.violations)")
+    def theme(self, expected="light"):
+        """The colours that the page has, once it has followed the browser's."""
+        for _ in range(50):
+            found = self.page.evaluate("document.documentElement.dataset.theme")
+            if found == expected:
+                break
+            self.page.wait_for_timeout(20)
+        return found
+
+    def found_by_axe(self, options):
+        """Violations; all that is fine is left unwritten, which is most of axe's work, and style sheets unfetched."""
+        options = f"Object.assign({{resultTypes: ['violations'], preload: {{assets: ['media']}}}}, {options})"
+        results = self.page.evaluate(f"axe.run(document, {options}).then((r) => r.violations)")
         return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in results for n in v["nodes"]]
+
+    def faint_texts(self):
+        """Contrast, judged where a text first looks as it does (see `ALIKE`)."""
+        self.page.evaluate(ALIKE)
+        found = self.found_by_axe("{runOnly: {type: 'rule', values: ['color-contrast']}}")
+        self.page.evaluate(REFILLED)
+        return found
+
+    def violations(self):
+        """What axe finds apart from contrast."""
+        self.let_boxes_settle()
+        return self.found_by_axe("{rules: {'color-contrast': {enabled: false}}}")
+
+    def all_violations(self, axe):
+        """What axe finds on a page that is not looked at otherwise."""
+        self.page.evaluate(axe)
+        return self.faint_texts() + self.violations()
 
     def unlike_the_text(self):
         """Parts of formulas in another colour than the text they stand in, and formulas that speak twice."""
@@ -201,41 +231,46 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def look(browser, address, axe):
-    """Opens a page once in each scheme, light on a phone and dark on a desk, and returns what it found."""
-    windows = {}
+    """Opens a page once, light on a phone and then dark on a desk, and returns what it found in each scheme."""
+    windows = []
 
     @functools.cache
-    def look(name, scheme):
-        if scheme not in windows:
-            viewport = {"width": 360 if scheme == "light" else 1280, "height": 800}
-            windows[scheme] = Visit(browser, address, color_scheme=scheme, viewport=viewport)
-        return seen(windows[scheme], name, scheme, axe)
+    def look(name):
+        if not windows:
+            windows.append(Visit(browser, address, color_scheme="light", viewport={"width": 360, "height": 800}))
+        return seen(windows[0], name, axe)
 
     yield look
-    for window in windows.values():
+    for window in windows:
         window.context.close()
 
 
-def seen(visit, name, scheme, axe):
+def seen(visit, name, axe):
+    """What is found on a page by scheme, and under `outside` and `complaints` in both."""
+    visit.page.emulate_media(color_scheme="light")
     visit.go(name)
-    found = {"theme": visit.page.evaluate("document.documentElement.dataset.theme")}
     # whatever is far from the window shall be measured too
     visit.page.add_style_tag(content="section { content-visibility: visible !important }")
-    if scheme == "light":
-        found["weights"] = visit.weights()
-    else:
-        found["faint pictures"] = list(visit.faint_pictures())
-    overflow = visit.overflow(360)
+    light = {"theme": visit.theme(), "weights": visit.weights(), "overflow": visit.overflow(360)}
     visit.page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
-    overflow += visit.overflow(360)
-    if scheme == "light":
-        found["boxes without keyboard"] = visit.boxes_without_keyboard()
-        found["cut tables"] = visit.cut_tables()
-    found["overflow"] = overflow + visit.overflow(1280)
-    # only colours differ between the schemes
-    rules = "{}" if scheme == "light" else "{runOnly: ['link-in-text-block']}"
-    found["formulas"] = visit.unlike_the_text()
-    found["outside"], found["complaints"] = visit.outside(), list(visit.complaints)
-    visit.leave_out_formulas()  # the test before has looked at them
-    found["violations"] = visit.violations(axe, rules)
-    return found
+    light["overflow"] += visit.overflow(360)
+    light["boxes without keyboard"], light["formulas"] = visit.boxes_without_keyboard(), visit.unlike_the_text()
+    light["cut tables"] = visit.cut_tables()
+
+    visit.page.emulate_media(color_scheme="dark")
+    dark = {"theme": visit.theme("dark"), "overflow": visit.overflow(1280), "formulas": visit.unlike_the_text()}
+    dark["faint pictures"] = list(visit.faint_pictures())
+    visit.leave_out_formulas()  # the tests before have looked at them
+    visit.page.evaluate(axe)
+    visit.page.evaluate(THIN)
+    dark["violations"] = visit.faint_texts()  # on a desk, where the bars on both sides are open
+
+    visit.page.emulate_media(color_scheme="light")
+    light["violations"] = visit.faint_texts()
+    visit.page.evaluate(BARE)
+    visit.page.set_viewport_size({"width": 360, "height": 800})
+    light["violations"] += visit.violations()
+    visit.page.emulate_media(color_scheme="dark")
+    dark["violations"] += visit.found_by_axe("{runOnly: ['link-in-text-block']}")  # only colours differ
+    both = {"outside": visit.outside(), "complaints": list(visit.complaints)}
+    return {"light": light | both, "dark": dark | both}

@@ -310,7 +310,7 @@ def test_zero_noncentrality_is_an_edge():
         (stats.gamma, [-1.0, 1.0, 2.0], "inside the support"),
         (stats.arcsine, [0.1, 0.5, 0.7], "infinite"),
         (stats.uniform, [0.5, 0.5], "differ"),
-        (stats.t, stats.norm.ppf((np.arange(60) + 0.5) / 60), "df"),
+        pytest.param(stats.t, stats.norm.ppf((np.arange(60) + 0.5) / 60), "df", marks=pytest.mark.slow),
         (stats.nbinom, [3, 4, 4, 5, 4, 3], "n"),
         (stats.levy_stable, [1.0, 2.0], "too slowly"),
         (stats.poisson_binom, [1, 2], "vector"),
@@ -324,6 +324,7 @@ def test_no_maximum_is_refused_with_the_reason(model, x, why):
         fit(model, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "limit"), [("burr", "invweibull"), ("f", "invgamma")])
 def test_a_refusal_that_names_a_limit_is_right(name, limit):
     """With d → ∞ Burr's distribution becomes a Fréchet, with dfn → ∞ an F an inverse gamma: no member beats these."""

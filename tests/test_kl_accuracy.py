@@ -43,10 +43,19 @@ def relative_error(value, reference):
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: " ".join(case))
 def suite(request):
-    """The constructor, the table's rows and KL(p‖q) computed for each of them."""
+    """The constructor, the table's rows, their members p and q, and KL(p‖q) computed for each of them."""
     constructor, name = request.param
     rows = TABLE[constructor][name]
-    return constructor, rows, [build(constructor, p).kl_divergence(build(constructor, q)) for p, q, _ in rows]
+    members = [(build(constructor, p), build(constructor, q)) for p, q, _ in rows]
+    return constructor, rows, members, [p.kl_divergence(q) for p, q in members]
+
+
+def batches(constructor, rows):
+    """All p of some rows as one batch, and all q."""
+    p, q = ([np.asarray(a) for a in zip(*(row[k] for row in rows))] for k in (0, 1))
+    if constructor == "Binomial":
+        p[0] = q[0] = p[0][0]
+    return build(constructor, p), build(constructor, q)
 
 
 def test_the_table_is_large_and_hard():
@@ -67,7 +76,7 @@ def test_every_family_with_a_closed_form_is_in_the_table():
 
 
 def test_relative_error_of_every_pair_and_the_median(suite):
-    _, rows, values = suite
+    _, rows, _, values = suite
     errors = [relative_error(value, reference) for value, (_, _, reference) in zip(values, rows)]
     worst = int(np.argmax(errors))
     assert errors[worst] < 1e-8, f"{rows[worst]}: got {float(values[worst])!r}"
@@ -75,23 +84,24 @@ def test_relative_error_of_every_pair_and_the_median(suite):
 
 
 def test_never_nan_never_negative(suite):
-    _, _, values = suite
+    *_, values = suite
     assert all(value >= 0 for value in values)
 
 
 def test_zero_exactly_for_equal_distributions(suite):
-    constructor, rows, _ = suite
-    for p, q, _ in rows:
-        for arguments in (p, q):
-            assert build(constructor, arguments).kl_divergence(build(constructor, arguments)) == 0.0
+    constructor, rows, members, _ = suite
+    assert all(p.kl_divergence(p) == 0.0 and q.kl_divergence(q) == 0.0 for p, q in members)
+    for once, again in zip(batches(constructor, rows), batches(constructor, rows)):  # the same, from numbers of its own
+        assert np.all(once.kl_divergence(again) == 0.0)
+    for (p, q), row in zip(members[::8], rows[::8]):
+        assert p.kl_divergence(build(constructor, row[0])) == 0.0
+        assert q.kl_divergence(build(constructor, row[1])) == 0.0
 
 
 def test_a_batch_gives_the_same_as_one_pair_at_a_time(suite):
-    constructor, rows, values = suite
-    p, q = ([np.asarray(a) for a in zip(*(row[k] for row in rows))] for k in (0, 1))
-    if constructor == "Binomial":
-        p[0] = q[0] = p[0][0]
-    batch = build(constructor, p).kl_divergence(build(constructor, q))
+    constructor, rows, _, values = suite
+    p, q = batches(constructor, rows)
+    batch = p.kl_divergence(q)
     np.testing.assert_allclose(batch, values, rtol=1e-13, atol=0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import re
@@ -152,12 +153,9 @@ def test_cells_of_a_folding_table_name_their_column(site):
 
 
 def test_no_leftovers_of_other_services(pages, site):
-    words = re.compile("thebe|unpkg|jsdelivr|fontawesome|binder-examples|ethical-ad|googleapis", re.I)
-    problems(
-        f"{name}: {found.group()}"
-        for name in pages
-        if (found := words.search((site / name).read_text(encoding="utf-8")))
-    )
+    words = "thebe|unpkg|jsdelivr|fontawesome|binder-examples|ethical-ad|googleapis".split("|")
+    texts = {name: (site / name).read_text(encoding="utf-8").lower() for name in pages}
+    problems(f"{name}: {word}" for name, text in texts.items() for word in words if word in text)
 
 
 @pytest.mark.parametrize("name", ["index.html"])
@@ -216,6 +214,11 @@ def test_every_formula_is_typeset(pages, name):
         assert classes["katex"] >= display + inline
 
 
+@functools.cache
+def zipped_size(path):
+    return len(gzip.compress(path.read_bytes()))
+
+
 @every_page
 def test_weight_by_files(site, pages, name):
     if name in ("search.html", "genindex.html"):
@@ -225,7 +228,7 @@ def test_weight_by_files(site, pages, name):
         for address in pages[name].resources()
         if not address.startswith("data:") and not re.search(r"-dark\.svg|-narrow-", address)  # one version is loaded
     }
-    weight = FONTS + sum(len(gzip.compress(path.read_bytes())) for path in {*files, site / name})
+    weight = FONTS + sum(map(zipped_size, {*files, site / name}))
     assert weight <= MAX_WEIGHT, f"{weight} bytes"
 
 
@@ -430,6 +433,17 @@ def test_search_knows_every_section_once(site, pages):
     assert not re.search(r"\\(?:mathrm|frac|theta)", text)
 
 
+@pytest.fixture(scope="module")
+def search(site):
+    """The search of the site, ready for questions."""
+    quickjs = pytest.importorskip("quickjs")
+    engine = quickjs.Context()
+    engine.eval((site / "_static" / "search-index.js").read_text(encoding="utf-8").replace("const ", "var ", 1))
+    engine.eval((ROOT / "book" / "_assets" / "search.js").read_text(encoding="utf-8").replace('"use strict";', ""))
+    engine.eval("var prepared = prepare(sections)")
+    return engine
+
+
 @pytest.mark.parametrize(
     "query, page",
     [
@@ -440,14 +454,8 @@ def test_search_knows_every_section_once(site, pages):
         ("Fisher information", "book/residuals.html"),
     ],
 )
-def test_search_finds_the_chapter_that_treats_it(site, query, page):
-    quickjs = pytest.importorskip("quickjs")
-    engine = quickjs.Context()
-    engine.eval((site / "_static" / "search-index.js").read_text(encoding="utf-8").replace("const ", "var ", 1))
-    engine.eval((ROOT / "book" / "_assets" / "search.js").read_text(encoding="utf-8").replace('"use strict";', ""))
-    found = json.loads(
-        engine.eval(f"JSON.stringify(find(prepare(sections), {json.dumps(query)}).map((e) => e.address))")
-    )
+def test_search_finds_the_chapter_that_treats_it(search, query, page):
+    found = json.loads(search.eval(f"JSON.stringify(find(prepared, {json.dumps(query)}).map((e) => e.address))"))
     assert page in [address.partition("#")[0] for address in found[:2]]
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import betaln, xlog1py, xlogy
 
 from companion import checks
-from companion.families.dirichlet import Dirichlet, MeanLogs, divergence
+from companion.families.dirichlet import Dirichlet, MeanLogs, divergence, inverse_mean_map
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
 from companion.families.sums import count, weighted_sum
@@ -188,4 +188,5 @@ class Beta(ExponentialFamily):
     @classmethod
     def _estimate(cls, sums: MeanLogPairs) -> Self:
         sums.check_fit("Beta.fit")
-        return cls.from_mean_parameters(sums.mean())
+        a, b = inverse_mean_map(sums.mean(), "Beta.fit")
+        return cls(a, b)

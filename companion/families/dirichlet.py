@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
@@ -17,6 +18,8 @@ from companion.families.sums import Moments
 from companion.special import gamma_function
 from companion.special.concentrations import single_divergence
 from companion.special.remainders import log_ratio, phi, phi_of
+
+_EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +113,7 @@ class Dirichlet(ExponentialFamily):
 
     @classmethod
     def from_mean_parameters(cls, mu: ArrayLike) -> Self:
-        where, fix = "Dirichlet.from_mean_parameters", "E[log x_i], for every coordinate."
-        mu = cls._mean_column(mu, "d")
-        gap = _gap(mu)
-        checks.require(where, "sum of exp(mu)", np.exp(-gap), gap > 0, "less than 1", fix)
-        return cls(_inverse_mean_map(mu, gap))
+        return cls(inverse_mean_map(cls._mean_column(mu, "d"), "Dirichlet.from_mean_parameters"))
 
     # --- statistics
     def _statistic(self, x):
@@ -336,6 +335,14 @@ def _gap(mu):
     return -np.log(np.sum(np.exp(mu - top), axis=-1)) - top[..., 0]
 
 
+def inverse_mean_map(mu, where):
+    """The concentrations with E[log x_i] = mu_i (..., d), or an error of `where`."""
+    gap = _gap(mu)
+    fix = "E[log x_i], for every coordinate."
+    checks.require(where, "sum of exp(mu)", np.exp(-gap), gap > 0, "less than 1", fix)
+    return _inverse_mean_map(mu, gap)
+
+
 def _inverse_mean_map(mu, gap):
     r"""α with ψ(α_i) − ψ(A) = mu_i, by Newton's method; `gap` = −log Σ exp(mu_i) is close to (d − 1)/(2A).
 
@@ -343,11 +350,13 @@ def _inverse_mean_map(mu, gap):
     (Minka 2000). A step down is taken as α/(1 + s), so that α stays positive. It ends after a step that the next would
     square below rounding, or one as small as what the rounding of `mu` explains.
     """
+    if mu.ndim == 1 and mu.size <= 16 and (alpha := _inverse_mean_map_of_one(mu.tolist(), float(gap))) is not None:
+        return np.array(alpha)
     smallest = np.min(mu, axis=-1)
     total = np.maximum((mu.shape[-1] - 1) / (2 * gap), 1 / -smallest)[..., None]
     y = mu + psi(total)  # ψ(a) = y: a is close to e^y + ½ or to 1/(−y − γ)
     a = np.where(y > -2.22, np.exp(np.maximum(y, -2.22)) + 0.5, 1 / np.maximum(-y - np.euler_gamma, 0.1))
-    enough = np.maximum(1e-8, 16 * np.finfo(float).eps * (1 - smallest) / gap)
+    enough = np.maximum(1e-8, 16 * _EPS * (1 - smallest) / gap)
     done = np.zeros(gap.shape, dtype=bool)
     for _ in range(100):
         total = np.sum(a, axis=-1, keepdims=True)
@@ -362,3 +371,28 @@ def _inverse_mean_map(mu, gap):
         if done.all():
             return a
     raise ArithmeticError("Dirichlet.from_mean_parameters: no concentrations found in 100 steps; expected 30 to do.")
+
+
+def _inverse_mean_map_of_one(mu, gap):
+    """`_inverse_mean_map` of plain numbers: the same steps without arrays; None where these leave their range."""
+    try:
+        smallest = min(mu)
+        total = max((len(mu) - 1) / (2 * gap), -1 / smallest)
+        start = float(psi(total))
+        a = [
+            math.exp(m + start) + 0.5 if m + start > -2.22 else 1 / max(-(m + start) - np.euler_gamma, 0.1) for m in mu
+        ]
+        enough = max(1e-8, 16 * _EPS * (1 - smallest) / gap)
+        for _ in range(100):
+            total = sum(a)
+            of_total, slope = float(psi(total)), float(zeta(2, total))
+            residual = [m - float(psi(v)) + of_total for m, v in zip(mu, a)]
+            inverse = [1 / float(zeta(2, v)) for v in a]
+            shared = sum(i * r for i, r in zip(inverse, residual)) / (1 / slope - sum(inverse))
+            step = [i * (r + shared) / v for i, r, v in zip(inverse, residual, a)]
+            a = [v * (1 + s) if s > -0.5 else v / (1 - s) for v, s in zip(a, step)]
+            if max(map(abs, step)) <= enough:
+                return a
+    except (ArithmeticError, ValueError):
+        pass
+    return None

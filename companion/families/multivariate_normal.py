@@ -381,4 +381,6 @@ class MultivariateNormal(ExponentialFamily):
             expected = f"observations that span {len(mean)} dimensions"
             fix = "They lie in a hyperplane: unbounded likelihood, no maximum exists. Drop a coordinate or add data."
             checks.fail("MultivariateNormal.fit", "covariance of x", cov, expected, fix)
-        return cls(mean, cov)
+        new = cls.__new__(cls)
+        new._set(mean, np.linalg.cholesky(cov), cov)
+        return new

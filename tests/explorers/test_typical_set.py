@@ -52,9 +52,8 @@ def by_hand(**state):
     typical = [k for k, s in enumerate(surprise) if abs(s - entropy) <= state["epsilon"]]
     if p == 0.5:
         typical = range(n + 1)
-    exact, chance = Fraction(p), 0
-    for k in typical:
-        chance += math.comb(n, k) * exact**k * (1 - exact) ** (n - k)
+    heads, throws = Fraction(p).as_integer_ratio()  # whole numbers: a sum of fractions looks for divisors
+    chance = Fraction(sum(math.comb(n, k) * heads**k * (throws - heads) ** (n - k) for k in typical), throws**n)
     log_size = special.logsumexp([math.log(math.comb(n, k)) for k in typical])
     return {"probability": float(chance), "digits": log_size / math.log(10), "rate": log_size / n}
 
