@@ -15,7 +15,7 @@ from companion import checks
 from companion.families import Distribution, ExponentialFamily, Mixture
 from companion.fitting.certificate import certified
 from companion.fitting.families import family_optimum, mixture_optimum
-from companion.fitting.result import Fit
+from companion.fitting.result import Fit, fingerprint
 from companion.fitting.scipy_search import scipy_optimum
 
 __all__ = ["Fit", "fit"]
@@ -81,14 +81,19 @@ def fit(model: Any, x: ArrayLike, weights: ArrayLike | None = None, **fixed: flo
     True
     """
     if isinstance(model, type) and issubclass(model, ExponentialFamily) and model is not ExponentialFamily:
-        return certified(family_optimum(model, x, weights, fixed))
+        return certified(family_optimum(model, x, weights, fixed), _named(model, x, weights))
     if isinstance(model, Mixture):
-        return certified(mixture_optimum(model, x, weights, fixed))
+        return certified(mixture_optimum(model, x, weights, fixed), _named(model, x, weights))
     if isinstance(model, (stats.rv_continuous, stats.rv_discrete)):
-        return certified(scipy_optimum(model, x, weights, fixed))
+        return certified(scipy_optimum(model, x, weights, fixed), _named(model, x, weights))
     advice = "Pass e.g. Gamma, stats.gamma, or Mixture([0.5, 0.5], Normal([50, 80], 6)) to start from."
     if isinstance(model, Distribution):
         advice = f"Pass the class: fit({type(model).__name__}, x)."
     elif isinstance(model, stats.distributions.rv_frozen):
         advice = f"Pass it without parameters: fit({checks.describe(model).partition('(')[0]}, x)."
     checks.fail("fit", "model", model, "a family, a mixture or a scipy.stats distribution", advice, TypeError)
+
+
+def _named(model, x, weights):
+    """The `fingerprint` of the observations."""
+    return fingerprint(*checks.sample("fit", x, weights, getattr(model, "event_ndim", 0), "Pass numbers."))

@@ -13,14 +13,14 @@ from companion.fitting.optimum import FLAT, TOLERANCE, curvature, sizes
 from companion.fitting.result import Fit
 
 
-def certified(optimum: Optimum) -> Fit:
-    """The fit, or an error if the gradient is not zero or the curvature not that of a maximum."""
+def certified(optimum: Optimum, data: bytes) -> Fit:
+    """The fit to data of this name, or an error if the gradient is not zero or the curvature not that of a maximum."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return _certified(optimum)
+        return _certified(optimum, data)
 
 
-def _certified(optimum):
+def _certified(optimum, data):
     problem, theta = optimum.problem, optimum.theta
     residual, covariance, sandwich, effective = 0.0, None, None, np.nan
     if len(theta):
@@ -52,6 +52,7 @@ def _certified(optimum):
         _effective=effective,
         _why=optimum.why,
         _where=problem.where,
+        _data=data,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -68,6 +69,7 @@ class Fit:
         "_effective",
         "_why",
         "_where",
+        "_data",
     )
 
     model: Any
@@ -85,6 +87,7 @@ class Fit:
     _effective: float
     _why: str
     _where: str
+    _data: bytes
 
     def __init__(self, **values: Any) -> None:
         for name in self.__slots__:
@@ -112,6 +115,11 @@ class Fit:
     def __reduce__(self):
         values = {name: getattr(self, name) for name in self.__slots__}
         return _restored, ({k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in values.items()},)
+
+    # --- the data
+    def _has_seen(self, x: np.ndarray) -> bool:
+        """Whether the observations x (n, ...) are those of the fit, in any order."""
+        return self._data == fingerprint(x)
 
     # --- errors
     def _refuse_without(self, name: str) -> None:
@@ -249,6 +257,14 @@ class Fit:
         )
         title = html.escape(self._title())
         return f"<table><caption>{title}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def fingerprint(x: np.ndarray, weights: np.ndarray | None = None) -> bytes:
+    """A short name of a sample (n, ...) that does not know the order of its observations, nor whether equal ones were
+    counted by hand."""
+    values, which = np.unique(np.asarray(x, dtype=float) + 0.0, axis=0, return_inverse=True)
+    counts = np.bincount(which.ravel(), weights).astype(float)
+    return hashlib.sha256(values[counts > 0].tobytes() + counts[counts > 0].tobytes()).digest()
 
 
 def _restored(values):
