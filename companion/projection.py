@@ -16,12 +16,13 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from companion import checks
+from companion.closest import projected
 from companion.comparisons import Comparison, HeldOut, Vuong, Wilks
 from companion.families import Categorical, Distribution, ExponentialFamily, from_scipy
 from companion.fitting.relations import family_of, relation
 from companion.fitting.result import Fit
 from companion.integrals import quadrature
-from companion.measures import FROZEN, as_pair, kl_divergence, same_family
+from companion.measures import FROZEN, as_pair
 
 __all__ = ["Comparison", "HeldOut", "Projection", "Vuong", "Wilks", "compare", "held_out", "project"]
 
@@ -93,37 +94,41 @@ def project(p: Any, family: type[ExponentialFamily], **fixed: Any) -> Projection
             fix = f"Call project(p, {', '.join([family.__name__, *(f'{n}=...' for n in family.fixed_names)])})."
             expected = f"{names or 'none'}, which {family.__name__} holds fixed"
             checks.fail(where, "fixed parameter", name, expected, fix, TypeError)
-    if family is Categorical:  # all distributions on 0, …, K−1: p is its own projection
-        p = as_pair(where, p, p)[0]
-        start = p if isinstance(p, Categorical) else Categorical(p)
-    else:
-        start = family._example(**fixed)
+    p = _on_a_table(where, p) if family is Categorical else p  # all distributions on 0, …, K−1
+    start = p if family is Categorical else family._example(**fixed)
     p = as_pair(where, p, start)[0]
     for argument, shape in (("p", getattr(p, "batch_shape", ())), ("fixed parameters", start.batch_shape)):
         if shape:
             checks.fail(where, f"shape of {argument}", shape, "one distribution, shape ()", "Pass them one by one.")
-    if not np.isfinite(kl_divergence(p, start)):
-        fix = "From it every KL divergence to the family is infinite: choose one that is possible wherever p is."
-        checks.fail(where, "p", p, f"a distribution on {start.describe_support()} with finite means of u", fix)
-    mean = p.mean_parameters() if same_family(p, start) else _mean_statistic(p, start)
-    model = family.from_mean_parameters(mean, **fixed)
-    residual = _mean_statistic(model, start) - mean
-    excess = 0.5 * float(residual @ np.linalg.lstsq(model.fisher_information(), residual, rcond=None)[0])
-    return Projection(model, float(kl_divergence(p, model)), residual, max(0.0, excess))
+    try:
+        return Projection(*projected(where, p, start, fixed))
+    except quadrature.QuadratureError as error:
+        reason = str(error).partition(" Pass a looser tolerance")[0]
+        fix = f"Approximate it, or fit the family to draws of it: {family.__name__}.fit(draws)."
+        raise quadrature.QuadratureError(
+            f"{where}: p = {checks.describe(p)}; expected one that can be integrated. {reason} {fix}"
+        ) from None
 
 
-def _mean_statistic(p, member):
-    """E_p[u], entry by entry: an exact sum or quadrature. A node that rounding has put on an end of the support, where
-    log x or log(1 − x) is infinite, is moved to the next double."""
-    low, high = member.support
-    if not (member.discrete or member.circular):
-        low, high = np.nextafter(low, high), np.nextafter(high, low)
-
-    def entry(i):
-        inside = (lambda x: x) if member.circular else (lambda x: np.clip(x, low, high))
-        return quadrature.expectation(p, lambda x: member._statistic(inside(x))[..., i]).value
-
-    return np.array([entry(i) for i in range(member.natural_parameters().size)])
+def _on_a_table(where, p):
+    """p as a `Categorical`: also another distribution on 0, …, K−1."""
+    p = as_pair(where, p, p)[0]
+    if isinstance(p, Categorical):
+        return p
+    if isinstance(p, np.ndarray):
+        return Categorical(p)
+    low, high = p.support() if isinstance(p, FROZEN[0]) else p.support
+    fix = "Pass the probabilities of 0, …, K−1 as a vector."
+    discrete = p.discrete if isinstance(p, Distribution) else hasattr(p.dist, "pmf")
+    if not (discrete and np.ndim(high) == 0 and low >= 0 and high < 2**20):
+        checks.fail(where, "p", p, "one distribution on 0, …, K−1", fix)
+    k = np.arange(high + 1)
+    probs = np.exp(p.log_prob(k, outside=-np.inf)) if isinstance(p, Distribution) else p.pmf(k)
+    if not abs(probs.sum() - 1) <= checks.SUM_TOLERANCE:
+        checks.fail(
+            where, "p", p, f"whole numbers from 0 with probabilities that sum to 1, not {probs.sum():.15g}", fix
+        )
+    return Categorical(probs)
 
 
 # --- a fitted model and data --------------------------------------------------------------------------------------
