@@ -31,7 +31,7 @@ class _Average:
         if not 0 < level < 1:
             checks.fail(where, "level", level, "a number between 0 and 1, neither of them", fix)
         centre, error = self._centre()
-        z = float(special.ndtri(0.5 + level / 2))
+        z = -float(special.ndtri((1 - level) / 2))
         return centre - z * error, centre + z * error
 
     def _repr_html_(self) -> str:

@@ -1,7 +1,8 @@
 r"""Maximum likelihood for any model, with the errors that belong to it: `fit` returns a `Fit`.
 
 One function for the families of this package, for mixtures, and for the distributions of `scipy.stats`. Every maximum
-is certified by differences that the search does not use, and what has no maximum is refused with the reason.
+is certified by differences that the search does not use, or where a log-density has too few digits for them by the
+likelihood equation E_emp[u] = E[u], and what has no maximum is refused with the reason.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from companion import checks
 from companion.families import Distribution, ExponentialFamily, Mixture
 from companion.fitting.certificate import certified
 from companion.fitting.families import family_optimum, mixture_optimum
-from companion.fitting.result import Fit, fingerprint
+from companion.fitting.result import Fit
 from companion.fitting.scipy_search import scipy_optimum
 
 __all__ = ["Fit", "fit"]
@@ -81,11 +82,11 @@ def fit(model: Any, x: ArrayLike, weights: ArrayLike | None = None, **fixed: flo
     True
     """
     if isinstance(model, type) and issubclass(model, ExponentialFamily) and model is not ExponentialFamily:
-        return certified(family_optimum(model, x, weights, fixed), _named(model, x, weights))
+        return certified(family_optimum(model, x, weights, fixed), *_sample(model, x, weights))
     if isinstance(model, Mixture):
-        return certified(mixture_optimum(model, x, weights, fixed), _named(model, x, weights))
+        return certified(mixture_optimum(model, x, weights, fixed), *_sample(model, x, weights))
     if isinstance(model, (stats.rv_continuous, stats.rv_discrete)):
-        return certified(scipy_optimum(model, x, weights, fixed), _named(model, x, weights))
+        return certified(scipy_optimum(model, x, weights, fixed), *_sample(model, x, weights))
     advice = "Pass e.g. Gamma, stats.gamma, or Mixture([0.5, 0.5], Normal([50, 80], 6)) to start from."
     if isinstance(model, Distribution):
         advice = f"Pass the class: fit({type(model).__name__}, x)."
@@ -94,6 +95,6 @@ def fit(model: Any, x: ArrayLike, weights: ArrayLike | None = None, **fixed: flo
     checks.fail("fit", "model", model, "a family, a mixture or a scipy.stats distribution", advice, TypeError)
 
 
-def _named(model, x, weights):
-    """The `fingerprint` of the observations."""
-    return fingerprint(*checks.sample("fit", x, weights, getattr(model, "event_ndim", 0), "Pass numbers."))
+def _sample(model, x, weights):
+    """Observations and weights as arrays."""
+    return checks.sample("fit", x, weights, getattr(model, "event_ndim", 0), "Pass numbers.")
