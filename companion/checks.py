@@ -243,15 +243,16 @@ def sample(
     event_ndim: int,
     fix: str,
     read: Callable[..., np.ndarray] = real_array,
+    argument: str = "x",
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Data `x` (n, ...) and weights (n,) or None, both checked; empty data and bad weights are errors.
 
     An observation of which anything is masked is left out, and its weight with it. With ``read=numbers`` the data are
-    not copied, and NaN is left to the caller to find.
+    not copied, and NaN is left to the caller to find. Errors call the data `argument`.
     """
-    given = _read(where, "x", x, fix, True)
+    given = _read(where, argument, x, fix, True)
     if given.ndim != 1 + event_ndim or 0 in given.shape[1:]:
-        fail(where, "shape of x", given.shape, "(n,)" if event_ndim == 0 else "(n, d)", fix)
+        fail(where, f"shape of {argument}", given.shape, "(n,)" if event_ndim == 0 else "(n, d)", fix)
     masked = None
     if np.ma.is_masked(given):
         masked = np.ma.getmaskarray(given).reshape(len(given), -1).any(axis=1)
@@ -260,15 +261,16 @@ def sample(
         weights = _read(where, "weights", weights, weight_fix, True)
         if weights.shape != given.shape[:1]:
             expected = f"{given.shape[:1]}, one for each observation"
-            fail(where, "shape of weights", weights.shape, expected, weight_fix if weights.ndim else fix)
+            both = weight_fix if weights.ndim else f"{weight_fix} {fix}"  # perhaps a parameter was meant
+            fail(where, "shape of weights", weights.shape, expected, both)
         if np.ma.is_masked(weights):
             masked = np.ma.getmaskarray(weights) if masked is None else masked | np.ma.getmaskarray(weights)
         weights = np.ma.getdata(weights) if masked is None else np.ma.getdata(weights)[~masked]
     array = np.ma.getdata(given) if masked is None else np.ma.getdata(given)[~masked]
     if len(array) == 0:
         reason = "There is nothing to fit in an empty sample." if masked is None else "All observations are masked."
-        fail(where, "x", array, "at least one observation", reason)
-    array = read(where, "x", array, fix, truths=True)
+        fail(where, argument, array, "at least one observation", reason)
+    array = read(where, argument, array, fix, truths=True)
     if weights is None:
         return array, None
     w = real_array(where, "weights", weights, weight_fix, truths=True)

@@ -31,7 +31,7 @@ class _Average:
         if not 0 < level < 1:
             checks.fail(where, "level", level, "a number between 0 and 1, neither of them", fix)
         centre, error = self._centre()
-        z = float(special.ndtri(0.5 + level / 2))
+        z = -float(special.ndtri((1 - level) / 2))
         return centre - z * error, centre + z * error
 
     def _repr_html_(self) -> str:
@@ -94,10 +94,13 @@ class Comparison(_Average):
     r"""KL(p‖g) − KL(p‖f) estimated from data: positive if f is the closer one.
 
     ``difference`` is the average of :math:`\log f(x_i) - \log g(x_i)` in nats an observation, ``standard_error`` its
-    :math:`s/\sqrt n`, ``n`` the number of observations. ``free`` has the numbers of parameters that were estimated in f
-    and in g, or is None of two given distributions. ``nested`` says whether one fitted family is known to be in the
-    other; ``overlap`` is the p-value of "the closest members of the two are one distribution", None where it was not
-    tested. In both cases the normal law of the statistic does not hold, and ``warnings`` say so.
+    :math:`s/\sqrt n`, ``n`` the number of observations. ``free`` has the numbers of parameters of f and of g that were
+    estimated from these observations, or is None if none were: two given distributions, or fits to other data.
+    ``nested`` says whether one fitted family is known to be in the other, ``singular`` whether it is there at points
+    where the other's parameters cannot be told, as in mixtures with more components; ``overlap`` is the p-value of "the
+    closest members of the two are one distribution", None where it was not tested, because the families are nested, or
+    hold one parameter at two values. In these cases the normal law of the statistic does not hold, and ``warnings`` say
+    so.
     """
 
     difference: float
@@ -107,6 +110,7 @@ class Comparison(_Average):
     nested: bool = False
     overlap: float | None = None
     names: tuple[str, str] = ("f", "g")
+    singular: bool = False
 
     @property
     def vuong(self) -> Vuong:
@@ -124,9 +128,10 @@ class Comparison(_Average):
 
     @property
     def wilks(self) -> Wilks | None:
-        """The likelihood-ratio test of nested fits; None of others. Not for a smaller family at the larger one's edge,
-        as Poisson counts are at that of the negative binomial ones: there its p-value is too large."""
-        if not self.nested or self.free is None:
+        """The likelihood-ratio test of nested fits to these observations; None of others, and of mixtures, where its
+        law is not χ². Not for a smaller family at the larger one's edge, as Poisson counts are at that of the negative
+        binomial ones: there its p-value is too large."""
+        if not self.nested or self.singular or self.free is None:
             return None
         k = self.free[0] - self.free[1]
         statistic = 2 * self.n * (self.difference if k > 0 else -self.difference)
@@ -136,14 +141,20 @@ class Comparison(_Average):
     def warnings(self) -> tuple[str, ...]:
         """Why the interval and the test may not hold, in words."""
         found = []
-        if self.nested:
+        if self.singular:
+            found.append("a smaller mixture: interval, vuong and χ² do not hold if it contains p; simulate from it")
+        elif self.nested:
             found.append("nested families: use wilks; the interval and vuong do not hold if the smaller contains p")
         elif self.standard_error == 0:
             found.append("every observation has the same ratio: the models are one distribution, or x is one value")
         elif self.overlap is not None and self.overlap > 0.05:
             found.append(
-                f"the closest members may be one distribution (p = {self.overlap:.2f}): interval and vuong fail then"
+                "the ratio varies no more than if the closest members were one distribution "
+                f"(p = {self.overlap:.2f}): interval and vuong may fail"
             )
+        if self.free is not None and 0 in self.free and not self.nested:
+            fitted = "fg"[self.free[0] == 0]
+            found.append(f"only {fitted} was fitted to x, which flatters it: see corrected, or fit both to x")
         return tuple(found)
 
     def _centre(self) -> tuple[float, float]:

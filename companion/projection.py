@@ -16,10 +16,13 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from companion import checks
+from companion.closest import projected
 from companion.comparisons import Comparison, HeldOut, Vuong, Wilks
 from companion.families import Categorical, Distribution, ExponentialFamily, from_scipy
+from companion.fitting.relations import family_of, relation
+from companion.fitting.result import Fit
 from companion.integrals import quadrature
-from companion.measures import FROZEN, as_pair, kl_divergence, same_family
+from companion.measures import FROZEN, as_pair
 
 __all__ = ["Comparison", "HeldOut", "Projection", "Vuong", "Wilks", "compare", "held_out", "project"]
 
@@ -91,43 +94,47 @@ def project(p: Any, family: type[ExponentialFamily], **fixed: Any) -> Projection
             fix = f"Call project(p, {', '.join([family.__name__, *(f'{n}=...' for n in family.fixed_names)])})."
             expected = f"{names or 'none'}, which {family.__name__} holds fixed"
             checks.fail(where, "fixed parameter", name, expected, fix, TypeError)
-    if family is Categorical:  # all distributions on 0, …, K−1: p is its own projection
-        p = as_pair(where, p, p)[0]
-        start = p if isinstance(p, Categorical) else Categorical(p)
-    else:
-        start = family._example(**fixed)
+    p = _on_a_table(where, p) if family is Categorical else p  # all distributions on 0, …, K−1
+    start = p if family is Categorical else family._example(**fixed)
     p = as_pair(where, p, start)[0]
     for argument, shape in (("p", getattr(p, "batch_shape", ())), ("fixed parameters", start.batch_shape)):
         if shape:
             checks.fail(where, f"shape of {argument}", shape, "one distribution, shape ()", "Pass them one by one.")
-    if not np.isfinite(kl_divergence(p, start)):
-        fix = "From it every KL divergence to the family is infinite: choose one that is possible wherever p is."
-        checks.fail(where, "p", p, f"a distribution on {start.describe_support()} with finite means of u", fix)
-    mean = p.mean_parameters() if same_family(p, start) else _mean_statistic(p, start)
-    model = family.from_mean_parameters(mean, **fixed)
-    residual = _mean_statistic(model, start) - mean
-    excess = 0.5 * float(residual @ np.linalg.lstsq(model.fisher_information(), residual, rcond=None)[0])
-    return Projection(model, float(kl_divergence(p, model)), residual, max(0.0, excess))
+    try:
+        return Projection(*projected(where, p, start, fixed))
+    except quadrature.QuadratureError as error:
+        reason = str(error).partition(" Pass a looser tolerance")[0]
+        fix = f"Approximate it, or fit the family to draws of it: {family.__name__}.fit(draws)."
+        raise quadrature.QuadratureError(
+            f"{where}: p = {checks.describe(p)}; expected one that can be integrated. {reason} {fix}"
+        ) from None
 
 
-def _mean_statistic(p, member):
-    """E_p[u], entry by entry: an exact sum or quadrature. A node that rounding has put on an end of the support, where
-    log x or log(1 − x) is infinite, is moved to the next double."""
-    low, high = member.support
-    if not (member.discrete or member.circular):
-        low, high = np.nextafter(low, high), np.nextafter(high, low)
-
-    def entry(i):
-        inside = (lambda x: x) if member.circular else (lambda x: np.clip(x, low, high))
-        return quadrature.expectation(p, lambda x: member._statistic(inside(x))[..., i]).value
-
-    return np.array([entry(i) for i in range(member.natural_parameters().size)])
+def _on_a_table(where, p):
+    """p as a `Categorical`: also another distribution on 0, …, K−1."""
+    p = as_pair(where, p, p)[0]
+    if isinstance(p, Categorical):
+        return p
+    if isinstance(p, np.ndarray):
+        return Categorical(p)
+    low, high = p.support() if isinstance(p, FROZEN[0]) else p.support
+    fix = "Pass the probabilities of 0, …, K−1 as a vector."
+    discrete = p.discrete if isinstance(p, Distribution) else hasattr(p.dist, "pmf")
+    if not (discrete and np.ndim(high) == 0 and low >= 0 and high < 2**20):
+        checks.fail(where, "p", p, "one distribution on 0, …, K−1", fix)
+    k = np.arange(high + 1)
+    probs = np.exp(p.log_prob(k, outside=-np.inf)) if isinstance(p, Distribution) else p.pmf(k)
+    if not abs(probs.sum() - 1) <= checks.SUM_TOLERANCE:
+        checks.fail(
+            where, "p", p, f"whole numbers from 0 with probabilities that sum to 1, not {probs.sum():.15g}", fix
+        )
+    return Categorical(probs)
 
 
 # --- a fitted model and data --------------------------------------------------------------------------------------
 def _member(where, argument, fit):
     """The distribution of a fit or of a frozen scipy distribution: one of ours, or scipy's own."""
-    model = fit if isinstance(fit, (Distribution, *FROZEN)) else getattr(fit, "model", None)
+    model = fit.model if isinstance(fit, (Fit, Projection)) else fit
     model = (from_scipy(model) or model) if isinstance(model, FROZEN) else model
     if not isinstance(model, (Distribution, *FROZEN)):
         fix = "Pass fit(Normal, x), Normal(0, 1) or stats.norm(0, 1)."
@@ -139,7 +146,8 @@ def _member(where, argument, fit):
 
 
 def _observations(where, argument, x, model):
-    data, _ = checks.sample(where, x, None, getattr(model, "event_ndim", 0), "Pass the observations.")
+    ndim = getattr(model, "event_ndim", 0)
+    data, _ = checks.sample(where, x, None, ndim, "Pass the observations.", argument=argument)
     if len(data) < 2:
         checks.fail(where, "number of observations", len(data), "at least 2", "One has no standard error.")
     checks.require(where, argument, data, np.isfinite(data), "a finite number", "Drop it, or say what it stands for.")
@@ -155,15 +163,22 @@ def _log_prob(where, argument, model, data, name):
     bad = ~np.isfinite(logs)
     if bad.any():
         place = int(np.argmax(bad))
-        fix = "That model's KL divergence from the data is infinite." if logs[place] < 0 else "Its density is infinite."
+        fix = "Its density is infinite: drop it, or take another model."
+        if logs[place] < 0 and _is_inside(model, data[place]):
+            fix = "The density is not zero there, but below the range of doubles: is the unit right?"
+        elif logs[place] < 0:
+            fix = "That model's KL divergence from the data is infinite."
         expected = f"an observation of positive, finite density under {argument}"
         checks.fail(where, f"{name}[{place}]", data[place], expected, fix)
     return logs
 
 
-def _is_fit(fit):
-    """Whether parameters were estimated: a distribution is given as it is."""
-    return not isinstance(fit, (Distribution, *FROZEN))
+def _is_inside(model, point):
+    """Whether a density is positive at the point, for it lies between the ends of the support."""
+    if np.ndim(point) or getattr(model, "discrete", hasattr(getattr(model, "dist", None), "pmf")):
+        return False
+    low, high = model.support if isinstance(model, Distribution) else model.support()
+    return bool(low < point < high)
 
 
 def held_out(fit: Any, x_new: ArrayLike) -> HeldOut:
@@ -194,38 +209,26 @@ def held_out(fit: Any, x_new: ArrayLike) -> HeldOut:
     model = _member(where, "fit", fit)
     data = _observations(where, "x_new", x_new, model)
     logs = _log_prob(where, "fit", model, data, "x_new")
-    in_sample = float(fit.log_likelihood) / fit.n if _is_fit(fit) else None
+    in_sample = float(fit.log_likelihood) / fit.n if isinstance(fit, Fit) else None
     return HeldOut(float(logs.mean()), float(logs.std(ddof=1) / math.sqrt(len(logs))), len(logs), in_sample)
 
 
 # --- which of two models is closer --------------------------------------------------------------------------------
-#: (smaller, larger) families whose fits are nested, by their names here and in scipy.stats.
-_NESTED = {
-    ("Exponential", "Gamma"),
-    ("expon", "gamma"),
-    ("expon", "weibull_min"),
-    ("gamma", "gengamma"),
-    ("weibull_min", "gengamma"),
-    ("expon", "gengamma"),
-    ("norm", "skewnorm"),
-}
-
-
 def compare(f: Any, g: Any, x: ArrayLike) -> Comparison:
     r"""Which of two models is closer to what x was drawn from, and how sure is that?
 
     .. math:: \mathrm{KL}(p\|g) - \mathrm{KL}(p\|f) = \mathrm{E}_p\Big[\log\frac{f(x)}{g(x)}\Big]
               \approx \frac1n\sum_i\big(\log f(x_i) - \log g(x_i)\big)
 
-    The entropy of p is in both divergences and cancels. Of fits to the same x, the average estimates the difference of
-    the two *closest members*, and the same standard error holds to first order, as long as these two differ.
+    The entropy of p is in both divergences and cancels. Of fits to this x, the average estimates the difference of the
+    two *closest members*, and the same standard error holds to first order, as long as these two differ. A fit to other
+    data counts as a given distribution: its member itself is compared, and x knows nothing of its parameters.
 
     Parameters
     ----------
     f, g : results of `companion.fitting.fit`, or single distributions
     x : array_like, shape (n, ...)
-        Independent observations, at least 2: those of the fits, or new ones, which compare the fitted members
-        themselves.
+        Independent observations, at least 2: those of the fits, in any order, or new ones.
 
     Raises
     ------
@@ -253,36 +256,31 @@ def compare(f: Any, g: Any, x: ArrayLike) -> Comparison:
     terms = _log_prob(where, "f", models[0], data, "x") - _log_prob(where, "g", models[1], data, "x")
     error = float(terms.std(ddof=1) / math.sqrt(len(terms)))
     names = _names(models)
-    if not (_is_fit(f) and _is_fit(g)):
+    free = _estimated(f, data), _estimated(g, data)
+    if free == (0, 0):
         return Comparison(float(terms.mean()), error, len(terms), names=names)
-    nested = _nested(f, g, names)
-    overlap = None if nested else _same_member(f, g, data, float(terms.var()) * len(terms))
-    return Comparison(float(terms.mean()), error, len(terms), (f.free, g.free), nested, overlap, names)
+    kind = relation(*(family_of(model, fit, k) for model, fit, k in zip(models, (f, g), free)))
+    overlap = None if kind else _same_member((f, g), free, data, float(terms.var()) * len(terms))
+    nested, singular = kind in ("nested", "singular"), kind == "singular"
+    return Comparison(float(terms.mean()), error, len(terms), free, nested, overlap, names, singular)
 
 
-def _nested(f, g, names):
-    """Whether the one family is known to lie in the other: it is a special case, and holds all that the other holds."""
-    if names[0] == names[1]:
-        small, large = sorted((f, g), key=lambda fit: fit.free)
-        kinds = {type(fit.model.components) for fit in (f, g)} if names[0] == "Mixture" else {names[0]}
-        known = len(kinds) == 1
-    else:
-        small, large = (f, g) if names in _NESTED else (g, f)
-        known = names in _NESTED or names[::-1] in _NESTED
-    return known and small.free < large.free and large.held.items() <= small.held.items()
+def _estimated(fit, data):
+    """How many parameters of a model were estimated from these observations."""
+    return fit.free if isinstance(fit, Fit) and fit._has_seen(data) else 0
 
 
 def _names(models):
     return tuple(m.dist.name if isinstance(m, FROZEN[0]) else type(m).__name__ for m in models)
 
 
-def _same_member(f, g, data, spread):
+def _same_member(fits, free, data, spread):
     r"""P-value of "the closest members of both families are one distribution": n times the variance of the log ratio is
     then :math:`\sum\lambda_i^2\chi^2_1`, here a gamma law of the same mean and variance. Without scores each
-    :math:`\lambda_i^2` is taken to be 1, the largest value if that distribution is p."""
-    parts = [_scores(fit, data) for fit in (f, g)]
+    :math:`\lambda_i^2` is taken to be 1, the largest value if that distribution is p. What is given has no scores."""
+    parts = [_scores(fit, data) if k else (np.zeros((len(data), 0)), np.zeros((0, 0))) for fit, k in zip(fits, free)]
     if None in parts:
-        return float(special.chdtrc(f.free + g.free, spread))
+        return float(special.chdtrc(sum(free), spread))
     (s_f, j_f), (s_g, j_g) = parts
     scores, k = np.hstack([s_f, s_g]), s_f.shape[1]
     size = np.sqrt(np.mean(scores**2, axis=0)) + np.finfo(float).tiny

@@ -592,3 +592,96 @@ def test_quick_ones_again_with_an_independent_gradient(name):
     if found.optimum == "interior":
         assert max(value for _, value in _slopes(row, found)) < 1e-4
         assert found.residual < 1e-6
+
+
+# --- few digits, large numbers and wrong reasons --------------------------------------------------------------------
+SIX = np.array([0.3, 1.2, 2.2, 0.7, 1.9, 3.3])
+
+
+def test_the_likelihood_equation_certifies_where_log_densities_have_few_digits():
+    for counts in ([10**15, 1, 10**14], [10**8, 1], [10**12, 1, 5]):
+        found, mean, n = fit(Poisson, counts), np.mean(np.array(counts, dtype=float)), len(counts)
+        assert found.parameters["rate"] == pytest.approx(mean, rel=1e-15) and found.residual < 1e-6
+        assert found.standard_errors["rate"] == pytest.approx(np.sqrt(mean / n), rel=1e-6)
+        assert found.robust_standard_errors["rate"] == pytest.approx(np.std(counts) / np.sqrt(n), rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e12, 1e100, 1e-100])
+def test_another_unit_of_a_family_that_is_searched(unit):
+    for family, held, powers in ((Weibull, {"k": None}, {"scale": 1}), (Gamma, {"shape": 2.0}, {"rate": -1})):
+        plain, scaled = fit(family, SIX, **held), fit(family, SIX * unit, **held)
+        for name, value in plain.parameters.items():
+            assert scaled.parameters[name] == pytest.approx(value * unit ** powers.get(name, 0), rel=1e-8)
+    with pytest.raises(ValueError, match=r"scaled gradient|curvature.*change the unit"):
+        fit(Weibull, SIX * 1e300, k=None)
+
+
+def test_large_counts_are_no_end_of_the_domain():
+    found = fit(NegativeBinomial, [10**15, 1, 10**14], r=None)
+    # the equation of r with p at its maximum, r/(r + mean)
+    r, x = found.parameters["r"], np.array([1e15, 1.0, 1e14])
+    slope = np.sum(digamma(x + r) - digamma(r) + np.log(r / (r + x.mean())))
+    assert abs(slope) < 1e-5
+    assert fit(stats.geom, [10**12, 10**13]).parameters["p"] == pytest.approx(2 / 1.1e13, rel=1e-9)
+    with pytest.raises(ValueError, match="digits that this density has"):
+        fit(stats.poisson, [10**12, 10**12 + 5])  # SciPy's log-probabilities have too few
+
+
+@pytest.mark.parametrize(("x", "held"), [(SIX, {"loc": 0}), ([0, 0, 0, 0, 1, 2, -1, 3.0], {}), (SIX, {"loc": 1})])
+def test_light_tails_have_no_t_distribution(x, held):
+    with pytest.raises(ValueError, match="to the end of the domain"):
+        fit(stats.t, x, **held)
+
+
+def test_components_that_are_one_are_refused():
+    rng = np.random.default_rng(0)
+    rng.normal(size=60), rng.poisson(np.r_[[1] * 20, [8] * 20])
+    with pytest.raises(ValueError, match="take fewer components"):
+        fit(Mixture([0.5, 0.5], Poisson([1.0, 8.0])), rng.poisson([3] * 40))
+
+
+def test_a_flat_top_is_described():
+    text = "the log-likelihood is the same for every loc from 1.2 to 1.9"
+    assert text in fit(Laplace, SIX).notes[0] and text in fit(Laplace, SIX, weights=np.full(6, 2)).notes[0]
+    assert "kinks" in fit(Laplace, [1.0, 2.0, 2.0, 3.0]).notes[0]
+
+
+def test_a_pareto_tail_of_near_observations():
+    x = 1e9 + np.array([-1, 0, 1, 0.5, -0.5, 0.25])
+    exact = 6 / np.sum(np.log1p((x - x.min()) / x.min()))
+    assert fit(Pareto, x).parameters["alpha"] == pytest.approx(exact, rel=1e-14)
+
+
+def test_unbounded_likelihoods_are_noted():
+    x = np.random.default_rng(0).gamma(2, 1, 40)
+    for dist, given in ((stats.lognorm, {"loc": None}), (stats.weibull_min, {"loc": None}), (stats.genextreme, {})):
+        assert any("no bound" in note for note in fit(dist, x, **given).notes)
+    assert not fit(stats.lognorm, x).notes
+    with pytest.raises(ValueError, match="optimum = 'interior'; expected a maximum with a normal approximation"):
+        _ = fit(stats.weibull_min, x, loc=None).covariance
+
+
+def test_a_level_next_to_one():
+    low, high = fit(Gamma, SIX).interval(1 - 2.0**-53)["shape"]
+    found = fit(Gamma, SIX)
+    z = stats.norm.isf(2.0**-54)
+    factor = np.exp(z * found.standard_errors["shape"] / found.parameters["shape"])
+    assert high == pytest.approx(found.parameters["shape"] * factor) and low == pytest.approx(high / factor**2)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: fit(Normal, SIX, sd=0), ValueError, "fit: sd = 0.0; expected a positive number"),
+        (lambda: fit(Normal, SIX, sd=-1), ValueError, "fit: sd = -1.0; expected a positive number"),
+        (lambda: fit(Weibull, SIX), TypeError, r"fit: k = missing.*fit\(Weibull, x, k=...\), or k=None to have it"),
+        (lambda: fit(NegativeBinomial, [1, 2]), TypeError, r"fit: r = missing.*or r=None to have it estimated"),
+        (lambda: fit(Gamma, SIX, weights=2), ValueError, "one non-negative weight for each observation"),
+        (lambda: fit(stats.norm, SIX * 1e-300), ValueError, "smallest variance = 0.0.*Change the unit"),
+        (lambda: fit(Gamma, 1e9 + SIX), ValueError, "differ by 3e-09 of their size.*e.g. Normal"),
+        (lambda: fit(VonMises, SIX * 1e-300), ValueError, "differ by more than 1e-15"),
+    ],
+)
+def test_the_reason_is_the_true_one(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

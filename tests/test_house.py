@@ -17,7 +17,7 @@ FLOORS = [
     {"integrals"},
     {"families"},
     {"measures", "network", "stored_files", "lesson"},
-    {"coding", "comparisons", "estimators", "glm", "fitting", "hidden"},
+    {"closest", "coding", "comparisons", "estimators", "glm", "fitting", "hidden"},
 ]
 #: Who uses a chapter's module besides its chapter: one that offers its functions as well, and the fit of any model.
 SHARED = {("vae", "digits"), ("fitting", "em")}

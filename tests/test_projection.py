@@ -377,3 +377,147 @@ def test_federalist_counts_are_those_of_the_source():
     table = datasets.federalist_may()
     assert table.values.tolist() == list(range(7))
     assert table.frequencies.tolist() == [156, 63, 29, 8, 4, 1, 1]
+
+
+# --- what x is to the two models ------------------------------------------------------------------------------------
+def test_new_observations_compare_the_members_themselves():
+    """There twice the log ratio is not χ², and the parameters have gained nothing."""
+    rng = np.random.default_rng(9)
+    x, new = rng.gamma(1.0, size=(2, 200))
+    large, small = fit(Gamma, x), fit(Exponential, x)
+    found, plain = (projection.compare(*pair, new) for pair in ((large, small), (large.model, small.model)))
+    assert found == plain and found.free is None and found.wilks is None and not found.nested
+    assert found.corrected == found.difference and found.overlap is None and found.warnings == ()
+    assert projection.compare(large, small, x[::-1]).wilks is not None  # the same observations in another order
+    values, frequencies = [0, 1, 2, 3], [5, 3, 0, 1]
+    table = fit(Poisson, values, weights=frequencies), fit(NegativeBinomial, values, weights=frequencies, r=1)
+    assert projection.compare(*table, np.repeat(values, frequencies)[::-1]).free == (1, 1)
+
+
+def test_fits_of_different_data_are_noticed():
+    x = np.random.default_rng(10).gamma(1.0, size=200)
+    for other in fit(Laplace, x + 1), Laplace(0.0, 1.0):
+        found = projection.compare(fit(Normal, x), other, x)
+        assert found.free == (2, 0) and "only f was fitted to x" in found.warnings[-1]
+        assert found.corrected == pytest.approx(found.difference - 2 / 200, rel=1e-12)
+        assert "only g was fitted" in projection.compare(other, fit(Normal, x), x).warnings[-1]
+    wilks = projection.compare(fit(Normal, x), Normal(1.0, 1.0), x).wilks  # of a member that was given
+    twice = 2 * (stats.norm(x.mean(), x.std()).logpdf(x) - stats.norm(1, 1).logpdf(x)).sum()
+    assert wilks.statistic == pytest.approx(twice, rel=1e-9) and wilks.df == 2
+
+
+def test_families_that_hold_a_parameter_at_two_values_have_no_common_member():
+    x = np.random.default_rng(11).normal(size=100)
+    found = projection.compare(fit(Normal, x, sd=1.0), fit(stats.norm, x, scale=1.1), x)
+    assert found.overlap is None and not found.nested and found.warnings == ()
+    y = np.abs(x)
+    assert projection.compare(fit(Gamma, y, shape=1.2), fit(Exponential, y), y).overlap is None
+
+
+@pytest.mark.parametrize(
+    ("large", "small"),
+    [
+        ((Weibull, {"k": None}), (Exponential, {})),
+        ((stats.weibull_min, {}), (stats.expon, {})),
+        ((stats.weibull_min, {}), (Exponential, {})),
+        ((stats.gengamma, {}), (stats.gamma, {})),
+        ((stats.gengamma, {}), (Weibull, {"k": None})),
+        ((Gamma, {}), (Gamma, {"rate": 1.0})),
+    ],
+)
+def test_nested_families_are_known_under_both_names(large, small):
+    x = stats.gamma(1.5).rvs(300, random_state=np.random.default_rng(12))
+    large, small = (fit(family, x, **fixed) for family, fixed in (large, small))
+    for pair in (large, small), (small, large):
+        wilks = projection.compare(*pair, x).wilks
+        twice = 2 * (large.log_likelihood - small.log_likelihood)
+        assert wilks.statistic == pytest.approx(twice, rel=1e-6) and wilks.df == large.free - small.free
+
+
+def test_a_mixture_of_fewer_components_has_no_chi_square_test():
+    x = datasets.old_faithful().waiting
+    two = fit(Mixture([0.5, 0.5], Normal([50.0, 80.0], 10.0)), x)
+    found = projection.compare(two, fit(Normal, x), x)
+    assert found.nested and found.singular and found.wilks is None and "simulate" in found.warnings[0]
+
+
+def test_errors_name_the_observations_and_say_why():
+    with pytest.raises(ValueError, match=r"held_out: x_new\[1\] = nan"):
+        projection.held_out(Normal(0, 1), [1.0, np.nan])
+    with pytest.raises(ValueError, match=r"x\[0\] = 1e\+200.*below the range of doubles"):
+        projection.compare(Normal(0, 1), Normal(1, 1), [1e200, 1.0, 2.0])
+    with pytest.raises(ValueError, match="divergence from the data is infinite"):
+        projection.compare(stats.uniform(), Normal(1, 1), [1e200, 1.0, 2.0])
+
+
+# --- projections that lose digits, and those that do not exist ------------------------------------------------
+@pytest.mark.parametrize(
+    ("p", "mean", "sd"),
+    [
+        (stats.norm(1e9, 1), 1e9, 1.0),
+        (stats.norm(1, 1e-8), 1.0, 1e-8),
+        (stats.norm(0, 1e-200), 0.0, 1e-200),
+        (stats.logistic(1e6, 1), 1e6, np.pi / np.sqrt(3)),
+        (stats.logistic(1e9, 1), 1e9, np.pi / np.sqrt(3)),
+        (stats.laplace(0, 1e-200), 0.0, np.sqrt(2) * 1e-200),
+        (Mixture([0.5, 0.5], Normal([-1e6, 1e6], 1.0)), 0.0, np.sqrt(1e12 + 1)),
+        (Mixture([0.5, 0.5], Normal([1e8, 1e8 + 1], 1.0)), 1e8 + 0.5, np.sqrt(1.25)),
+    ],
+)
+def test_a_normal_projection_keeps_its_digits_far_from_zero(p, mean, sd):
+    found = projection.project(p, Normal)
+    assert found.model.mean() == pytest.approx(mean, rel=1e-12, abs=1e-12 * sd)
+    assert found.model.sd == pytest.approx(sd, rel=1e-8)  # x itself has 16 digits, and 7 of z at 1e9
+    assert found.excess < 1e-15
+
+
+def test_a_parameter_that_is_held_elsewhere_counts():
+    """E|x − 2| under a Laplace distribution about 0, E[log(x/0.5)] under a Pareto distribution from 1."""
+    found = projection.project(Laplace(0.0, 1.0), Laplace, loc=2.0)
+    assert found.model.scale == pytest.approx(2 + np.exp(-2.0), rel=1e-12)
+    assert projection.project(Pareto(2.0, 1.0), Pareto, xm=0.5).model.alpha == pytest.approx(1 / (0.5 + np.log(2)))
+    assert found.kl == pytest.approx(float(kl_divergence(stats.laplace(), stats.laplace(2.0, found.model.scale))))
+
+
+def test_angles_on_any_turn():
+    for low in (-np.pi, 0.0, 1.0):
+        found = projection.project(stats.uniform(low, 2 * np.pi), VonMises)
+        assert found.model.kappa < 1e-12 and found.kl < 1e-12
+    p = stats.truncnorm(-3, 3)
+    found = projection.project(p, VonMises)
+    means = [p.expect(np.cos), p.expect(np.sin)]
+    assert found.model.mean_parameters() == pytest.approx(means, abs=1e-9)
+    cross = -p.expect(lambda x: stats.vonmises(found.model.kappa, found.model.mean()).logpdf(x))
+    assert found.kl == pytest.approx(cross - p.entropy(), abs=1e-8)
+    with pytest.raises(ValueError, match=r"Normal\(mean=0.0, sd=1.0\).*one turn"):
+        projection.project(stats.norm(), VonMises)
+
+
+def test_a_distribution_on_a_table_is_its_own_categorical_projection():
+    found = projection.project(stats.binom(3, 0.4), Categorical)
+    np.testing.assert_allclose(found.model.probs, stats.binom(3, 0.4).pmf(np.arange(4)), rtol=1e-12)
+    for p in (stats.poisson(3.0), stats.randint(-1, 3)):
+        with pytest.raises(ValueError, match=r"project: p = .*as a vector"):
+            projection.project(p, Categorical)
+
+
+@pytest.mark.parametrize(
+    ("p", "family", "words"),
+    [
+        ([1.0], Poisson, r"project: p = .*\[0.0\], a Poisson member has. .*no member is closest"),
+        (
+            stats.uniform(1, 1e-7),
+            Gamma,
+            r"project: p = scipy.stats.uniform\(1, 1e-07\).*nats in doubt.*Gamma.fit\(draws\)",
+        ),
+    ],
+)
+def test_no_projection_is_refused_in_terms_of_p(p, family, words):
+    with pytest.raises((ValueError, ArithmeticError), match=words) as caught:
+        projection.project(p, family)
+    assert "rtol" not in str(caught.value) and "from_mean_parameters" not in str(caught.value)
+
+
+def test_zero_means_are_certified():
+    """The residual has the size of rounding, and no relative tolerance."""
+    assert projection.project(stats.lognorm(3), Gamma).excess < 1e-20

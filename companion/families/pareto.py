@@ -22,7 +22,7 @@ class LogRatios(Totals):
 
     @staticmethod
     def variable(member, x, out):
-        return np.log(np.divide(x, member.xm, out=out), out=out)
+        return np.log1p(np.divide(np.subtract(x, member.xm, out=out), member.xm, out=out), out=out)
 
 
 class Pareto(ExponentialFamily):
@@ -102,7 +102,7 @@ class Pareto(ExponentialFamily):
 
     # --- statistics
     def _statistic(self, x):
-        return np.log(x / self.xm)[..., None]
+        return np.log1p((x - self.xm) / self.xm)[..., None]
 
     def _log_partition_at(self, eta):
         return -np.log(-eta)[..., 0]
@@ -121,7 +121,7 @@ class Pareto(ExponentialFamily):
 
     # --- evaluation
     def _log_prob(self, x):
-        return (np.log(self.alpha / x) - self.alpha * np.log(x / self.xm))[()]
+        return (np.log(self.alpha / x) - self.alpha * np.log1p((x - self.xm) / self.xm))[()]
 
     def mean(self):
         """Infinite for α ≤ 1."""

@@ -253,8 +253,9 @@ class VonMises(ExponentialFamily):
                 "VonMises.fit",
                 "x",
                 float(sums.shift),
-                "observations that differ",
-                "With all observations equal the likelihood grows without bound as kappa rises: no maximum exists.",
+                "observations that differ by more than 1e-15",
+                "With all observations equal, but for rounding, the likelihood grows without bound as kappa rises: no "
+                "maximum exists that doubles can tell.",
             )
         mean = math.remainder(sums.shift, 2 * np.pi)  # exact; from −π to π
         return cls(mean if mean < np.pi else -np.pi, bessel.inverse_ratio(np.hypot(sine, 1 - gap), gap))

@@ -1,7 +1,8 @@
 r"""Maximum likelihood for any model, with the errors that belong to it: `fit` returns a `Fit`.
 
 One function for the families of this package, for mixtures, and for the distributions of `scipy.stats`. Every maximum
-is certified by differences that the search does not use, and what has no maximum is refused with the reason.
+is certified by differences that the search does not use, or where a log-density has too few digits for them by the
+likelihood equation E_emp[u] = E[u], and what has no maximum is refused with the reason.
 """
 
 from __future__ import annotations
@@ -81,14 +82,19 @@ def fit(model: Any, x: ArrayLike, weights: ArrayLike | None = None, **fixed: flo
     True
     """
     if isinstance(model, type) and issubclass(model, ExponentialFamily) and model is not ExponentialFamily:
-        return certified(family_optimum(model, x, weights, fixed))
+        return certified(family_optimum(model, x, weights, fixed), *_sample(model, x, weights))
     if isinstance(model, Mixture):
-        return certified(mixture_optimum(model, x, weights, fixed))
+        return certified(mixture_optimum(model, x, weights, fixed), *_sample(model, x, weights))
     if isinstance(model, (stats.rv_continuous, stats.rv_discrete)):
-        return certified(scipy_optimum(model, x, weights, fixed))
+        return certified(scipy_optimum(model, x, weights, fixed), *_sample(model, x, weights))
     advice = "Pass e.g. Gamma, stats.gamma, or Mixture([0.5, 0.5], Normal([50, 80], 6)) to start from."
     if isinstance(model, Distribution):
         advice = f"Pass the class: fit({type(model).__name__}, x)."
     elif isinstance(model, stats.distributions.rv_frozen):
         advice = f"Pass it without parameters: fit({checks.describe(model).partition('(')[0]}, x)."
     checks.fail("fit", "model", model, "a family, a mixture or a scipy.stats distribution", advice, TypeError)
+
+
+def _sample(model, x, weights):
+    """Observations and weights as arrays."""
+    return checks.sample("fit", x, weights, getattr(model, "event_ndim", 0), "Pass numbers.")

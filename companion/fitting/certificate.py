@@ -9,18 +9,18 @@ import numpy as np
 from companion import checks
 from companion.fitting.differences import derivatives, gradient
 from companion.fitting.families import Optimum
-from companion.fitting.optimum import FLAT, TOLERANCE, curvature, sizes
-from companion.fitting.result import Fit
+from companion.fitting.optimum import FLAT, TOLERANCE, curvature, flat_to_an_end, sizes
+from companion.fitting.result import Fit, fingerprint
 
 
-def certified(optimum: Optimum) -> Fit:
-    """The fit, or an error if the gradient is not zero or the curvature not that of a maximum."""
+def certified(optimum: Optimum, x: np.ndarray, weights: np.ndarray | None) -> Fit:
+    """The fit to x (n, ...), or an error if the gradient is not zero or the curvature not that of a maximum."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return _certified(optimum)
+        return _certified(optimum, x, weights)
 
 
-def _certified(optimum):
+def _certified(optimum, x, weights):
     problem, theta = optimum.problem, optimum.theta
     residual, covariance, sandwich, effective = 0.0, None, None, np.nan
     if len(theta):
@@ -28,12 +28,17 @@ def _certified(optimum):
         slope = np.abs(gradient(problem.log_probs, theta, problem.room(theta), problem.weights))
         size = sizes(found, problem.weights)
         residual = float(np.max(np.divide(slope, size, out=np.zeros_like(slope), where=size > 0)))
-        fix = "The search has not found a maximum: hold a parameter, or pass more observations."
-        checks.require(
-            problem.where, "scaled gradient", residual, residual < TOLERANCE, f"less than {TOLERANCE:g}", fix
+        exact = optimum.means is not None and not (
+            residual < TOLERANCE and curvature(found, problem.weights)[0][0] > FLAT
         )
+        if exact:  # log p has few digits, or the data are so far from the model that its curvature is not seen
+            found, residual = optimum.means()
+        _check_sides(problem, theta)
+        if not residual < TOLERANCE:
+            expected = f"less than {TOLERANCE:g}"
+            checks.fail(problem.where, "scaled gradient", residual, expected, _why_not(problem, x))
         if not optimum.why:
-            covariance, sandwich, effective = _covariances(problem, found)
+            covariance, sandwich, effective = _covariances(problem, found, 0.0 if exact else FLAT)
     total = np.sum(problem.weights) if problem.weights is not None else len(problem.log_probs(theta))
     values = problem.reported(theta)
     return Fit(
@@ -52,10 +57,38 @@ def _certified(optimum):
         _effective=effective,
         _why=optimum.why,
         _where=problem.where,
+        _data=fingerprint(x, weights),
     )
 
 
-def _covariances(problem, found):
+def _check_sides(problem, theta):
+    """Refuse a coordinate of which the data tell nothing on one side."""
+    flat = flat_to_an_end(problem, theta)
+    if flat:
+        names = [name for name, moves in zip(problem.names, problem.linear) if moves[flat[0]]]
+        value = problem.reported(theta)[problem.names.index(names[0])]
+        fix = f"The log-likelihood is the same, but for rounding, up to an end of the domain of {names[0]}: hold it."
+        if problem.where == "fit of Mixture":
+            fix = "The log-likelihood is the same for other weights and components: take fewer components."
+        checks.fail(problem.where, names[0], float(value), "a value that the data tell", fix)
+
+
+def _why_not(problem, x):
+    """What is known of a gradient that is not zero."""
+    size = np.max(np.abs(x), axis=0)
+    part = float(np.min(np.ptp(x, axis=0) / np.where(size > 0, size, 1.0)))
+    if 0 < part < 1e-6:
+        return (
+            f"The observations differ by {part:.1g} of their size: near a maximum their doubles are too coarse. "
+            "Subtract a number from all of them and fit a family that has a location, e.g. Normal."
+        )
+    return (
+        "No maximum to the digits that this log-density has: change the unit of measurement, hold a parameter, or pass "
+        "more observations."
+    )
+
+
+def _covariances(problem, found, flat):
     """Inverse information, sandwich and Takeuchi's trace; refused where the likelihood is flat or curves upwards."""
     values, vectors, size = curvature(found, problem.weights)
     smallest = float(values[0])
@@ -65,8 +98,8 @@ def _covariances(problem, found):
     )
     if not np.isfinite(smallest):
         fix = "The second derivatives overflow or vanish: change the unit of measurement, or hold a parameter."
-    expected = f"a maximum: more than {FLAT:g}"
-    checks.require(problem.where, "smallest curvature", smallest, smallest > FLAT, expected, fix)
+    expected = f"a maximum: more than {flat:g}"
+    checks.require(problem.where, "smallest curvature", smallest, smallest > flat, expected, fix)
     inverse = (vectors / values) @ vectors.T / size / size[:, None]
     total = len(found.scores) if problem.weights is None else problem.weights.sum()
     rounding = np.abs(found.scores) < 1e-10 * size / np.sqrt(total)
@@ -78,4 +111,6 @@ def _covariances(problem, found):
     checks.require(
         problem.where, "largest covariance", largest, np.isfinite(largest), "a number that fits a double", fix
     )
+    least = float(np.min(np.diag(covariance)[problem.moves()]))
+    checks.require(problem.where, "smallest variance", least, least > 0, "a number that fits a double", fix)
     return covariance, (sandwich + sandwich.T) / 2, float(np.trace(middle))

@@ -76,7 +76,7 @@ def derivatives(
             break
     assert best is not None
     scores, error, h = best
-    return Derivatives(scores, _hessian(log_probs, theta, h, centre, weights), error)
+    return Derivatives(scores, _hessian(log_probs, theta, h, room, centre, weights), error)
 
 
 #: Coefficients of the central difference of eighth order, for one to four steps.
@@ -124,14 +124,22 @@ def _scores(log_probs, theta, h, weights):
     return np.stack(columns, axis=1), np.array(error)
 
 
-def _hessian(log_probs, theta, h, centre, weights):
-    """Second derivatives of the sum along the axes and, by polarisation, along the diagonals between them."""
+def _hessian(log_probs, theta, h, room, centre, weights):
+    """Second derivatives of the sum along the axes and, by polarisation, along the diagonals between them. Of data far
+    from the model scores are much larger than their sum's curvature: there steps grow until rounding is small in it."""
 
     def second(direction):
         values = [average(log_probs(theta + o * direction) - centre, weights) for o in _OFFSETS]
         return _SECOND @ values
 
-    k = len(theta)
+    k, h = len(theta), h.copy()
+    rounding = 4 * np.finfo(float).eps * float(average(np.abs(centre), weights))
+    for j in range(k):
+        for _ in range(20):
+            larger = abs(second(4 * h * (np.arange(k) == j))) if 4 * h[j] <= room[j] else np.nan
+            if rounding <= 1e-8 * abs(second(h * (np.arange(k) == j))) or not np.isfinite(larger):
+                break
+            h[j] *= 4
     hessian = np.empty((k, k))
     for i in range(k):
         hessian[i, i] = second(h * (np.arange(k) == i)) / h[i] ** 2

@@ -10,8 +10,8 @@ import numpy as np
 from companion import checks
 from companion.em import fit_mixture
 from companion.families import Categorical, ExponentialFamily, Mixture
-from companion.fitting.differences import average
-from companion.fitting.optimum import climb, newton, verdict
+from companion.fitting.differences import Derivatives, average
+from companion.fitting.optimum import climb, newton, scaled, verdict
 from companion.fitting.problem import POSITIVE, PROBABILITY, REAL, Problem
 
 WHERE = "fit"
@@ -26,6 +26,8 @@ _REALS = {
 }
 #: Held by the families, because with them they are exponential ones, but estimated if they are given as None.
 _SHAPES = {("NegativeBinomial", "r"), ("Weibull", "k")}
+#: Powers of two from which the search for such a shape may start.
+_POWERS = range(-6, 15)
 #: Parameters at which the log-likelihood is not smooth, and what it is there.
 _ROUGH = {
     ("Laplace", "loc"): "is a median of the observations, at which the log-likelihood has kinks",
@@ -35,7 +37,8 @@ _ROUGH = {
 
 class Optimum(NamedTuple):
     """A problem, the coordinates of its maximum, why there is no covariance if there is none, what to know, its place,
-    and how many parameters were estimated at a kink or an edge: they are no coordinates."""
+    how many parameters were estimated at a kink or an edge: they are no coordinates; and, of families of one parameter
+    that are fitted in closed form, derivatives and residual from E_emp[u] − E_model[u]."""
 
     problem: Problem
     theta: np.ndarray
@@ -43,6 +46,7 @@ class Optimum(NamedTuple):
     notes: tuple[str, ...] = ()
     place: str = "interior"
     pinned: int = 0
+    means: Callable[[], tuple[Derivatives, float]] | None = None
 
     @property
     def free(self) -> int:
@@ -61,10 +65,14 @@ class Block(NamedTuple):
     array: Callable[[np.ndarray], Any]
 
 
+def _domain(owner, name, simplex=False):
+    return REAL if (owner, name) in _REALS else PROBABILITY if simplex or name == "p" else POSITIVE
+
+
 def _block(owner: str, name: str, value: Any, simplex: bool = False) -> Block:
     value = np.asarray(value, dtype=float)
     simplex = simplex or name in ("probs", "logits")
-    domain = REAL if (owner, name) in _REALS else PROBABILITY if simplex or name == "p" else POSITIVE
+    domain = _domain(owner, name, simplex)
     if value.ndim == 0:
         return Block([name], [domain], value.reshape(1), False, lambda flat: float(flat[0]))
     where = list(np.ndindex(*value.shape))
@@ -143,12 +151,11 @@ def family_optimum(family: type[ExponentialFamily], x: Any, weights: Any, fixed:
             checks.fail(WHERE, name, value, expected, "Name one of these.", TypeError)
     given = {name: value for name, value in fixed.items() if value is not None}
     mine = {name: value for name, value in given.items() if name in own}
-    others = {
-        name: checks.scalar(WHERE, name, value, "Pass the number at which it is held.")
-        for name, value in given.items()
-        if name not in own
-    }
+    others = {name: _held(family, name, value) for name, value in given.items() if name not in own}
     shape = next((name for name in fixed if fixed[name] is None and (family.__name__, name) in _SHAPES), None)
+    for name in family.fixed_names:
+        if name not in given and name not in family.fit_options and name != shape:
+            _say_what_is_missing(family, name)
     full = _first_member(family, x, weights, mine, others, shape)
     x, weights = checks.sample(WHERE, x, weights, family.event_ndim, "Pass observations as an array of shape (n,).")
     if weights is not None:
@@ -172,19 +179,65 @@ def family_optimum(family: type[ExponentialFamily], x: Any, weights: Any, fixed:
     name = f"fit of {family.__name__}"
     if rough:
         first = rough[0]
-        number = f"{first} = {full.parameter(first):.6g}"
         problem, theta = _problem(name, blocks, make, x, weights, held, rough)
         theta = newton(problem, theta) if others and len(theta) else theta
-        why = f"{number} {_ROUGH[family.__name__, first]}"
+        why = _roughness(family, first, full.parameter(first), x, weights)
         advice = f"for the covariance of the rest hold it: {first}={full.parameter(first):.6g}"
         place = "kink" if family.__name__ == "Laplace" else "edge"
         return Optimum(problem, theta, f"{why}; {advice}", (why,), place, len(rough))
     problem, theta = _problem(name, blocks, make, x, weights, held)
     if others or shape:
-        theta = climb(problem, theta).theta
+        theta = climb(problem, theta, near=True).theta
     if shape:
         _check_shape(problem, theta, shape)
-    return _placed(problem, theta, lambda pinned: _problem(name, blocks, make, x, weights, held, pinned))
+    found = _placed(problem, theta, lambda pinned: _problem(name, blocks, make, x, weights, held, pinned))
+    if others or shape or found.place != "interior" or len(theta) != 1 or full.natural_parameters().size != 1:
+        return found
+    return found._replace(means=lambda: _from_means(problem, theta, x))
+
+
+def _from_means(problem, theta, x):
+    """Derivatives and the scaled gradient from the likelihood equation: scores are (dη/dθ)(u − E[u])."""
+    member, h = problem.member(theta), abs(float(theta[0])) * 2.0**-12
+    up, down = (problem.member(theta + step).natural_parameters()[0] for step in (h, -h))
+    slope = (up - down) / (2 * h)
+    scores = slope * (member._statistic(x)[:, :1] - member.mean_parameters())
+    total = len(x) if problem.weights is None else problem.weights.sum()
+    found = Derivatives(scores, -(slope**2) * total * member.fisher_information(), np.zeros(1))
+    return found, float(scaled(found, problem.weights)[0])
+
+
+def _held(family, name, value):
+    """The value of a held parameter, inside its domain."""
+    fix = f"Pass the number at which it is held, e.g. {name}=0.5."
+    value = checks.scalar(WHERE, name, value, fix)
+    low, high = _domain(family.__name__, name)
+    expected = "a positive number" if high == np.inf else "a number between 0 and 1"
+    checks.require(WHERE, name, value, low < value < high, expected, fix)
+    return value
+
+
+def _say_what_is_missing(family, name):
+    """Raise the error for a parameter that the family holds fixed."""
+    estimated = f", or {name}=None to have it estimated" if (family.__name__, name) in _SHAPES else ""
+    raise TypeError(
+        f"{WHERE}: {name} = missing; expected the value of {name} of {family.__name__}, which is not estimated unless "
+        f"you say so. Call {WHERE}({family.__name__}, x, {name}=...){estimated}."
+        if estimated
+        else f"{WHERE}: {name} = missing; expected the value of {name} of {family.__name__}, which is not estimated. "
+        f"Call {WHERE}({family.__name__}, x, {name}=...)."
+    )
+
+
+def _roughness(family, name, value, x, weights):
+    """What the log-likelihood is at a parameter where it is not smooth."""
+    if family.__name__ == "Laplace" and not np.any(x == value):  # as much weight on either side
+        low, high = np.max(x[x < value]), np.min(x[x > value])
+        return (
+            f"{name} = {value:.6g} is the middle of the medians: the log-likelihood is the same for every {name} from "
+            f"{low:.6g} to {high:.6g}"
+        )
+    return f"{name} = {value:.6g} {_ROUGH[family.__name__, name]}"
 
 
 def _first_member(family, x, weights, mine, others, shape):
@@ -199,16 +252,16 @@ def _first_member(family, x, weights, mine, others, shape):
             start = family._example(**mine)
             start.log_prob(x)  # says what is wrong with x
             return start
-    members = [family.fit(x, weights=weights, **mine, **{shape: 2.0**power}) for power in range(-6, 15)]
+    members = [family.fit(x, weights=weights, **mine, **{shape: 2.0**power}) for power in _POWERS]
     x, weights = checks.sample(WHERE, x, weights, family.event_ndim, "Pass observations as an array of shape (n,).")
     values = [average(member.log_prob(x), weights) for member in members]
     return members[int(np.argmax(values))]
 
 
 def _check_shape(problem, theta, shape):
-    """Refuse a shape that has run away."""
+    """Refuse a shape that has run away: beyond all those from which the search may start."""
     value = dict(zip(problem.names, problem.reported(theta)))[shape]
-    if verdict(problem, theta).certified:
+    if 2.0 ** _POWERS[0] <= value <= 2.0 ** _POWERS[-1] or verdict(problem, theta).certified:
         return
     fix = f"The log-likelihood is flat, or still rises as {shape} runs to its end: hold it, or fit the limit."
     checks.fail(problem.where, shape, float(value), "a certified maximum", fix)

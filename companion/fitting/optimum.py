@@ -18,6 +18,8 @@ FLAT = 1e-7
 #: Coordinates without ends are searched up to here: e^±25 of a positive parameter. Beyond, functions of SciPy overflow,
 #: and some end the process.
 FURTHEST, FURTHEST_REAL = 25.0, 1e7
+#: Part of the sum of |log p| that may be rounding.
+_BAND = 1e-9
 
 
 def sizes(found: Derivatives, weights: np.ndarray | None) -> np.ndarray:
@@ -66,15 +68,18 @@ def newton(problem: Problem, theta: np.ndarray, rounds: int = 40) -> np.ndarray:
 
 
 # --- without a domain ---------------------------------------------------------------------------------------------
-def unbounded(problem: Problem) -> Problem:
-    """The same problem in coordinates without ends: log(θ − low), or the log-odds between two ends."""
+def unbounded(problem: Problem, start: np.ndarray | None = None) -> Problem:
+    """The same problem in coordinates without ends: log(θ − low), or the log-odds between two ends. Near a `start` that
+    is right but for a few steps, as far from it."""
 
     def log_probs(phi):
         return problem.log_probs(inside(problem, phi))
 
     real = (problem.low == -np.inf) & (problem.high == np.inf)
-    furthest = np.where(real, FURTHEST_REAL, FURTHEST)
-    return dataclasses.replace(problem, log_probs=log_probs, low=-furthest, high=furthest)
+    furthest = np.where(real, FURTHEST_REAL, max(FURTHEST, problem.furthest))
+    centre = np.zeros(len(furthest)) if start is None else outside(problem, start)
+    centre = np.where(np.abs(centre) < furthest, 0.0, centre)
+    return dataclasses.replace(problem, log_probs=log_probs, low=centre - furthest, high=centre + furthest)
 
 
 def inside(problem: Problem, phi: np.ndarray) -> np.ndarray:
@@ -109,8 +114,27 @@ def verdict(problem: Problem, theta: np.ndarray) -> Found:
         return Found(theta, value, bool(np.isfinite(value)))
     with np.errstate(all="ignore"):
         found = derivatives(problem.log_probs, theta, problem.room(theta), problem.weights)
-        small = np.max(scaled(found, problem.weights)) < TOLERANCE
+        small = np.max(scaled(found, problem.weights)) < TOLERANCE and not flat_to_an_end(problem, theta)
         return Found(theta, value, bool(small and curvature(found, problem.weights)[0][0] > FLAT))
+
+
+def flat_to_an_end(problem: Problem, theta: np.ndarray) -> list[int]:
+    """Coordinates of which the data tell nothing on one side: at the end of the domain the log-likelihood is the same
+    but for rounding. There a gradient of zero means no maximum."""
+    found, phi = [], outside(problem, theta)
+    here = problem.log_probs(theta)
+    band, value = _BAND * float(average(np.abs(here), problem.weights)), float(average(here, problem.weights))
+    for j in np.flatnonzero((problem.low > -np.inf) | (problem.high < np.inf)):
+        for sign in (-1, 1):
+            moved = phi.copy()
+            moved[j] = sign * max(0.99 * FURTHEST, sign * phi[j] + 3)
+            other = inside(problem, moved)
+            if np.all((other >= problem.low) & (other <= problem.high)):
+                with np.errstate(all="ignore"):
+                    end = float(average(problem.log_probs(other), problem.weights))
+                if abs(end - value) <= band:
+                    found.append(int(j))
+    return found
 
 
 def curvature(found: Derivatives, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -123,9 +147,9 @@ def curvature(found: Derivatives, weights: np.ndarray | None) -> tuple[np.ndarra
     return values, vectors, size
 
 
-def climb(problem: Problem, theta: np.ndarray) -> Found:
+def climb(problem: Problem, theta: np.ndarray, near: bool = False) -> Found:
     """Newton's method from a start that is near, in coordinates without ends."""
-    free = unbounded(problem)
+    free = unbounded(problem, theta) if near else unbounded(problem)
     return verdict(problem, inside(problem, newton(free, outside(problem, theta))) if len(theta) else theta)
 
 

@@ -34,6 +34,8 @@ class Problem:
     member: Callable[[np.ndarray], Any]
     held: dict[str, Any]
     report: Callable[[np.ndarray], np.ndarray] | None = None
+    #: How far a coordinate without ends may be from 0, if that is further than others.
+    furthest: float = 0.0
     #: Coordinates at which the density of an observation was infinite.
     infinite: list[np.ndarray] = dataclasses.field(default_factory=list)
 

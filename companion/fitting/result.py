@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -43,8 +44,9 @@ class Fit:
     residual : float
         The certificate: the largest :math:`|\sum_i w_i s_{ij}|` over the root of :math:`\sum_i w_i s_{ij}^2`, or of
         :math:`J_{jj}` if that is larger. It is 0 at an exact optimum and about 1 at one standard error from it. The
-        gradient is taken by differences of eighth order, which the search does not use. At a kink or an edge it is
-        that of the parameters in which the log-likelihood is smooth.
+        gradient is taken by differences of eighth order, which the search does not use; of families with one parameter
+        and a closed form, where a log-density has too few digits for that, from E_emp[u] − E[u]. At a kink or an edge
+        it is that of the parameters in which the log-likelihood is smooth.
     optimum : str
         "interior" (a smooth maximum), "kink" (at an observation, where the slope changes its sign) or "edge" (at the
         end of the support or of a domain).
@@ -68,6 +70,7 @@ class Fit:
         "_effective",
         "_why",
         "_where",
+        "_data",
     )
 
     model: Any
@@ -85,6 +88,7 @@ class Fit:
     _effective: float
     _why: str
     _where: str
+    _data: bytes
 
     def __init__(self, **values: Any) -> None:
         for name in self.__slots__:
@@ -113,11 +117,17 @@ class Fit:
         values = {name: getattr(self, name) for name in self.__slots__}
         return _restored, ({k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in values.items()},)
 
+    # --- the data
+    def _has_seen(self, x: np.ndarray) -> bool:
+        """Whether the observations x (n, ...) are those of the fit, in any order."""
+        return self._data == fingerprint(x)
+
     # --- errors
     def _refuse_without(self, name: str) -> None:
         if self._why:
             fix = "Hold that parameter, or simulate: a bootstrap needs no smoothness."
-            checks.fail(f"Fit.{name}", "optimum", self.optimum, "a smooth maximum", f"{self._why}. {fix}")
+            expected = "a maximum with a normal approximation"
+            checks.fail(f"Fit.{name}", "optimum", self.optimum, expected, f"{self._why}. {fix}")
 
     @property
     def covariance(self) -> np.ndarray:
@@ -176,7 +186,7 @@ class Fit:
         level = checks.scalar(where, "level", level, fix)
         checks.require(where, "level", level, 0 < level < 1, "a number between 0 and 1", fix)
         robust = checks.flag(where, "robust", robust)
-        z = float(ndtri(0.5 + 0.5 * level))
+        z = -float(ndtri(0.5 * (1 - level)))
         errors = self.robust_standard_errors if robust else self.standard_errors
         return {
             name: _interval(domain, value, z * errors[name])
@@ -249,6 +259,14 @@ class Fit:
         )
         title = html.escape(self._title())
         return f"<table><caption>{title}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def fingerprint(x: np.ndarray, weights: np.ndarray | None = None) -> bytes:
+    """A short name of a sample (n, ...) that does not know the order of its observations, nor whether equal ones were
+    counted by hand."""
+    values, which = np.unique(np.asarray(x, dtype=float) + 0.0, axis=0, return_inverse=True)
+    counts = np.bincount(which.ravel(), weights).astype(float)
+    return hashlib.sha256(values[counts > 0].tobytes() + counts[counts > 0].tobytes()).digest()
 
 
 def _restored(values):

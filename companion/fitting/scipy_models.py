@@ -48,6 +48,14 @@ TIES: dict[str, dict[str, str]] = {
         " lomax"
     ).split()
 }
+#: Distributions whose likelihood has no bound if one of these moves an end of the support to an observation.
+UNBOUNDED: dict[str, tuple[str, ...]] = {
+    "genextreme": ("loc", "scale"),
+    "genpareto": ("loc", "scale"),
+    "genhalflogistic": ("loc", "scale"),
+    "beta": ("loc", "scale"),
+    "johnsonsb": ("loc", "scale"),
+} | dict.fromkeys("lognorm weibull_min weibull_max gamma gengamma exponweib chi2 fisk nakagami".split(), ("loc",))
 #: The parameter that moves a kink of the density, which is at loc, at loc + scale, or at loc + c·scale.
 KINKS = {"laplace": "loc", "laplace_asymmetric": "loc", "gennorm": "loc", "loglaplace": "scale", "triang": "c"}
 #: No fit at all, and why.

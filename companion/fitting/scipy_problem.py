@@ -178,6 +178,7 @@ def make_problem(job: Task, tied: dict[str, Tie] | None = None) -> tuple[Problem
         member=member,
         held=dict(job.held),
         report=reported,
+        furthest=3 + float(np.log(np.max(np.abs(y)))) if job.discrete and np.any(y) else 0.0,  # counts have no unit
     )
     return problem, values
 

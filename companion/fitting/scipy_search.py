@@ -56,6 +56,8 @@ def _smooth(job, problem, values, maximum, top):
     elif _is_higher(top, maximum):
         where = _shown(problem, top.theta)
         notes.append(f"a local maximum: the log-likelihood is higher, {top.value:.6g}, towards {where}")
+    elif any(key in job.free for key in scipy_models.UNBOUNDED.get(job.dist.name, ())):
+        notes.append("a local maximum: the likelihood has no bound as an end of the support nears an observation")
     return Optimum(problem, maximum.theta, _irregular(job, values(maximum.theta)), tuple(notes))
 
 
@@ -212,9 +214,8 @@ def _no_maximum(job: Task, problem: Problem, top: Found) -> NoReturn:
         fix = "With all observations equal the likelihood grows without bound: no maximum exists."
         checks.fail(job.name, "x", job.x, "observations that differ", fix)
     phi = outside(problem, top.theta)
-    far = [
-        key for key, value in zip((n for n, k in zip(problem.names, problem.moves()) if k), phi) if abs(value) > _FAR
-    ]
+    names = (name for name, moves in zip(problem.names, problem.moves()) if moves)
+    far = [key for key, value in zip(names, phi) if abs(value) > _FAR + problem.furthest]
     shown = _shown(problem, top.theta)
     if far:
         fix = f"It still rises, or is flat, as {' and '.join(far)} run to the end of the domain: hold {far[0]}."
