@@ -611,6 +611,26 @@ def test_the_interval_of_challenger_at_31_degrees():
     assert wide.shape == (3, 2) and np.all(wide[:, 0] < narrow[:, 0]) and np.all(narrow[:, 1] < wide[:, 1])
 
 
+def test_the_profile_interval_of_challenger_at_31_degrees():
+    """Through an offset, as the chapter does: the extremes of η among all lines of that likelihood agree."""
+    temperature, damaged = make_regression.CHALLENGER[:, 0], 1.0 * (make_regression.CHALLENGER[:, 2] > 0)
+    f, point = fit(Bernoulli, temperature, damaged), stats.chi2.ppf(0.95, 1)
+    lost = lambda t: 2 * np.sum(np.logaddexp(0, (1 - 2 * damaged) * (t[0] + t[1] * (temperature - 31))))
+    start, room = np.array([f.coefficients @ [1, 31], f.coefficients[1]]), f.deviance + point
+    within = {"type": "ineq", "fun": lambda t: room - lost(t)}
+    ends = []
+    for sign in (1, -1):
+        options = {"ftol": 1e-13, "maxiter": 500}
+        eta = optimize.minimize(
+            lambda t, sign=sign: sign * t[0], start, constraints=within, method="SLSQP", options=options
+        ).x[0]
+        held = fit(Bernoulli, temperature - 31, damaged, offset=eta, intercept=False)
+        assert_allclose(held.deviance - f.deviance, point, rtol=1e-6)
+        ends.append(1 / (1 + np.exp(-eta)))
+    assert_allclose(ends, [0.8037, 1.0], atol=5e-5)
+    assert_allclose(f.interval(31)[0], [0.4816, 1.0], atol=5e-5)
+
+
 def test_offsets_enter_predictions():
     X, y = simulated(Poisson)
     exposure = np.random.default_rng(0).uniform(0.5, 2, size=200)
