@@ -9,6 +9,7 @@ Nothing is ever clipped, dropped or renormalised to make a check pass.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -119,6 +120,9 @@ def _read(where: str, argument: str, value: ArrayLike, fix: str, truths: bool) -
         fail(where, argument, value, "numbers in a regular array", fix, TypeError)
     if raw.dtype.kind == "b" and not truths:
         fail(where, argument, value, "numbers, not truth values", fix, TypeError)
+    if raw.dtype.kind == "O" and raw.size and all(type(entry) is int for entry in raw.flat):  # beyond 64 bits
+        with contextlib.suppress(OverflowError):
+            raw = raw.astype(float)
     if raw.dtype.kind not in "fiub":
         fail(where, argument, value, "real numbers", fix, TypeError)
     return raw

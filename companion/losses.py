@@ -121,7 +121,8 @@ def cross_entropy_loss(logits: ArrayLike, labels: ArrayLike, smoothing: float = 
     Returns
     -------
     float
-        In nats; log K for equal logits, finite for finite logits, and with all its digits where it is small.
+        In nats; log K for equal logits, finite for the logits that are taken, those up to 1e150 in size, and with all
+        its digits where it is small.
 
     Raises
     ------
@@ -169,7 +170,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     ------
     ValueError
         If there is no best positive temperature: every label has the largest logit, so that T → 0 is better than any
-        T, or the logits tell no more than chance, so that T → ∞ is.
+        T; the logits tell no more than chance, so that T → ∞ is; or all logits of each row are equal.
 
     References
     ----------
@@ -185,6 +186,9 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     z = z - z.max(axis=1, keepdims=True)
     scale = float(-z.min())
     own = z[np.arange(len(y)), y]
+    if scale == 0:
+        reason = "Every temperature gives the same loss, log K. Pass logits that tell the classes apart."
+        checks.fail(where, "logits", logits, "a row with different logits", reason)
     if not np.any(own < 0):
         reason = (
             "Every label has the largest logit: the smaller T, the smaller the loss. Use data the model gets wrong."
@@ -256,8 +260,10 @@ def calibration(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 10) -
     fix = "Pass one predicted probability for each outcome."
     p = checks.probability(where, "probabilities", probabilities, fix)
     y = checks.real_array(where, "outcomes", outcomes, "Pass 1 where the event came, 0 elsewhere.", truths=True)
-    if p.ndim != 1 or p.shape != y.shape:
-        checks.fail(where, "shape of outcomes", y.shape, f"that of the probabilities, {p.shape}, (n,)", fix)
+    if p.ndim != 1:
+        checks.fail(where, "shape of probabilities", p.shape, "(n,)", fix)
+    if p.shape != y.shape:
+        checks.fail(where, "shape of outcomes", y.shape, f"that of the probabilities, {p.shape}", fix)
     checks.require(where, "outcomes", y, (y == 0) | (y == 1), "0 or 1", "Pass 1 where the event came, 0 elsewhere.")
     bins = checks.positive_integer(where, "bins", bins, "Pass how many bins, e.g. 10.")
     if bins > len(p):

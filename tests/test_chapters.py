@@ -98,6 +98,15 @@ def test_metadata_of_the_course_is_complete(slug):
     assert set(course) >= {"title", "objectives", "prerequisites", "minutes"}
 
 
+@pytest.mark.parametrize("slug", SLUGS)
+def test_chapter_has_no_more_than_6000_words(slug):
+    """Prose and code, exercises and solutions: what a reader has before the eyes, without outputs."""
+    cells = json.loads(text_of(BOOK / f"{slug}.ipynb"))["cells"]
+    words = {cell["id"]: len("".join(cell["source"]).split()) for cell in cells}
+    longest = sorted(words, key=words.get, reverse=True)[:5]
+    assert sum(words.values()) <= 6_000, f"{sum(words.values()):,}; shorten, e.g. {', '.join(longest)}"
+
+
 @pytest.mark.slow
 def test_new_chapter_is_a_complete_draft(tmp_path):
     """The command in an empty house: the table, the contents and the rooms, which the tests above then look at."""

@@ -93,6 +93,24 @@ def test_temperature_has_the_least_loss(seed):
     assert losses.fit_temperature(z + 7.0, y) == pytest.approx(T, rel=1e-10)
 
 
+def test_temperature_of_equal_logits():
+    with pytest.raises(ValueError, match="Every temperature gives the same loss, log K"):
+        losses.fit_temperature([[2.0, 2.0], [1.0, 1.0]], [0, 1])
+
+
+def test_calibration_names_the_argument_with_the_wrong_shape():
+    with pytest.raises(ValueError, match=r"shape of probabilities = \(1, 2\); expected \(n,\)"):
+        losses.calibration([[0.5, 0.2]], [[1, 0]], 1)
+    with pytest.raises(ValueError, match=r"shape of outcomes = \(1,\); expected that of the probabilities, \(2,\)"):
+        losses.calibration([0.5, 0.2], [1], 1)
+
+
+def test_whole_numbers_of_any_size():
+    assert losses.cross_entropy_loss([[2**70, 0]], [0]) == 0
+    with pytest.raises(TypeError, match="real numbers"):
+        losses.cross_entropy_loss([[10**400, 0]], [0])
+
+
 def test_temperature_refuses_where_there_is_none():
     with pytest.raises(ValueError, match="Every label has the largest logit"):
         losses.fit_temperature([[2.0, 1.0], [0.0, 3.0]], [0, 1])

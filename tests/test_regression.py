@@ -558,6 +558,32 @@ def test_pandas():
         fit(Bernoulli, pandas.DataFrame(X, columns=["a", "a"]), y)
 
 
+def test_columns_of_a_frame_after_a_fit_to_an_array():
+    X, y = simulated(Poisson)
+    f = fit(Poisson, X, y)
+    assert_allclose(f.predict(Frame(x1=X[:, 1], x0=X[:, 0])), f.predict(X), rtol=1e-15)  # by name where they have them
+    assert_allclose(f.interval(Frame(x1=X[:, 1], x0=X[:, 0])), f.interval(X), rtol=1e-15)
+    assert_allclose(f.predict(Frame(age=X[:, 0], dose=X[:, 1])), f.predict(X), rtol=1e-15)  # else by position
+
+
+def test_a_declared_factor_is_no_number():
+    class Column(np.ndarray):
+        dtype = type("", (), {"name": "category"})()
+
+    X, y = simulated(Poisson)
+    frame = Frame(b=X[:, 0])
+    frame.data["b"] = X[:, 0].view(Column)
+    with pytest.raises(TypeError, match=r"type of X\['b'\] = 'category'; expected numbers. Code text and factors"):
+        fit(Poisson, frame, y)
+
+
+def test_names_stay_or_are_missed():
+    a = Named([[1.0, 2.0], [3.0, 4.0]], ("cat", "dog"), ("intercept", "age"))
+    assert a.T["age", "dog"] == 4 and a[1:]["dog", "age"] == 4 and a["cat"][1:]["age"] == 2
+    with pytest.raises(KeyError, match="NumPy has made an array without names of this one"):
+        np.sort(a)["cat"]
+
+
 def test_named_numbers_are_numbers():
     a = Named([[1.0, 2.0], [3.0, 4.0]], ("cat", "dog"), ("intercept", "age"))
     assert a["dog", "age"] == 4 and a["dog"]["age"] == 4 and a["dog"].keys() == ("intercept", "age")
@@ -611,6 +637,26 @@ def test_the_interval_of_challenger_at_31_degrees():
     assert wide.shape == (3, 2) and np.all(wide[:, 0] < narrow[:, 0]) and np.all(narrow[:, 1] < wide[:, 1])
 
 
+def test_the_profile_interval_of_challenger_at_31_degrees():
+    """Through an offset, as the chapter does: the extremes of η among all lines of that likelihood agree."""
+    temperature, damaged = make_regression.CHALLENGER[:, 0], 1.0 * (make_regression.CHALLENGER[:, 2] > 0)
+    f, point = fit(Bernoulli, temperature, damaged), stats.chi2.ppf(0.95, 1)
+    lost = lambda t: 2 * np.sum(np.logaddexp(0, (1 - 2 * damaged) * (t[0] + t[1] * (temperature - 31))))
+    start, room = np.array([f.coefficients @ [1, 31], f.coefficients[1]]), f.deviance + point
+    within = {"type": "ineq", "fun": lambda t: room - lost(t)}
+    ends = []
+    for sign in (1, -1):
+        options = {"ftol": 1e-13, "maxiter": 500}
+        eta = optimize.minimize(
+            lambda t, sign=sign: sign * t[0], start, constraints=within, method="SLSQP", options=options
+        ).x[0]
+        held = fit(Bernoulli, temperature - 31, damaged, offset=eta, intercept=False)
+        assert_allclose(held.deviance - f.deviance, point, rtol=1e-6)
+        ends.append(1 / (1 + np.exp(-eta)))
+    assert_allclose(ends, [0.8037, 1.0], atol=5e-5)
+    assert_allclose(f.interval(31)[0], [0.4816, 1.0], atol=5e-5)
+
+
 def test_offsets_enter_predictions():
     X, y = simulated(Poisson)
     exposure = np.random.default_rng(0).uniform(0.5, 2, size=200)
@@ -639,6 +685,62 @@ def test_perfect_fits():
     assert saturated.deviance < 1e-25
 
 
+@pytest.mark.parametrize("x, y", [([1.0, 2, 4], [2.0, 2, 2]), ([1.0, 2, 4], [0.1] * 3), ([1.0, 2, 3], [2.0, 3, 4])])
+def test_a_perfect_fit_says_so(x, y):
+    f = fit(Normal, x, y)
+    assert f.deviance == 0 and f.log_likelihood == np.inf and np.all(f.standard_errors == 0)
+    assert "a perfect fit: the likelihood has no maximum in the variance" in repr(f)
+    assert_allclose(f.coefficients[1], (y[1] - y[0]) / (x[1] - x[0]), atol=1e-70)
+
+
+def test_tiny_residuals_of_small_rows_are_no_perfect_fit():
+    x, y = np.array([1e30, 2e30, 1, 2]), np.array([1e30, 2e30, 1, 2.5])
+    f = fit(Normal, x, y, intercept=False)
+    assert_allclose(f.deviance, 0.25, rtol=1e-12)
+
+
+# --- digits where probabilities near 0 and 1 ----------------------------------------------------------------------
+@pytest.mark.parametrize("family", [Bernoulli, Binomial, Categorical])
+def test_residuals_keep_their_digits_where_fits_are_nearly_certain(family):
+    """x = −1, g, g, 1 with y = 0, 0, 1, 1 and no intercept: 1/(1 + e^b) = (g/2) tanh(gb/2), solved for b by hand."""
+    for g in (1e-2, 1e-6, 1e-10):
+        solved = optimize.brentq(lambda b, g=g: -b - np.log1p(np.exp(-b)) - np.log(g / 2 * np.tanh(g * b / 2)), 1, 100)
+        f = fit(family, [-1.0, g, g, 1.0], [0, 0, 1, 1], intercept=False, n=1 if family is Binomial else None)
+        assert_allclose(np.ravel(f.coefficients), solved, rtol=1e-9)
+        v = np.exp(-solved) / (1 + np.exp(-solved)) ** 2
+        information = 2 * v + 2 * g**2 / (4 * np.cosh(g * solved / 2) ** 2)
+        assert_allclose(np.ravel(f.standard_errors), information**-0.5, rtol=1e-7)
+
+
+def test_coefficients_of_nearly_separated_points():
+    """Solved with 60 digits for x = 0, 1, 1 − 1e-8, 2 (the doubles)."""
+    for family in (Bernoulli, Categorical):
+        f = fit(family, [0, 1, 1 - 1e-8, 2], [0, 0, 1, 1])
+        assert_allclose(np.ravel(f.coefficients), [-19.80697494899519, 19.806975048030064], rtol=1e-14)
+        assert_allclose(np.ravel(f.standard_errors), 14142.135238059, rtol=1e-8)
+
+
+def test_a_class_without_weight_is_no_class():
+    x, y = np.arange(6.0), np.array([0, 1, 0, 1, 0, 2])
+    one = fit(Categorical, x, y, weights=[1, 1, 1, 1, 1, 0])
+    other = fit(Categorical, x[:5], y[:5])
+    assert one.classes == other.classes == (0, 1)
+    assert_allclose(one.coefficients, other.coefficients, rtol=1e-14)
+    rest = fit(Categorical, x, y[::-1], weights=[0, 1, 1, 1, 1, 1])  # without the last class
+    assert rest.classes == (0, 1)
+    with pytest.raises(ValueError, match=r"classes in y with positive weight = \[0\]; expected at least two"):
+        fit(Categorical, x, y, weights=[1, 0, 1, 0, 0, 0])
+
+
+def test_rows_and_kinds_with_classes():
+    """All rows lie strictly on their side from one class, not from all: quasi-complete, and the docstring says so."""
+    x, y = [1.0, 2, 3, 4, 5, 6, 1.5, 2.5], [0, 1, 0, 1, 2, 2, 1, 0]
+    found = separation(x, y)
+    assert found.kind == "quasi-complete" and found.rows.all()
+    with pytest.raises(SeparationError, match=r"8 of 8 observations lie strictly on their side from one class or more"):
+        fit(Categorical, x, y)
+
+
 # --- errors -------------------------------------------------------------------------------------------------------
 X4, Y4 = [[1.0, 2.0], [2.0, 1.0], [0.0, 0.5], [3.0, 3.5]], [0, 1, 1, 0]
 BAD = {
@@ -650,6 +752,7 @@ BAD = {
     "not 0 or 1": ((Bernoulli, X4, [0, 1, 2, 1]), {}, r"y\[2\] = 2.0; expected 0 or 1"),
     "half a count": ((Poisson, X4, [0, 0.5, 2, 1]), {}, r"y\[1\] = 0.5; expected a whole number"),
     "half a class": ((Categorical, X4, [0, 0.5, 2, 1]), {}, r"y\[1\] = 0.5; expected a whole number or a text"),
+    "mixed labels": ((Categorical, X4, ["b", 1, "b", 1]), {}, "labels in y = .*expected numbers alone or texts alone"),
     "one class": ((Categorical, X4, [3, 3, 3, 3]), {}, r"classes in y = \[3\]; expected at least two"),
     "nan": ((Poisson, [[1.0, np.nan]] * 4, Y4), {}, r"X\[0, 1\] = nan; expected no NaN"),
     "infinite": ((Poisson, [[1.0, np.inf]] * 4, Y4), {}, r"X\[0, 1\] = inf; expected finite numbers"),

@@ -54,6 +54,11 @@ class Named(np.ndarray):
     def __deepcopy__(self, memo: Any) -> Named:
         return self
 
+    @property
+    def T(self) -> Named:
+        """The transpose, with its names."""
+        return Named(np.asarray(self).T, *self.names[::-1])
+
     def keys(self) -> tuple[str, ...]:
         """The names along the first axis."""
         return self.names[0] if self.names else ()
@@ -61,12 +66,17 @@ class Named(np.ndarray):
     def __getitem__(self, key: Any) -> Any:
         keys = key if isinstance(key, tuple) else (key,)
         if not any(isinstance(k, str) for k in keys):
-            return np.asarray(self)[key]
+            value = np.asarray(self)[key]
+            return Named(value, self.names[0][key], *self.names[1:]) if self.names and isinstance(key, slice) else value
         found = tuple(self._place(k, axis) if isinstance(k, str) else k for axis, k in enumerate(keys))
         value = np.asarray(self)[found]
         return Named(value, *self.names[1:]) if value.ndim and len(found) == 1 else value
 
     def _place(self, name, axis):
+        if not self.names:
+            raise KeyError(
+                f"{name!r}; NumPy has made an array without names of this one: take entries from the original"
+            )
         names = self.names[axis] if axis < len(self.names) else ()
         if name not in names:
             raise KeyError(f"{name!r}; the names are {', '.join(map(repr, names))}")
@@ -123,7 +133,10 @@ def read_columns(where: str, argument: str, X: Any, names: tuple[str, ...] | Non
     for name in wanted:
         label = f"{argument}[{name!r}]"
         fix = "Code text and factors as columns of 0 and 1 for all levels but one, and leave out missing rows."
-        column = read_numbers(where, label, X[columns[found.index(name)]], fix)
+        column = X[columns[found.index(name)]]
+        if getattr(getattr(column, "dtype", None), "name", "") == "category":
+            checks.fail(where, f"type of {label}", "category", "numbers", fix, TypeError)
+        column = read_numbers(where, label, column, fix)
         _in_range(where, label, column)
         read.append(column)
     return np.column_stack(read) if read else np.empty((X.shape[0], 0)), tuple(wanted)

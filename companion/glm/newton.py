@@ -39,23 +39,14 @@ def gram(Q: np.ndarray, blocks: np.ndarray) -> np.ndarray:
     return out.reshape(k * p, k * p)
 
 
-def blocks_of(response: Response, eta: np.ndarray) -> np.ndarray:
-    """Covariance of y at η, (n, k, k)."""
-    if not response.classes:
-        return response.variance(eta)[:, :, None]
-    mean = response.mean(eta)
-    blocks = -mean[:, :, None] * mean[:, None, :]
-    diagonal = np.arange(mean.shape[1])
-    blocks[:, diagonal, diagonal] = mean * (1 - mean)
-    return blocks
-
-
-def _newton_step(response, Q, root, eta):
+def newton_step(
+    response: Response, Q: np.ndarray, root: np.ndarray, eta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     """The score at η, Cholesky's factor L of the information, or None, and the step that they give."""
-    rest = root * (response.y - response.mean(eta))
+    rest = root * response.rest(eta)
     score = Q.T @ rest
     try:
-        factor = linalg.cholesky(gram(Q, blocks_of(response, eta)), lower=True)
+        factor = linalg.cholesky(gram(Q, response.covariance(eta)), lower=True)
     except linalg.LinAlgError:
         factor = np.zeros((1, 1))
     sizes = np.diagonal(factor)
@@ -106,7 +97,7 @@ def maximise(
     for number in range(steps):
         if not np.isfinite(value) or (watch and number > 5 and number % 2 == 0 and watch(gamma, step, number)):
             break
-        score, factor, next_step = _newton_step(response, Q, root, eta)
+        score, factor, next_step = newton_step(response, Q, root, eta)
         if next_step is None:
             break
         step = next_step
@@ -138,7 +129,7 @@ def _start(response, Q, root, offset):
     if response.classes:
         return np.zeros((Q.shape[1], eta.shape[1]))
     variance = response.variance(eta)
-    target = root * (variance * (eta - offset[:, None]) + response.y - response.mean(eta))
+    target = root * (variance * (eta - offset[:, None]) + response.rest(eta))
     gamma = np.linalg.lstsq((Q * variance).T @ Q, Q.T @ target, rcond=None)[0]
     terms = [np.sum(root[:, 0] ** 2 * response.log_terms((Q @ g) / root + offset[:, None])) for g in (gamma, 0 * gamma)]
     return gamma if terms[0] >= terms[1] or not np.isfinite(terms[1]) else 0 * gamma

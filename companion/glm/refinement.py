@@ -12,11 +12,12 @@ from scipy import linalg
 
 from companion.glm import precise
 from companion.glm.design import Design
-from companion.glm.newton import Optimum, gram
+from companion.glm.newton import Optimum, gram, newton_step
 from companion.glm.responses import NormalResponse, Response
 
-#: Residuals are taken in twice the precision up to so many entries of X, and beyond such a condition of its columns.
-_FEW, _ILL = 300_000, 1e3
+#: Residuals are taken in twice the precision up to so many entries of X, and beyond such a condition of its columns;
+#: the covariance of ill-conditioned columns up to so many products.
+_FEW, _ILL, _PRODUCTS = 10_000, 1e3, 300_000
 
 
 def exactly(design: Design) -> bool:
@@ -26,28 +27,34 @@ def exactly(design: Design) -> bool:
 
 def refine(
     response: Response, design: Design, offset: np.ndarray, weights: np.ndarray, found: Optimum
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coefficients (p, k) refined, η (n, k) there, and y − μ."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Coefficients (p, k) refined, η (n, k) there, y − μ, and Cholesky's factor of the information there."""
     exact = exactly(design)
     if isinstance(response, NormalResponse):
         target = np.zeros(design.X.shape[1])
         beta, rest = _least_squares(response.y[:, 0], target, design, offset, weights, found.beta[:, 0], exact)
-        return beta[:, None], (response.y[:, 0] - rest)[:, None], rest[:, None]
+        return beta[:, None], (response.y[:, 0] - rest)[:, None], rest[:, None], found.factor
     beta, best = found.beta, (np.inf, found.beta, found.eta)
     for _ in range(4):
         eta = _linear(design.X, beta, offset, exact)
         if not np.all(np.isfinite(response.log_terms(eta))):
             break
-        score = design.forth(residual(design.X, response.y - response.mean(eta), weights, exact))
+        score = design.forth(residual(design.X, response.rest(eta), weights, exact))
         size = np.linalg.norm(score)
         if size >= best[0]:
             break
         best = (size, beta, eta)
         assert found.factor is not None
         step = linalg.cho_solve((found.factor, True), score.T.ravel()).reshape(score.T.shape).T
-        beta = beta + design.back(step)
+        change = design.back(step)
+        if np.all(np.abs(change) <= 1e-16 * np.abs(beta)):
+            break
+        beta = beta + change
     _, beta, eta = best
-    return beta, eta, response.y - response.mean(eta)
+    factor = found.factor
+    if exact:  # the curvature may change much within the last step
+        factor = newton_step(response, design.Q, np.sqrt(weights)[:, None], eta)[1]
+    return beta, eta, response.rest(eta), found.factor if factor is None else factor
 
 
 def _linear(X, beta, offset, exact):
@@ -92,7 +99,7 @@ def covariances(
     `root` is Cholesky's factor of the information in the coordinates of Q, `rest` y − μ.
     """
     (n, p), k = design.X.shape, rest.shape[1]
-    if isinstance(response, NormalResponse) and design.condition > _ILL and n * p * p <= _FEW:
+    if isinstance(response, NormalResponse) and design.condition > _ILL and n * p * p <= _PRODUCTS:
         return _of_columns(design, weights, rest[:, 0])
     inverse = linalg.solve_triangular(root, np.eye(k * p), lower=True).T.reshape(k, p, k * p)
     inverse = np.stack([design.back(block) for block in inverse]).reshape(k * p, k * p)

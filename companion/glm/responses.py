@@ -1,8 +1,9 @@
 r"""What each family says of a response y: mean, variance and deviance as functions of the natural parameter.
 
 With the canonical link the natural parameter of row i is :math:`\eta_i = x_i^\top\beta + \text{offset}_i`, an array
-(n, k): k = 1, or K − 1 for a categorical response. The family itself gives the rest: the mean A′(η), the variance
-A″(η), the log-density, and the deviance as twice a KL divergence.
+(n, k): k = 1, or K − 1 for a categorical response. The rest follows: the mean A′(η), the variance A″(η), the residual
+y − μ, written so that a small one keeps its digits, and from the family the log-density and the deviance, which is
+twice a KL divergence.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import log_expit
+from scipy.special import expit, log_expit
 
 from companion import checks
 from companion.families import Bernoulli, Binomial, Categorical, Normal, Poisson
@@ -36,8 +37,8 @@ class Response:
         """The response from what the caller passed."""
         raise NotImplementedError
 
-    def rows(self, kept: np.ndarray) -> Response:
-        """Some of the rows."""
+    def rows(self, where: str, kept: np.ndarray) -> Response:
+        """Some of the rows: those of positive weight."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new.y = self.y[kept]
@@ -55,9 +56,17 @@ class Response:
         """Mean of y, (n, k)."""
         raise NotImplementedError
 
+    def rest(self, eta: np.ndarray) -> np.ndarray:
+        """y − μ, (n, k). Where μ nears y it is not a difference, which would end at 1e-16."""
+        return self.y - self.mean(eta)
+
     def variance(self, eta: np.ndarray) -> np.ndarray:
-        """Variance of y, (n, 1); of a categorical response its covariance is diag(μ) − μμᵀ."""
+        """Variance of y, (n, 1); of a categorical response see `covariance`."""
         raise NotImplementedError
+
+    def covariance(self, eta: np.ndarray) -> np.ndarray:
+        """Covariance of y, (n, k, k)."""
+        return self.variance(eta)[:, :, None]
 
     def deviance(self, eta: np.ndarray) -> np.ndarray:
         """Deviance of each row, (n,): 2 KL(member with mean y ‖ member at η)."""
@@ -82,7 +91,7 @@ class Response:
     def smallest_miss(self, eta: np.ndarray) -> float:
         """Smallest |y − μ| of the rows with y at an edge of the means; with classes, smallest p of a class not seen."""
         edge = self.boundary() != 0
-        return float(np.min(np.abs(self.y - self.mean(eta))[edge, 0], initial=np.inf))
+        return float(np.min(np.abs(self.rest(eta))[edge, 0], initial=np.inf))
 
 
 def _counts(where: str, y: ArrayLike, fix: str) -> np.ndarray:
@@ -145,10 +154,14 @@ class BernoulliResponse(Response):
         return log_expit(np.where(self.y == 1, eta, -eta))[:, 0]
 
     def mean(self, eta):
-        return Bernoulli.from_logits(eta).mean()
+        return expit(eta)
+
+    def rest(self, eta):
+        away = np.where(self.y == 1, -1.0, 1.0)
+        return -away * expit(away * eta)
 
     def variance(self, eta):
-        return Bernoulli.from_logits(eta).variance()
+        return expit(eta) * expit(-eta)
 
     def deviance(self, eta):
         return -2 * self.log_terms(eta)
@@ -185,8 +198,8 @@ class BinomialResponse(Response):
         new.trials = n[:, None]
         return new
 
-    def rows(self, kept):
-        new = super().rows(kept)
+    def rows(self, where, kept):
+        new = super().rows(where, kept)
         new.trials = self.trials[kept]
         return new
 
@@ -197,10 +210,13 @@ class BinomialResponse(Response):
         return (self.y * log_expit(eta) + (self.trials - self.y) * log_expit(-eta))[:, 0]
 
     def mean(self, eta):
-        return self.trials * Bernoulli.from_logits(eta).mean()
+        return self.trials * expit(eta)
+
+    def rest(self, eta):
+        return self.y * expit(-eta) - (self.trials - self.y) * expit(eta)
 
     def variance(self, eta):
-        return self.trials * Bernoulli.from_logits(eta).variance()
+        return self.trials * expit(eta) * expit(-eta)
 
     def deviance(self, eta):
         seen = Bernoulli(self.y / self.trials)
@@ -238,10 +254,9 @@ class PoissonResponse(Response):
         return Poisson.from_natural(np.maximum(eta, -700.0)[..., None])
 
     def mean(self, eta):
-        return self._member(eta).mean()
+        return np.exp(np.clip(eta, -700.0, 700.0))
 
-    def variance(self, eta):
-        return self._member(eta).variance()
+    variance = mean
 
     def deviance(self, eta):
         mean, y = self.mean(eta)[:, 0], self.y[:, 0]
@@ -260,9 +275,21 @@ def _labels(where: str, y: Any, fix: str) -> np.ndarray:
     if checks.is_array_like(y) and not np.ma.is_masked(y):
         with contextlib.suppress(TypeError, ValueError, RuntimeError):
             labels = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    if isinstance(y, (list, tuple)) and len({isinstance(label, str) for label in y}) > 1:
+        checks.fail(where, "labels in y", list(y)[:6], "numbers alone or texts alone", fix, TypeError)
     if labels is None or labels.ndim != 1:
         checks.fail(where, "y", y, "labels of shape (n,), without a mask", fix, TypeError)
     return labels
+
+
+def _complement(p: np.ndarray, codes: np.ndarray, others: float | None = None) -> np.ndarray:
+    """1 − p of each row, or `others` times p, but in the column `codes` the sum of the other columns of p."""
+    rows = np.arange(len(p))
+    rest = p.copy()
+    rest[rows, codes] = 0.0
+    out = 1 - p if others is None else others * p
+    out[rows, codes] = np.sum(rest, axis=1)
+    return out
 
 
 class CategoricalResponse(Response):
@@ -283,15 +310,22 @@ class CategoricalResponse(Response):
             labels = labels.astype(int)
         if labels.dtype.kind not in "biuUT":
             checks.fail(where, "y", labels, "whole numbers or texts", fix, TypeError)
-        classes, codes = np.unique(labels, return_inverse=True)
+        return cls._of(where, "classes in y", *np.unique(labels, return_inverse=True))
+
+    @classmethod
+    def _of(cls, where, argument, classes, codes):
         if len(classes) < 2:
             fix = "With one class its probability is 1, whatever x is. With none there is nothing to fit."
-            checks.fail(where, "classes in y", classes, "at least two", fix)
+            checks.fail(where, argument, classes, "at least two", fix)
         if len(classes) > 1000:
-            checks.fail(where, "classes in y", len(classes), "at most 1,000", "These look like numbers, not classes.")
+            checks.fail(where, argument, len(classes), "at most 1,000", "These look like numbers, not classes.")
         new = cls((codes[:, None] == np.arange(1, len(classes))).astype(float))
         new.classes = tuple(classes.tolist())
         return new
+
+    def rows(self, where, kept):
+        places, codes = np.unique(self.codes()[kept], return_inverse=True)
+        return self._of(where, "classes in y with positive weight", np.array(self.classes)[places], codes)
 
     def start(self):
         return np.zeros_like(self.y)
@@ -305,10 +339,24 @@ class CategoricalResponse(Response):
         return np.sum(self.y * eta, axis=1) - top - np.log(np.sum(np.exp(logits - top[:, None]), axis=1))
 
     def probabilities(self, eta):
-        return Categorical.from_logits(self._logits(eta)).probs
+        logits = self._logits(eta)
+        powers = np.exp(logits - np.max(logits, axis=1, keepdims=True))
+        return powers / np.sum(powers, axis=1, keepdims=True)
 
     def mean(self, eta):
         return self.probabilities(eta)[:, 1:]
+
+    def rest(self, eta):
+        return _complement(self.probabilities(eta), self.codes(), -1.0)[:, 1:]
+
+    def covariance(self, eta):
+        p = self.probabilities(eta)
+        others = _complement(p, np.argmax(p, axis=1))[:, 1:]
+        p = p[:, 1:]
+        blocks = -p[:, :, None] * p[:, None, :]
+        diagonal = np.arange(p.shape[1])
+        blocks[:, diagonal, diagonal] = p * others
+        return blocks
 
     def deviance(self, eta):
         return -2 * self.log_likelihood(eta)

@@ -41,7 +41,8 @@ class Regression:
         :math:`2\sum_i w_i\,\mathrm{KL}(y_i\|\mu_i)`, in nats, with members named by their means; for `Normal` the
         residual sum of squares, which is the same without the factor 1/σ².
     log_likelihood : float
-        Weighted sum of log p(y | x), in nats; of `Normal` at the variance that maximises it, deviance / Σw.
+        Weighted sum of log p(y | x), in nats; of `Normal` at the variance that maximises it, deviance / Σw. Infinite if
+        the fit of a `Normal` is perfect: no variance is best then, and there are no errors to speak of.
     residual : Named, the shape of the coefficients
         :math:`X^\top w\,(y - \mu)`, the gradient of the log-likelihood (times the dispersion) and the certificate of
         the optimum: zero but for rounding.
@@ -98,7 +99,8 @@ class Regression:
         Parameters
         ----------
         X_new : array_like, shape (m, p), or (m,) or a number if there is one column
-            New rows, without the column of the intercept. Of a data frame the columns of the fit are taken by name.
+            New rows, without the column of the intercept. Of a data frame the columns of the fit are taken by name, x0,
+            x1, … after a fit to an array; where these names are missing then, by position.
         offset : array_like, shape (m,), optional
             Added to the linear predictor, as in the fit; 0 if it is left out.
 
@@ -157,7 +159,10 @@ class Regression:
         count = len(self.names) - self._intercept
         if count == 1 and isinstance(X_new, (int, float, np.number)):
             X_new = [X_new]
-        X, _ = read_columns(method, "X_new", X_new, self._columns)
+        names = self._columns
+        if names is None and set(self.names[self._intercept :]) <= set(map(str, getattr(X_new, "columns", ()))):
+            names = self.names[self._intercept :]
+        X, _ = read_columns(method, "X_new", X_new, names)
         if X.shape[1] != count:
             fix = f"The columns are {', '.join(self.names[self._intercept :])}."
             checks.fail(method, "shape of X_new", X.shape, f"(m, {count}), the columns of the fit", fix)
@@ -203,6 +208,8 @@ class Regression:
         foot = f"log-likelihood {self.log_likelihood:.6g}, deviance {self.deviance:.6g}, "
         foot += f"{self.degrees_of_freedom:,.12g} degrees of freedom"
         foot += f", dispersion {self.dispersion:.6g}" if self.family is Normal else ""
+        if self.family is Normal and self.deviance == 0:
+            foot += " (a perfect fit: the likelihood has no maximum in the variance, and the errors say nothing)"
         return foot.replace(" -", " −")
 
     def _table(self):

@@ -33,8 +33,10 @@ class Separation(NamedTuple):
     """Whether and how data are separated; true if they are.
 
     ``kind`` is "none", "complete" (every observation lies strictly on its side) or "quasi-complete" (some do, the
-    others lie on the boundary). ``direction`` has the shape of the coefficients, largest entry 1 in size after scaling
-    by the sizes of the columns, or None. ``rows`` (n,) tells which observations lie strictly on their side.
+    others lie on the boundary), to about 1e-14 of the sizes of the columns, times their condition. ``direction`` has
+    the shape of the coefficients, largest entry 1 in size after scaling by the sizes of the columns, or None. ``rows``
+    (n,) tells which observations lie strictly on their side; with more than two classes, on that of their own class
+    from at least one other, while "complete" means from all others.
     """
 
     kind: str
@@ -289,9 +291,9 @@ def overlap_of_some(constraints: Constraints, response: Response, eta: np.ndarra
     if response.classes:
         miss = response.probabilities(eta)[constraints.owner, constraints.other]
     else:
-        miss = np.abs(response.y - response.mean(eta))[constraints.owner, 0]
+        miss = np.abs(response.rest(eta))[constraints.owner, 0]
     strength = miss * weights[constraints.owner] * constraints.norms
-    rest = weights[:, None] * (response.y - response.mean(eta))
+    rest = weights[:, None] * (response.rest(eta))
     size = np.linalg.norm(constraints.Q.T @ rest)
     order = np.argsort(-strength)
     for count in (4 * constraints.width, 20 * constraints.width):
