@@ -51,6 +51,8 @@ def read_chunk(where: str, x: Any, weights: Any) -> tuple[np.ndarray, np.ndarray
         fix = "Drop masked observations, chunk.compressed(), or give them weight zero."
         checks.fail(where, "x", x, "values without a mask", fix)
     x = checks.numbers(where, "x", x, "Pass numbers.", truths=True)
+    if not x.ndim:
+        checks.fail(where, "shape of x", x.shape, "(n,) or (n, d)", "A chunk is an array of observations.")
     if weights is None:
         return x, None, None
     fix = "Pass one non-negative weight for each row."

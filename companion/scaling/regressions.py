@@ -172,8 +172,7 @@ class Evaluate:
             score = Z.T @ (w[:, None] * rest)
             information = gram(root, blocks_of(response, eta))
             if self.last:
-                scores = rest * np.sqrt(w)[:, None]
-                meat = gram(root, scores[:, :, None] * scores[:, None, :])
+                meat = gram(root, rest[:, :, None] * rest[:, None, :])
                 deviance = w @ rest[:, 0] ** 2 if self.model.family is Normal else w @ response.deviance(eta)
                 value = 0.0 if self.model.family is Normal else float(w @ response.log_likelihood(eta))
                 return score, information, meat, float(deviance), value, X.T @ (w[:, None] * rest)

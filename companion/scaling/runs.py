@@ -13,6 +13,9 @@ from companion.scaling.checkpoints import Run
 from companion.scaling.reduction import Progress
 from companion.scaling.sources import Chunks
 
+#: Seconds between two lines of a long run.
+EVERY = 5.0
+
 
 def passes(where, source, others, columns, rows, threads, progress, checkpoint, numbers, identity, pairs=False) -> Run:
     """What runs passes over the source."""
@@ -44,8 +47,8 @@ def _watch(where: str, progress: Any) -> Callable[[Progress], None] | None:
 class _Printer:
     """A line to stderr every five seconds of a long run, and nothing in a short one."""
 
-    def __init__(self, where: str, every: float = 5.0):
-        self.where, self.every, self.next = where, every, time.monotonic() + every
+    def __init__(self, where: str):
+        self.where, self.next = where, time.monotonic() + EVERY
 
     def __call__(self, now: Progress) -> None:
         if time.monotonic() < self.next:
@@ -53,4 +56,4 @@ class _Printer:
         share = f" of {now.of_rows:,}" if now.of_rows else ""
         step = f"step {now.step}, " if now.step else ""
         print(f"{self.where}: {step}{now.chunks:,} chunks, {now.rows:,}{share} rows", file=sys.stderr, flush=True)
-        self.next = time.monotonic() + self.every
+        self.next = time.monotonic() + EVERY
