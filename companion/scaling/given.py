@@ -36,7 +36,7 @@ def pieces_of(where, source, others, columns):
     if callable(source) and not isinstance(source, type) and not hasattr(source, "__array__"):
         return partial(_from_function, where, source, others, columns)
     if isinstance(source, (list, tuple)) and not any(map(_is_chunk, source)):
-        source = checks.numbers(where, "source", source, _FIX, truths=True) if _flat(source) else np.asarray(source)
+        source = checks.numbers(where, "source", source, _FIX, truths=True)
     if hasattr(source, "shape") and hasattr(source, "__array__"):
         return [_sliced(where, source, others, columns)]
     if isinstance(source, (list, tuple)):
@@ -44,7 +44,7 @@ def pieces_of(where, source, others, columns):
         for number, (item, *rest) in enumerate(_together(where, source, others)):
             pieces += _piece(where, item, tuple(rest), columns, f"{number}")
         return pieces
-    if not hasattr(source, "__iter__") or isinstance(source, (dict, set, bytes)):
+    if not hasattr(source, "__iter__") or isinstance(source, (type, dict, set, bytes)):
         checks.fail(where, "source", source, "data in chunks", _FIX, TypeError)
     if iter(source) is source:
         return _from_iterable(where, source, others, columns)
@@ -65,10 +65,6 @@ def pairs_of(where, source, columns):
     if iter(source) is source:
         return (Paired((item,), columns) for item in source)
     return lambda: (Paired((item,), columns) for item in source)
-
-
-def _flat(source):
-    return not any(isinstance(item, (list, tuple)) for item in source)
 
 
 def _is_chunk(item):
@@ -129,7 +125,10 @@ def _sliced(where, source, others, columns, label=""):
         elif isinstance(other, (str, PathLike)):
             other = files.mapped(where, Path(other))
         if other is not None:
-            other = other if hasattr(other, "shape") else np.asarray(other)
+            try:
+                other = other if hasattr(other, "shape") else np.asarray(other)
+            except (TypeError, ValueError):
+                checks.fail(where, name, other, "one value for each row of the data", "Pass an array.", TypeError)
             if np.shape(other)[:1] != (n,):
                 expected, fix = f"({n}, ...), one for each row of the data", "Pass the same rows of both."
                 checks.fail(where, f"shape of {name}", np.shape(other), expected, fix)
