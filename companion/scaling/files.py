@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -68,17 +69,24 @@ class Csv:
             return gzip.open(self.path, "rt", encoding="utf-8", newline="")
         return open(self.path, encoding="utf-8", newline="")
 
-    def batches(self, rows: int, skip: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """(first row, the groups of columns) of chunks of so many rows, without the first `skip`."""
-        wanted = [place for group in self.groups if group is not None for place in np.atleast_1d(group)]
+    def count(self, rows: int) -> int:
+        """Chunks that are known without reading: none."""
+        return 0
+
+    def batches(self, rows: int, skip: int) -> Iterator[tuple[int, int, Callable[[], tuple[Any, ...]]]]:
+        """(first row, row after the last, a function that gives the groups of columns) of chunks of so many rows."""
         with self._open() as file:
             if self.header is not None:
                 next(file)
-            start = sum(1 for _ in islice(file, rows * skip))
-            while lines := list(islice(file, rows)):
-                table = self._parsed(lines, wanted)
-                yield start, _grouped([table[:, i] for i in range(len(wanted))], self.groups)
-                start += len(table)
+            lines, start = (line for line in file if line.strip()), 0
+            while part := list(islice(lines, rows)):
+                yield start, start + len(part), partial(self._groups, part)
+                start += len(part)
+
+    def _groups(self, lines):
+        wanted = [place for group in self.groups if group is not None for place in np.atleast_1d(group)]
+        table = self._parsed(lines, wanted)
+        return _grouped([table[:, i] for i in range(len(wanted))], self.groups)
 
     def _parsed(self, lines, wanted):
         try:
@@ -136,11 +144,14 @@ class Parquet:
             reason = f"a Parquet file ({type(error).__name__}: {' '.join(str(error).split())})"
             checks.fail(where, "source", str(self.path), reason, fix)
 
+    def count(self, rows):
+        """How many chunks there are."""
+        return sum(-(-size // rows) for size in self.sizes)
+
     def batches(self, rows, skip):
-        """As of `Csv`. Chunks do not reach over the ends of row groups."""
+        """As of `Csv`, without the first `skip`. Chunks do not reach over the ends of row groups."""
         wanted = [place for group in self.groups if group is not None for place in np.atleast_1d(group)]
-        names = [self.names[place] for place in wanted]
-        start = 0
+        names, start = [self.names[place] for place in wanted], 0
         with self._open("scale") as file:
             for number, size in enumerate(self.sizes):
                 if skip >= (within := -(-size // rows)):
@@ -154,9 +165,11 @@ class Parquet:
                     if skip:
                         skip -= 1
                     else:
-                        columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
-                        yield start, _grouped(columns, self.groups)
+                        yield start, start + len(batch), partial(self._groups, batch, names)
                     start += len(batch)
+
+    def _groups(self, batch, names):
+        return _grouped([batch.column(name).to_numpy(zero_copy_only=False) for name in names], self.groups)
 
 
 READERS: dict[str, Any] = {"csv": Csv, "parquet": Parquet}

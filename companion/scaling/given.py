@@ -41,8 +41,8 @@ def pieces_of(where, source, others, columns):
         return [_sliced(where, source, others, columns)]
     if isinstance(source, (list, tuple)):
         pieces = []
-        for number, (item, *rest) in enumerate(_together(where, source, others)):
-            pieces += _piece(where, item, tuple(rest), columns, f"{number}")
+        for item, rest in _together(where, source, others):
+            pieces += _piece(where, item, rest, columns)
         return pieces
     if not hasattr(source, "__iter__") or isinstance(source, (type, dict, set, bytes)):
         checks.fail(where, "source", source, "data in chunks", _FIX, TypeError)
@@ -82,17 +82,17 @@ def _from_function(where, source, others, columns):
 
 
 def _from_iterable(where, source, others, columns):
-    for item, *rest in _together(where, source, others):
-        yield from _piece(where, item, tuple(rest), columns, "")
+    for item, rest in _together(where, source, others):
+        yield from _piece(where, item, rest, columns)
 
 
 def _together(where, source, others):
     """Items of the source with those of the other fields, which are iterables of as many."""
     given = []
     for name, other in others:
-        if other is not None:
+        if other is not None and not is_name(other):
             other = other() if callable(other) and not hasattr(other, "__array__") else other
-            if isinstance(other, (str, bytes, dict, set)) or not hasattr(other, "__iter__"):
+            if isinstance(other, (bytes, dict, set)) or not hasattr(other, "__iter__"):
                 expected, fix = "an iterable with one array for each chunk", f"Cut {name} as the data are cut."
                 checks.fail(where, name, other, expected, fix, TypeError)
             given.append((name, other))
@@ -103,15 +103,23 @@ def _together(where, source, others):
                 fix = f"Cut {name} as the others are cut."
                 checks.fail(where, f"chunks in {name}", number, "as many as there are in the others", fix)
         rest = iter(items[1:])
-        yield items[0], *(None if other is None else next(rest) for _, other in others)
+        yield (
+            items[0],
+            tuple((name, other if other is None or is_name(other) else next(rest)) for name, other in others),
+        )
 
 
-def _piece(where, item, others, columns, label):
+def _piece(where, item, others, columns):
     """The pieces of an item of an iterable: a path has several chunks, everything else is one."""
     if isinstance(item, (str, PathLike)):
-        return _files(where, item, tuple(zip(("weights",) * len(others), others)), columns)
-    size = None if callable(item) or not hasattr(item, "__len__") else len(item)
-    return [Piece((item, *others), columns, "", size)]
+        return _files(where, item, others, columns)
+    size, columns, fields = getattr(item, "shape", (None,))[0], left_over(item, others, columns), []
+    for name, other in others:
+        if is_name(other) and not hasattr(item, "columns"):
+            expected, fix = "an iterable with one array for each chunk", f"Cut {name} as the data are cut."
+            checks.fail(where, name, other, expected, fix, TypeError)
+        fields.append(select(item, other) if is_name(other) else other)
+    return [Piece((item, *fields), columns, "", size)]
 
 
 def _sliced(where, source, others, columns, label=""):
@@ -119,6 +127,7 @@ def _sliced(where, source, others, columns, label=""):
     if len(getattr(source, "shape", ())) == 0:
         checks.fail(where, "source", source, "data in chunks", _FIX, TypeError)
     n, fields = source.shape[0], [_indexable(source)]
+    columns = left_over(source, others, columns)
     for name, other in others:
         if isinstance(other, (str, PathLike)) and hasattr(source, "columns"):
             other = select(source, other)
@@ -135,6 +144,14 @@ def _sliced(where, source, others, columns, label=""):
             other = _indexable(other)
         fields.append(other)
     return Sliced(tuple(fields), columns, label, n)
+
+
+def left_over(source, others, columns):
+    """The columns of a frame that the data have if none are named: those that are not named as weights, y, …."""
+    named = [other for _, other in others if is_name(other)]
+    if columns is not None or not named or not hasattr(source, "columns"):
+        return columns
+    return [name for name in source.columns if name not in named]
 
 
 def _indexable(array):

@@ -12,6 +12,7 @@ import numpy as np
 
 from companion import checks
 from companion.scaling.checkpoints import Run
+from companion.scaling.given import left_over
 from companion.scaling.pieces import Chunk, Piece, Place, Sliced, select
 from companion.scaling.reduction import Fault, Pass, Task, Tree, apply, nothing, refuse
 from companion.scaling.sources import Chunks, digest
@@ -43,7 +44,7 @@ class Partitions:
     """The partitions of Dask collections that lie side by side, as delayed objects."""
 
     def __init__(self, where: str, source: Any, others: tuple[tuple[str, Any], ...], columns: Any):
-        self.where, self.columns = where, columns
+        self.where, self.columns = where, left_over(source, others, columns)
         self.rows, self.starts = _known(source)
         fields = [_blocks(where, "source", self._selected(source))]
         for name, other in others:

@@ -51,6 +51,10 @@ class Piece:
     #: Rows if they are known without reading.
     rows: int | None = None
 
+    def count(self, rows: int | None, numbers: int = READ) -> int:
+        """How many chunks there are, as far as that is known without reading."""
+        return 1
+
     def chunks(self, rows: int | None, skip: int = 0, numbers: int = READ) -> Iterator[tuple[Any, Any, Callable]]:
         """(start, stop, read) of all chunks but the first `skip`."""
         if not skip:
@@ -109,9 +113,14 @@ def _read_pair(item, columns):
 class Sliced(Piece):
     """Arrays and memory maps: chunks are slices, and nothing is copied."""
 
+    def _step(self, rows, numbers):
+        return rows or max(1, numbers // max(1, int(np.prod(self.fields[0].shape[1:]))))
+
+    def count(self, rows, numbers=READ):
+        return -(-(self.rows or 0) // self._step(rows, numbers))
+
     def chunks(self, rows, skip=0, numbers=READ):
-        n, width = self.rows or 0, max(1, int(np.prod(self.fields[0].shape[1:])))
-        step = rows or max(1, numbers // width)
+        n, step = self.rows or 0, self._step(rows, numbers)
         for start in range(skip * step, n, step):
             stop = min(n, start + step)
             yield start, stop, partial(_read_slices, self.fields, self.columns, start, stop)
@@ -128,12 +137,8 @@ class Streamed(Piece):
 
     reader: Any = None
 
+    def count(self, rows, numbers=READ):
+        return self.reader.count(rows or max(1, numbers // self.reader.width))
+
     def chunks(self, rows, skip=0, numbers=READ):
-        place = 0
-        for start, values in self.reader.batches(rows or max(1, numbers // self.reader.width), skip):
-            place = start + len(values[0])
-            yield start, place, partial(_given, values)
-
-
-def _given(values):
-    return values
+        return self.reader.batches(rows or max(1, numbers // self.reader.width), skip)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
 from typing import Any, NoReturn
 
 import numpy as np
@@ -73,27 +72,30 @@ class Chunks:
 
     def parts(self, skip: int = 0) -> Iterator[Chunk]:
         """All chunks but the first `skip`, unread."""
-        numbers, pieces = count(), self._all()
+        at, pieces = [0], self._all()
         while True:
             try:
                 piece = next(pieces, None)
             except Exception as error:
-                failed(self._where, Place(next(numbers), ""), error)
+                failed(self._where, Place(at[0], ""), error)
             if piece is None:
                 return
-            yield from self._chunks_of(piece, numbers, skip)
+            yield from self._chunks_of(piece, at, skip)
 
-    def _chunks_of(self, piece, numbers, skip):
-        found = piece.chunks(self.size, 0, self._numbers)
+    def _chunks_of(self, piece: Piece, at: list[int], skip: int) -> Iterator[Chunk]:
+        passed = min(piece.count(self.size, self._numbers), max(0, skip - at[0]))  # without reading them
+        at[0] += passed
+        found = piece.chunks(self.size, passed, self._numbers)
         while True:
             try:
                 item = next(found, None)
             except Exception as error:
-                failed(self._where, Place(next(numbers), piece.label), error)
+                failed(self._where, Place(at[0], piece.label), error)
             if item is None:
                 return
             start, stop, read = item
-            number = next(numbers)
+            number = at[0]
+            at[0] += 1
             if number >= skip:
                 yield Chunk(Place(number, piece.label, start, stop), read)
 
@@ -116,7 +118,7 @@ class Chunks:
             piece = Piece((piece.fields[0](), *piece.fields[1:]), piece.columns, piece.label)
         rest = self._stream
         self._stream = (item for part in ((piece,), rest) for item in part)
-        return self._chunks_of(piece, count(), 0)
+        return self._chunks_of(piece, [0], 0)
 
 
 def digest(values: Iterable[Any]) -> str:
@@ -140,6 +142,8 @@ def load(where: str, chunk: Chunk) -> tuple[Any, ...]:
 def failed(where: str, place: Place, error: BaseException) -> NoReturn:
     """Raise the error for a chunk that cannot be read."""
     text = str(error)
+    if isinstance(error, ImportError) or text.startswith(f"{where}: "):
+        raise error
     if isinstance(error, (ValueError, TypeError)) and text.startswith("scale: "):  # our own, about columns
         raise type(error)(f"{where}: {text.removeprefix('scale: ')}") from None
     reason = " ".join(f"{type(error).__name__}: {text}".split())
