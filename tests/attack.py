@@ -34,14 +34,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from companion import families, fitting, latent, projection, regression, residuals, vae
+from companion import families, fitting, latent, projection, regression, residuals, scale, vae
 from companion.families import FAMILIES, Mixture, MultivariateNormal, Normal, Poisson
 from companion.integrals.quadrature import QuadratureError
 from companion.lesson import datasets
 
 MODULES = (
     "companion measures families families.ising divergence likelihood sampling coding residuals latent em vae"
-    " digits numerics network regression losses fitting projection comparisons estimation estimators.critics"
+    " digits numerics network regression scale losses fitting projection comparisons estimation estimators.critics"
     " estimators.monte_carlo estimators.neighbours estimators.plug_in integrals.quadrature hidden.evidence"
     " hidden.gaussian_latents hidden.ppca hidden.linear_vae hidden.linear_training hidden.count_model"
     " lesson.datasets lesson.plotting lesson.claims lesson.tables lesson.exercises"
@@ -138,6 +138,22 @@ KINDS: dict[str, set[str]] = {
     "the class": {"class"},
     "a path": {"text"},
     "record": {"None", "dict"},
+    "source": _EMPTY  # what chunks are taken from, later
+    | {"array with nan", "array with inf", "cube", "objects", "masked", "dates", "durations", "record"}
+    | {"generator", "function"},
+    "column of X": {"None", "zero"},
+    "column": {
+        "None",
+        "list of text",
+        "integer beyond doubles",
+        "text",
+        "empty text",
+        "huge integer",
+        "minus one",
+        "zero",
+    },  # asked for later
+    "watcher": {"None", "True", "function"},
+    "checkpoint": {"None", "text"},
     "exactly this": set(),
 }
 
@@ -150,6 +166,8 @@ ACCEPTED = {
     ("Beta.parameter", "name", "text"): "its first parameter is called a",
     ("Beta.quantile", "q", "tiny"): "SciPy warns that its algorithm gave up",
     ("gaussian_decoder", "decode", "*"): "called, and its result checked, only with latents",
+    ("load", "path", "*text"): "FileNotFoundError of a path at which there is no file",
+    ("save", "path", "*text"): "as of VAE.save",
     ("VAE.*", "file", "*text"): "FileNotFoundError of a path at which there is no file, or no place for one",
 }
 
@@ -205,6 +223,10 @@ _MEASURE = {"base": (2.0, "base"), "return_error": (False, "flag")}
 _LIKELIHOOD = {"model": (Poisson(1.0), NO), "x": (X, "sample")}
 _WEIGHTS = {"weights": ([1.0, 2.0, 1.0, 0.0], "weights")}
 _CLASSIFIED = {"logits": ([[0.5, 2.0, -1.0], [1.0, 0.0, 0.5], [0.0, 1.0, 3.0]], NO), "labels": ([1, 2, 2], NO)}
+
+_PASSES = {"rows": (3, "size or none"), "threads": (1, "size"), "progress": (None, "watcher")}
+_PASSES |= {"checkpoint": (None, "checkpoint")}
+STATISTICS = "statistics.npz"
 
 #: Arguments of functions; those of the families and of instances follow below.
 FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
@@ -348,6 +370,22 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     | {"n": (None, "weights")},
     "regression.separation": {"X": (PLANE, NO), "y": ([0, 1, 1, 0], NO), "family": (families.Categorical, "the class")}
     | {"intercept": (False, "flag"), "n": (None, "weights")},
+    "scale.chunks": {"source": (X, "source"), "columns": (None, "column"), "rows": (2, "size or none")},
+    "scale.statistics": {"family": (Normal, "the class"), "source": (X, NO), "columns": (None, "weights")}
+    | _WEIGHTS
+    | _PASSES,
+    "scale.fit": {"family": (Normal, "the class"), "source": (X, NO)},
+    "scale.lazy_statistics": {"family": (Normal, "the class"), "source": (X, "source"), "columns": (None, "column")}
+    | {"weights": (None, "weights")},
+    "scale.regression": {"family": (Normal, "the class"), "X": (PLANE, NO), "y": ([0.0, 1.0, 3.0, 2.0], NO)}
+    | {"weights": ([1.0, 2.0, 1.0, 1.5], "weights"), "offset": (0.5, "offset"), "intercept": (False, "flag")}
+    | {"n": (None, "weights"), "columns": (None, "column of X")}
+    | _PASSES,
+    "scale.em": {"mixture": (HUMPS, NO), "source": (MANY, NO), "weights": (None, "weights"), "steps": (2, "size")}
+    | {"tolerance": (1e-3, "positive"), "columns": (None, "weights")}
+    | _PASSES,
+    "scale.save": {"path": (STATISTICS, "a path"), "statistics": (Normal.statistics(X), NO)},
+    "scale.load": {"path": (STATISTICS, "a path")},
     "losses.cross_entropy_loss": _CLASSIFIED | {"smoothing": (0.1, "probability")},
     "losses.smooth_labels": {"labels": ([0, 2, 1], NO), "classes": (3, "size"), "smoothing": (0.1, "probability")},
     "losses.fit_temperature": _CLASSIFIED,
@@ -546,6 +584,7 @@ def _on_a_copy(instance: Any, method: str) -> Callable:
 def rows() -> list[Row]:
     """Every public callable with its arguments; files are written to the working directory."""
     functions = []
+    scale.save(STATISTICS, Normal.statistics(X))
     for name, arguments in FUNCTIONS.items():
         module, _, function = name.partition(".")
         home = importlib.import_module(f"companion.{HOMES[module]}")

@@ -18,9 +18,11 @@ FLOORS = [
     {"families"},
     {"measures", "network", "stored_files", "lesson"},
     {"closest", "coding", "comparisons", "estimators", "glm", "fitting", "hidden"},
+    {"scaling"},
 ]
-#: Who uses a chapter's module besides its chapter: one that offers its functions as well, and the fit of any model.
-SHARED = {("vae", "digits"), ("fitting", "em")}
+#: Who uses a chapter's module besides its chapter: one that offers its functions as well, the fit of any model, and EM
+#: of data in chunks.
+SHARED = {("vae", "digits"), ("fitting", "em"), ("scaling", "em"), ("scale", "em")}
 
 
 def floor(room):

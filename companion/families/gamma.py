@@ -35,8 +35,8 @@ class LogGaps(Ratios):
             ratio = weighted_sum(np.subtract(ratios, 1.0, out=work[1]), weights)
             return self.plus(n, ratio=ratio, remainder=ratio - weighted_sum(np.log(ratios, out=ratios), weights))
         ratio = total / c - n
-        remainder = ratio + n * np.log(c) - weighted_sum(np.log(x, out=work[0]), weights)
-        return self.plus(n, ratio=ratio, remainder=remainder)
+        logs = _sum_of_logs(x, squares, work[0]) if weights is None else weighted_sum(np.log(x, out=work[0]), weights)
+        return self.plus(n, ratio=ratio, remainder=ratio + n * np.log(c) - logs)
 
     def remainder_of(self, t, x, weights, out):
         return weighted_sum(phi(t), weights)
@@ -47,6 +47,19 @@ class LogGaps(Ratios):
     def mean(self):
         mean, gap = self.mean_and_gap()
         return np.stack([np.log(mean) - gap, mean])
+
+
+def _sum_of_logs(x, squares, out):
+    """Σ log x of positive numbers whose squares add up to `squares`: logarithms of products of eight, where no product
+    and no part of one leaves the range of doubles. Their roundings are no larger than those of eight logarithms."""
+    m = len(x) // 8
+    if m and squares < 2.0**200:
+        product = np.multiply(x[: 4 * m], x[4 * m : 8 * m], out=out[: 4 * m])
+        for k in (2 * m, m):
+            product = np.multiply(product[:k], product[k:], out=product[:k])
+        if product.min() > 2.0**-300:  # with factors below 2**100 no part was below 2**-1000
+            return weighted_sum(np.log(product, out=product), None) + np.log(x[8 * m :]).sum()
+    return weighted_sum(np.log(x, out=out), None)
 
 
 class Gamma(ExponentialFamily):

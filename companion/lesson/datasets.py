@@ -297,3 +297,34 @@ def wrong_models() -> Simulations:
     """
     text = resources.files("companion.lesson").joinpath("data", "projection.json").read_text(encoding="utf-8")
     return Simulations(**json.loads(text))
+
+
+class AtScale(NamedTuple):
+    """What passes over many rows cost: each field but ``made`` and ``tasks`` is a list of rows, dictionaries.
+
+    * ``made``: the `date`, the `machine`, the versions of Python and of the libraries.
+    * ``one_pass``: of a `family` and `n` rows of dimension `d` the CPU `seconds` of the statistics and, as the `limit`,
+      those of a cheaper pass (`limit_seconds`), and the `ratio` of the two.
+    * ``cost``: `seconds` of the clock of a fit of the `family` to `n` rows, in a `way`.
+    * ``memory``: of a fit to a file of `file_bytes` the peak memory above import, `peak_bytes`, and the `seconds`.
+    * ``tasks``: of a local cluster the `seconds_per_task` of an empty task; the `statistics_bytes` that travel; and the
+      `read_bytes_per_second` of the disk.
+    """
+
+    made: dict
+    one_pass: list
+    cost: list
+    memory: list
+    tasks: dict
+
+
+def at_scale() -> AtScale:
+    """Time and memory of one pass over many rows, from a stored run.
+
+    Source: ``python -m benchmarks.scale``, which runs it again.
+
+    >>> at_scale().memory[0]["peak_bytes"] < 2e8
+    True
+    """
+    text = resources.files("companion.lesson").joinpath("data", "scale.json").read_text(encoding="utf-8")
+    return AtScale(**json.loads(text))

@@ -1,0 +1,147 @@
+"""A run that can be interrupted: what its passes have found so far, in a file that is replaced in one go.
+
+The file has the results of the passes that are complete and the subtotals of the one that is not. A run that is called
+again takes the results from there, does its small steps between the passes once more, and goes on with the next chunk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from companion import checks, stored_files
+from companion.scaling.packing import pack, unpack
+from companion.scaling.reduction import Pass, Progress, Task, Tree
+
+#: Seconds between two savings.
+EVERY = 1.0
+
+_KIND = "companion.scale checkpoint, version 1"
+
+
+class Run:
+    """Passes over one source, with a checkpoint if a path is given."""
+
+    def __init__(
+        self,
+        where: str,
+        chunks: Any,
+        threads: int,
+        watch: Callable[[Progress], None] | None,
+        checkpoint: Any = None,
+        identity: dict[str, Any] | None = None,
+    ):
+        self.where, self.chunks, self.threads, self.watch = where, chunks, threads, watch
+        self.path = _checked_path(where, checkpoint)
+        self.done: list[Any] = []
+        self.repeatable = chunks.repeatable
+        self.replayed = 0
+        self.now: Any = None
+        self._saved_at = time.monotonic()
+        if self.path:
+            self.identity = {"of": where, **(identity or {}), **fingerprint(chunks)}
+            if self.path.exists():
+                self._load()
+
+    def run(self, task: Task) -> Any:
+        """The result of the next pass."""
+        if self.replayed < len(self.done):
+            self.replayed += 1
+            return self.done[self.replayed - 1]
+        if self.replayed and not self.repeatable:
+            again(self.where)
+        state = Pass(task, self.replayed)
+        if self.now is not None:
+            levels, state.chunks, state.rows = self.now
+            state.tree, self.now = Tree(task, levels), None
+        if not self.path:
+            self.replayed += 1
+            self.done.append(self.advance(state, None))
+            return self.done[-1]
+        try:
+            result = self.advance(state, self._sometimes)
+        except BaseException:
+            if state.chunks:
+                self._save(state)
+            raise
+        self.replayed += 1
+        self.done.append(result)
+        self._save(None)
+        return result
+
+    def advance(self, state: Pass, keep: Callable[[Pass], None] | None) -> Any:
+        """The result of a pass from where it stands."""
+        return state.run(self.chunks, self.threads, self.watch, keep)
+
+    def _sometimes(self, state):
+        if time.monotonic() - self._saved_at >= EVERY:
+            self._save(state)
+
+    def _save(self, state):
+        """Written beside the file and put in its place: there is a whole file at any time."""
+        now = None if state is None else ([list(level) for level in state.tree.levels], state.chunks, state.rows)
+        description, numbers = pack((self.done, now))
+        header = {"kind": _KIND, "identity": self.identity, "content": description}
+        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        try:
+            with open(beside, "wb") as file:
+                stored_files.write(self.where, file, header, {"numbers": numbers})
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+        self._saved_at = time.monotonic()
+
+    def _load(self):
+        where, path = f"{self.where}: checkpoint", self.path
+        header, arrays = stored_files.read(where, path)
+        stored_files.expect(where, path, "kind", header.get("kind"), _KIND)
+        found, mine = header.get("identity"), json.loads(json.dumps(self.identity))
+        if found != mine:
+            names = [name for name in mine if not isinstance(found, dict) or found.get(name) != mine[name]]
+            name = names[0] if names else "identity"
+            value = found.get(name) if isinstance(found, dict) else found
+            fix = "It belongs to another run: pass another path, or delete the file to begin anew."
+            expected = f"{checks.describe(mine.get(name))}, as in this call"
+            checks.fail(self.where, f"{name} of checkpoint {path.name}", value, expected, fix)
+        try:
+            done, now = unpack(header.get("content"), arrays.get("numbers", np.zeros(0)))
+            self.done = list(done)
+            if now is not None:
+                levels, chunks, rows = now
+                self.now = [(int(level), kept) for level, kept in levels], int(chunks), int(rows)
+        except Exception as reason:
+            stored_files.broken(where, path, f"its content is wrong: {reason}")
+
+
+def again(where: str) -> NoReturn:
+    """Raise the error for a second pass over what is exhausted after the first."""
+    fix = "Pass a list, or a function without arguments that makes the iterable anew for each pass."
+    checks.fail(where, "source", "an iterator, exhausted after one pass", "a source that can be read again", fix)
+
+
+def fingerprint(chunks: Any) -> dict[str, Any]:
+    """What tells one source from another: sizes and the first chunk."""
+    sizes = chunks.sizes()
+    if sizes is not None and len(sizes) > 1000:
+        sizes = [len(sizes), *sizes[:1000]]
+    return {"rows a chunk": chunks.size, "rows of the source": sizes, "first chunk": chunks.peek()}
+
+
+def _checked_path(where, path):
+    if path is None:
+        return None
+    if not isinstance(path, (str, PathLike)) or not str(fspath(path)):
+        checks.fail(where, "checkpoint", path, "a path", 'Pass e.g. checkpoint="run.npz".', TypeError)
+    path = Path(os.fsdecode(path))
+    if path.is_dir() or not path.parent.is_dir():
+        checks.fail(where, "checkpoint", str(path), "the path of a file in a folder that exists", "Make the folder.")
+    return path

@@ -1,0 +1,216 @@
+"""Files read a chunk at a time, by columns: NumPy's own, CSV, and Parquet by pyarrow."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from companion import checks
+
+_KINDS = {".npy": "npy", ".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet", ".pq": "parquet"}
+
+
+def kind(path: Path) -> str | None:
+    """How a file is read, by its name; None of others."""
+    return next((kind for suffix, kind in _KINDS.items() if path.name.lower().endswith(suffix)), None)
+
+
+# --- memory maps ------------------------------------------------------------------------------------------------------
+class Mapped:
+    """A .npy file of which each slice is a map of its own, so that what has been read does not stay in memory."""
+
+    def __init__(self, path: Path, dtype: np.dtype, shape: tuple[int, ...], offset: int, order: Any):
+        self.path, self.dtype, self.shape, self.offset, self.order = path, dtype, shape, offset, order
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        row = self.dtype.itemsize * int(np.prod(self.shape[1:]))
+        start, stop, _ = rows.indices(self.shape[0])
+        if self.order == "C" and stop > start and row:
+            shape, place = (stop - start, *self.shape[1:]), self.offset + start * row
+            return np.memmap(self.path, self.dtype, "r", place, shape)
+        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)[rows]
+
+
+def mapped(where: str, path: Path) -> Mapped:
+    """A .npy file, its header read."""
+    try:
+        whole = np.load(path, mmap_mode="r")
+        if not isinstance(whole, np.ndarray):
+            raise ValueError("it holds no array")
+    except Exception as error:
+        fix = "Save it anew with numpy.save; an array of objects or a file that was cut off cannot be mapped."
+        reason = f"a .npy file that can be mapped ({type(error).__name__}: {error})"
+        checks.fail(where, "source", str(path), reason, fix)
+    order = "C" if whole.flags.c_contiguous else "F"
+    return Mapped(path, whole.dtype, whole.shape, getattr(whole, "offset", 0), order)
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+class Csv:
+    """Columns of a CSV file, with or without a line of names; read by NumPy."""
+
+    def __init__(self, where: str, path: Path, names: list[Any]):
+        self.path, self.rows = path, None
+        with self._open() as file:
+            first = next(csv.reader(file), [])
+        self.header = [name.strip() for name in first] if any(not _is_number(v) for v in first) else None
+        known: list[Any] = self.header or [*range(len(first))]
+        self.groups, self.width = _places(where, path, names, known)
+
+    def _open(self):
+        if self.path.name.lower().endswith(".gz"):
+            return gzip.open(self.path, "rt", encoding="utf-8", newline="")
+        return open(self.path, encoding="utf-8", newline="")
+
+    def count(self, rows: int) -> int:
+        """Chunks that are known without reading: none."""
+        return 0
+
+    def batches(self, rows: int, skip: int) -> Iterator[tuple[int, int, Callable[[], tuple[Any, ...]]]]:
+        """(first row, row after the last, a function that gives the groups of columns) of chunks of so many rows."""
+        with self._open() as file:
+            if self.header is not None:
+                next(file)
+            lines, start = (line for line in file if line.strip()), 0
+            while part := list(islice(lines, rows)):
+                yield start, start + len(part), partial(self._groups, part)
+                start += len(part)
+
+    def _groups(self, lines):
+        wanted = [place for group in self.groups if group is not None for place in np.atleast_1d(group)]
+        table = self._parsed(lines, wanted)
+        return _grouped([table[:, i] for i in range(len(wanted))], self.groups)
+
+    def _parsed(self, lines, wanted):
+        try:
+            return np.loadtxt(lines, delimiter=",", usecols=wanted, ndmin=2, comments=None, quotechar='"')
+        except ValueError as error:
+            for row, line in enumerate(lines):  # which one it was
+                fields = next(csv.reader([line]), [])
+                for place in wanted:
+                    if place >= len(fields) or not _is_number(fields[place]):
+                        found = f"{fields[place]!r}" if place < len(fields) else f"{len(fields)} fields"
+                        raise ValueError(f"row {row:,} of the chunk, column {place}: {found} is no number") from None
+            raise ValueError(str(error)) from None
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# --- Parquet ----------------------------------------------------------------------------------------------------------
+class Parquet:
+    """Columns of a Parquet file, read by pyarrow."""
+
+    def __init__(self, where: str, path: Path, names: list[Any]):
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise ImportError(
+                f"{where}: pyarrow = not installed; expected the library that reads Parquet. pip install pyarrow"
+            ) from None
+        self.path, self.parquet = path, pyarrow.parquet
+        with self._open(where) as file:
+            known = file.schema_arrow.names
+            self.rows = file.metadata.num_rows
+            self.sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        self.groups, self.width = _places(where, path, names, known)
+        self.names = known
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "parquet"}
+
+    def __setstate__(self, state):
+        import pyarrow.parquet
+
+        vars(self).update(state, parquet=pyarrow.parquet)
+
+    def _open(self, where):
+        try:
+            return self.parquet.ParquetFile(self.path)
+        except Exception as error:
+            fix = "Write it anew; a file that was cut off cannot be read."
+            reason = f"a Parquet file ({type(error).__name__}: {' '.join(str(error).split())})"
+            checks.fail(where, "source", str(self.path), reason, fix)
+
+    def count(self, rows):
+        """How many chunks there are."""
+        return sum(-(-size // rows) for size in self.sizes)
+
+    def batches(self, rows, skip):
+        """As of `Csv`, without the first `skip`. Chunks do not reach over the ends of row groups."""
+        wanted = [place for group in self.groups if group is not None for place in np.atleast_1d(group)]
+        names, start = [self.names[place] for place in wanted], 0
+        with self._open("scale") as file:
+            for number, size in enumerate(self.sizes):
+                if skip >= (within := -(-size // rows)):
+                    start, skip = start + size, skip - within
+                    continue
+                left = size
+                for batch in file.iter_batches(rows, row_groups=[number], columns=names):
+                    if len(batch) != min(rows, left):
+                        raise ValueError(f"{len(batch)} rows came, not {min(rows, left)}")
+                    left -= len(batch)
+                    if skip:
+                        skip -= 1
+                    else:
+                        yield start, start + len(batch), partial(self._groups, batch, names)
+                    start += len(batch)
+
+    def _groups(self, batch, names):
+        return _grouped([batch.column(name).to_numpy(zero_copy_only=False) for name in names], self.groups)
+
+
+READERS: dict[str, Any] = {"csv": Csv, "parquet": Parquet}
+
+
+def _places(where, path, names, known):
+    """The places of each group of columns, and how many numbers a row has."""
+    groups: list[Any] = []
+    for group in names:
+        if group is None and not groups:
+            taken = [place for other in names[1:] if other is not None for place in [_place(where, path, other, known)]]
+            left = [place for place in range(len(known)) if place not in taken]
+            groups.append(left[0] if len(left) == 1 else left)
+        elif group is None:
+            groups.append(None)
+        elif isinstance(group, list):
+            groups.append([_place(where, path, name, known) for name in group])
+        else:
+            groups.append(_place(where, path, group, known))
+    if not np.size(groups[0]):
+        checks.fail(where, "source", str(path), "a file with columns", "It is empty: write it anew.")
+    return groups, sum(np.size(group) for group in groups if group is not None)
+
+
+def _place(where, path, name, known):
+    if name in known:
+        return known.index(name)
+    if isinstance(name, (int, np.integer)) and not isinstance(name, bool) and 0 <= name < len(known):
+        return int(name)
+    shown = ", ".join(map(str, known[:8])) + (", …" if len(known) > 8 else "")
+    checks.fail(where, "columns", name, f"columns of {path.name}: {shown}", "Pass their names.")
+
+
+def _grouped(columns, groups):
+    """Columns put together as the groups ask: one alone as (n,), several as (n, d)."""
+    found, place = [], iter(columns)
+    for group in groups:
+        if group is None:
+            found.append(None)
+        elif isinstance(group, list):
+            found.append(np.stack([next(place) for _ in group], axis=1))
+        else:
+            found.append(next(place))
+    return tuple(found)

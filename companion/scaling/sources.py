@@ -1,0 +1,153 @@
+"""Chunks of a source, one after the other, each with its number; and the errors of those that cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from companion import checks
+from companion.scaling.given import checked_columns, pairs_of, pieces_of
+from companion.scaling.pieces import READ, Chunk, Piece, Place
+
+
+class Chunks:
+    """An iterable of arrays, made by `companion.scale.chunks`: in each pass the same chunks, in the same order.
+
+    Attributes
+    ----------
+    rows : int or None
+        Rows of all chunks together, where they are known before reading.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        source: Any,
+        others: tuple[Any, ...],
+        columns: Any,
+        rows: Any,
+        numbers: int = READ,
+        pairs: bool = False,
+    ):
+        self._where, self.size, self._numbers = where, rows, numbers
+        if rows is not None:
+            self.size = checks.positive_integer(where, "rows", rows, "Pass how many rows a chunk has, e.g. 2**16.")
+        columns = checked_columns(where, columns)
+        self._once: list[Piece] = []
+        self._again: Callable[[], Iterator[Piece]] | None = None
+        self._stream: Iterator[Piece] | None = None
+        pieces = pairs_of(where, source, columns) if pairs else pieces_of(where, source, others, columns)
+        if isinstance(pieces, list):
+            self._once = pieces
+        elif callable(pieces):
+            self._again = pieces
+        else:
+            self._stream = pieces
+
+    @property
+    def rows(self) -> int | None:
+        sizes = [piece.rows for piece in self._once]
+        return None if not sizes or None in sizes else sum(size or 0 for size in sizes)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether there can be a second pass."""
+        return self._stream is None
+
+    def sizes(self) -> list[int | None] | None:
+        """Rows of the pieces, where they are known: part of the fingerprint."""
+        return [piece.rows for piece in self._once] if self._once else None
+
+    def pieces(self) -> list[Piece] | None:
+        """The pieces, each of which can be read without the others; None of what yields them one after the other."""
+        return self._once or None
+
+    def _all(self) -> Iterator[Piece]:
+        if self._again is not None:
+            return self._again()
+        return iter(self._once) if self._stream is None else self._stream
+
+    def parts(self, skip: int = 0) -> Iterator[Chunk]:
+        """All chunks but the first `skip`, unread."""
+        at, pieces = [0], self._all()
+        while True:
+            try:
+                piece = next(pieces, None)
+            except Exception as error:
+                failed(self._where, Place(at[0], ""), error)
+            if piece is None:
+                return
+            yield from self._chunks_of(piece, at, skip)
+
+    def _chunks_of(self, piece: Piece, at: list[int], skip: int) -> Iterator[Chunk]:
+        passed = min(piece.count(self.size, self._numbers), max(0, skip - at[0]))  # without reading them
+        at[0] += passed
+        found = piece.chunks(self.size, passed, self._numbers)
+        while True:
+            try:
+                item = next(found, None)
+            except Exception as error:
+                failed(self._where, Place(at[0], piece.label), error)
+            if item is None:
+                return
+            start, stop, read = item
+            number = at[0]
+            at[0] += 1
+            if number >= skip:
+                yield Chunk(Place(number, piece.label, start, stop), read)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for chunk in self.parts():
+            yield np.asarray(load(self._where, chunk)[0])
+
+    def peek(self) -> str:
+        """A digest of the first chunk, which is part of the fingerprint. A stream has it still before it."""
+        chunk = next(self._first(), None)
+        return "" if chunk is None else digest(load(self._where, chunk))
+
+    def _first(self):
+        if self._stream is None:
+            return self.parts()
+        piece = next(self._stream, None)
+        if piece is None:
+            return iter(())
+        if type(piece) is Piece and callable(piece.fields[0]):  # called once
+            piece = Piece((piece.fields[0](), *piece.fields[1:]), piece.columns, piece.label)
+        rest = self._stream
+        self._stream = (item for part in ((piece,), rest) for item in part)
+        return self._chunks_of(piece, [0], 0)
+
+
+def digest(values: Iterable[Any]) -> str:
+    """SHA-256 of the first rows of some arrays."""
+    seal = hashlib.sha256()
+    for value in values:
+        array = np.asarray(value)[: 2**16] if np.ndim(value) else np.asarray(value)
+        content = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
+        seal.update(f"{array.dtype.str}{np.shape(value)}".encode() + content)
+    return seal.hexdigest()
+
+
+def load(where: str, chunk: Chunk) -> tuple[Any, ...]:
+    """The chunk, or the error that names it."""
+    try:
+        return chunk.read()
+    except Exception as error:
+        failed(where, chunk.place, error)
+
+
+def failed(where: str, place: Place, error: BaseException) -> NoReturn:
+    """Raise the error for a chunk that cannot be read."""
+    text = str(error)
+    if isinstance(error, ImportError) or text.startswith(f"{where}: "):
+        raise error
+    if isinstance(error, (ValueError, TypeError)) and text.startswith("scale: "):  # our own, about columns
+        raise type(error)(f"{where}: {text.removeprefix('scale: ')}") from None
+    reason = " ".join(f"{type(error).__name__}: {text}".split())
+    raise ValueError(
+        f"{where}: {place} = not read ({reason}); expected a chunk that can be read. Repair it or leave it out; with a "
+        "checkpoint the run goes on from there."
+    ) from error
