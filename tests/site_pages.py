@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -85,7 +86,7 @@ class Page(HTMLParser):
     def all(self, tag, **wanted):
         return [a for name, a in self.tags if name == tag and all(a.get(k) == v for k, v in wanted.items())]
 
-    @property
+    @functools.cached_property
     def ids(self):
         return [attributes["id"] for _, attributes in self.tags if attributes.get("id")]
 

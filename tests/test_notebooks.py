@@ -248,7 +248,9 @@ def names(code):
     inner = [body]
     for function in inner:
         inner.extend(constant for constant in function.co_consts if isinstance(constant, CodeType))
-        reads.update(set(function.co_names) - binds if function is not body else ())  # attributes too: no harm
+        if function is not body:
+            looked_up = (i.argval for i in dis.get_instructions(function) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+            reads.update(set(looked_up) - binds)
     return binds, reads
 
 

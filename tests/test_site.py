@@ -52,17 +52,18 @@ def test_every_page_of_the_contents_is_built(pages):
 
 
 def test_internal_links_and_anchors_resolve(site, pages):
+    ids = {name: set(page.ids) for name, page in pages.items()}
+
     def dead():
         for name, page in pages.items():
-            for attributes in page.all("a"):
-                href = attributes.get("href", "")
+            for href in {attributes.get("href", ""): None for attributes in page.all("a")}:
                 if is_outside(href) or href.startswith(("mailto:", "javascript:")):
                     continue
                 target, anchor = urldefrag(urljoin(name, href))
                 target, anchor = unquote(target).split("?")[0], unquote(anchor)
                 if not (site / target.lstrip("/")).is_file():
                     yield f"{name}: {href} leads to no file"
-                elif anchor and target in pages and anchor not in pages[target].ids:
+                elif anchor and target in pages and anchor not in ids[target]:
                     yield f"{name}: {href} leads to no such place"
 
     problems(dead())

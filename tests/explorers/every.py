@@ -239,24 +239,31 @@ def test_without_javascript_a_figure_stands_in(case, browser, playground):
                 assert page.locator("explorer-set").inner_text() == "Set"
 
 
-@pytest.mark.parametrize("width", [320, 360, 600, 900, 1400])
-def test_fits_every_width(case, window, playground, width):
-    with loaded(window, playground, width=width) as page:
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        outer = page.locator(f"explorer-{case.NAME}").bounding_box()
-        parts = ", ".join(f"explorer-{case.NAME} {tag}" for tag in ("text", "dd", "dt", "button", "input"))
-        inside = page.evaluate(
-            f"[...document.querySelectorAll('{parts}')].map(e => e.getBoundingClientRect()).map(r => [r.left, r.right])"
-        )
-        assert min(a for a, _ in inside) >= outer["x"] and max(b for _, b in inside) <= outer["x"] + outer["width"]
-        sizes = page.evaluate(f"""[...document.querySelectorAll('explorer-{case.NAME} .explorer-figure text')].map(
-            e => parseFloat(getComputedStyle(e).fontSize) * e.ownerSVGElement.getScreenCTM().a)""")
-        assert min(sizes) >= 11
-        for box in (e.bounding_box() for e in page.locator(f"explorer-{case.NAME} :is(button, input)").all()):
-            assert min(box["width"], box["height"]) >= 40, "targets for fingers"
-        figure, numbers = (page.locator(f"explorer-{case.NAME} .explorer-{part}") for part in ("figure", "readout"))
-        if width < 400:
-            assert numbers.bounding_box()["y"] < figure.bounding_box()["y"], "the numbers are in sight of the figure"
+def test_fits_every_width(case, window, playground):
+    """In one page whose window grows, as a phone that is turned; the tests around load it anew at 360, 390 and 900."""
+    with loaded(window, playground, width=320) as page:
+        for width in (320, 360, 600, 900, 1400):
+            page.set_viewport_size({"width": width, "height": 1000})
+            settle(page)
+            fits(case, page, width)
+
+
+def fits(case, page, width):
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    outer = page.locator(f"explorer-{case.NAME}").bounding_box()
+    parts = ", ".join(f"explorer-{case.NAME} {tag}" for tag in ("text", "dd", "dt", "button", "input"))
+    inside = page.evaluate(
+        f"[...document.querySelectorAll('{parts}')].map(e => e.getBoundingClientRect()).map(r => [r.left, r.right])"
+    )
+    assert min(a for a, _ in inside) >= outer["x"] and max(b for _, b in inside) <= outer["x"] + outer["width"]
+    sizes = page.evaluate(f"""[...document.querySelectorAll('explorer-{case.NAME} .explorer-figure text')].map(
+        e => parseFloat(getComputedStyle(e).fontSize) * e.ownerSVGElement.getScreenCTM().a)""")
+    assert min(sizes) >= 11
+    for box in (e.bounding_box() for e in page.locator(f"explorer-{case.NAME} :is(button, input)").all()):
+        assert min(box["width"], box["height"]) >= 40, "targets for fingers"
+    figure, numbers = (page.locator(f"explorer-{case.NAME} .explorer-{part}") for part in ("figure", "readout"))
+    if width < 400:
+        assert numbers.bounding_box()["y"] < figure.bounding_box()["y"], "the numbers are in sight of the figure"
 
 
 OVERLAPS = """([...document.querySelectorAll('.explorer-figure > svg')].flatMap(svg => {
