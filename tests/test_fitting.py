@@ -706,7 +706,7 @@ def test_standard_errors_of_a_narrow_beta(narrow, exact):
     x = 0.5 + NEAR / narrow
     assert fit(Beta, x).standard_errors["a"] == pytest.approx(exact, rel=2e-5)
     if narrow > 1000:
-        with pytest.raises(ValueError, match="differ by 0.001 of their size"):
+        with pytest.raises(ValueError, match=r"differ by 0\.001 of their size"):
             fit(stats.beta, x)
         return
     found = fit(stats.beta, x)
