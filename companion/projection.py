@@ -21,6 +21,7 @@ from companion.comparisons import Comparison, HeldOut, Vuong, Wilks
 from companion.families import Categorical, Distribution, ExponentialFamily, from_scipy
 from companion.fitting.relations import family_of, relation
 from companion.fitting.result import Fit
+from companion.fitting.scores import scores
 from companion.integrals import quadrature
 from companion.measures import FROZEN, as_pair
 
@@ -276,27 +277,19 @@ def _names(models):
 
 def _same_member(fits, free, data, spread):
     r"""P-value of "the closest members of both families are one distribution": n times the variance of the log ratio is
-    then :math:`\sum\lambda_i^2\chi^2_1`, here a gamma law of the same mean and variance. Without scores each
-    :math:`\lambda_i^2` is taken to be 1, the largest value if that distribution is p. What is given has no scores."""
-    parts = [_scores(fit, data) if k else (np.zeros((len(data), 0)), np.zeros((0, 0))) for fit, k in zip(fits, free)]
+    then :math:`\sum\lambda_i^2\chi^2_1`, here a gamma law of the same mean and variance. Where a fit is at a
+    kink or an edge each :math:`\lambda_i^2` is taken to be 1, the largest value if that distribution is p; nothing is
+    estimated in a model that is given."""
+    parts = [scores(fit, data) if k else (np.zeros((len(data), 0)), np.zeros((0, 0))) for fit, k in zip(fits, free)]
     if None in parts:
         return float(special.chdtrc(sum(free), spread))
     (s_f, j_f), (s_g, j_g) = parts
-    scores, k = np.hstack([s_f, s_g]), s_f.shape[1]
-    size = np.sqrt(np.mean(scores**2, axis=0)) + np.finfo(float).tiny
-    scores = scores / size
-    covariance, blocks = scores.T @ scores / len(data), np.zeros((len(size), len(size)))
+    both, k = np.hstack([s_f, s_g]), s_f.shape[1]
+    size = np.sqrt(np.mean(both**2, axis=0)) + np.finfo(float).tiny
+    both = both / size
+    covariance, blocks = both.T @ both / len(data), np.zeros((len(size), len(size)))
     blocks[:k, :k] = -np.linalg.pinv(j_f / np.outer(size[:k], size[:k]))
     blocks[k:, k:] = np.linalg.pinv(j_g / np.outer(size[k:], size[k:]))
     squares = np.abs(np.linalg.eigvals(covariance @ blocks)) ** 2
     mean, variance = squares.sum(), 2 * (squares**2).sum()
     return float(special.gammaincc(mean**2 / variance, spread * mean / variance))
-
-
-def _scores(fit, data):
-    """Scores (n, k) in natural parameters and the information (k, k); None of models that are no exponential family or
-    have other free parameters."""
-    model = fit.model
-    if not isinstance(model, ExponentialFamily) or model.natural_parameters().size != fit.free:
-        return None
-    return model._statistic(data) - model.mean_parameters(), model.fisher_information()

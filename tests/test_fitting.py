@@ -685,3 +685,37 @@ def test_a_level_next_to_one():
 def test_the_reason_is_the_true_one(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+# --- parameters that are nearly collinear: measurements that differ by little ---------------------------------------
+NEAR = np.array([-0.9, -0.5, -0.1, 0.2, 0.6, 0.95])
+
+
+@pytest.mark.parametrize("place", [10.0, 100.0, 1e3, 1e5])
+def test_standard_errors_of_a_gamma_far_from_zero(place):
+    """Var(shape) = 1/(n(ψ'(a) − 1/a)), where the difference is 1/(2a²) + 1/(6a³) − 1/(30a⁵) + …"""
+    found = fit(Gamma, place + NEAR)
+    a = found.parameters["shape"]
+    exact = 1 / np.sqrt(6 * (1 / (2 * a**2) + 1 / (6 * a**3) - 1 / (30 * a**5)))
+    assert found.standard_errors["shape"] == pytest.approx(exact, rel=1e-5)
+    assert found.standard_errors["rate"] == pytest.approx(exact / (place + NEAR).mean(), rel=2e-3)
+
+
+@pytest.mark.parametrize(("narrow", "exact"), [(100, 1834.5), (1000, 183333.0), (3000, 1649909.0)])
+def test_standard_errors_of_a_narrow_beta(narrow, exact):
+    """The exact ones with fifty digits."""
+    x = 0.5 + NEAR / narrow
+    assert fit(Beta, x).standard_errors["a"] == pytest.approx(exact, rel=2e-5)
+    if narrow > 1000:
+        with pytest.raises(ValueError, match=r"differ by 0\.001 of their size"):
+            fit(stats.beta, x)
+        return
+    found = fit(stats.beta, x)
+    assert found.standard_errors["a"] == pytest.approx(exact, rel=2e-5)
+    assert found.sandwich[0, 0] == pytest.approx(fit(Beta, x).sandwich[0, 0], rel=1e-4)
+
+
+@pytest.mark.parametrize("place", [1e3, 1e5])
+def test_errors_without_digits_are_refused(place):
+    with pytest.raises(ValueError, match=r"relative error of second derivatives = .*too few digits"):
+        fit(stats.invgauss, place + NEAR)

@@ -27,6 +27,7 @@ from companion.families import (
     Weibull,
 )
 from companion.fitting import fit
+from companion.fitting.scores import scores
 from companion.lesson import datasets
 
 HUMPS = Mixture([0.3, 0.7], Normal([-1.5, 2.0], [0.7, 1.1]))
@@ -521,3 +522,37 @@ def test_no_projection_is_refused_in_terms_of_p(p, family, words):
 def test_zero_means_are_certified():
     """The residual has the size of rounding, and no relative tolerance."""
     assert projection.project(stats.lognorm(3), Gamma).excess < 1e-20
+
+
+# --- the test for a common closest member ----------------------------------------------------------------------------
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("p", "n", "runs", "pair"),
+    [
+        (stats.t(5, scale=np.sqrt(0.6)), 500, 30, ((Normal, {"sd": 1.0}), (Normal, {"mean": 0.0}))),
+        (stats.expon(), 500, 15, ((Gamma, {}), (Weibull, {"k": None}))),
+        (stats.norm(), 300, 30, ((Normal, {"mean": 0.0}), (stats.norm, {"scale": 1.0}))),
+    ],
+    ids=["wrong models", "an estimated shape", "a distribution of SciPy"],
+)
+def test_the_overlap_is_a_p_value(p, n, runs, pair):
+    """Both closest members are one distribution; p-values are uniform if the weights of Vuong's law are right, which
+    they were not of models with held parameters or with a shape that is estimated."""
+    rng, values = np.random.default_rng(13), []
+    for _ in range(runs):
+        x = p.rvs(n, random_state=rng)
+        values.append(projection.compare(*(fit(family, x, **held) for family, held in pair), x).overlap)
+    assert stats.kstest(values, "uniform").pvalue > 0.005, np.sort(values)
+
+
+@pytest.mark.parametrize(
+    ("model", "held"), [(Normal, {"mean": 0.3}), (stats.norm, {}), (Mixture([0.5, 0.5], Normal([-1.0, 1.0], 1.0)), {})]
+)
+def test_scores_give_the_covariances_of_the_fit(model, held):
+    x = np.concatenate([stats.norm.ppf((np.arange(40) + 0.5) / 40) + m for m in (-2.0, 2.5)])
+    found = fit(model, x, **held)
+    s, information = scores(found, x)
+    assert np.abs(s.sum(axis=0)).max() < 1e-5
+    assert np.trace(np.linalg.solve(information, s.T @ s / len(x))) == pytest.approx(
+        found.effective_parameters, rel=1e-6
+    )

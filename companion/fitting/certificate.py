@@ -7,10 +7,14 @@ import warnings
 import numpy as np
 
 from companion import checks
-from companion.fitting.differences import derivatives, gradient
+from companion.fitting.differences import along_axes, derivatives, gradient
 from companion.fitting.families import Optimum
 from companion.fitting.optimum import FLAT, TOLERANCE, curvature, flat_to_an_end, sizes
 from companion.fitting.result import Fit, fingerprint
+
+#: Curvature, in units of the sums of squared scores, below which second derivatives are taken along principal axes, and
+#: the relative error that they may have there.
+_COLLINEAR, _DIGITS = 1e-3, 1e-4
 
 
 def certified(optimum: Optimum, x: np.ndarray, weights: np.ndarray | None) -> Fit:
@@ -38,7 +42,7 @@ def _certified(optimum, x, weights):
             expected = f"less than {TOLERANCE:g}"
             checks.fail(problem.where, "scaled gradient", residual, expected, _why_not(problem, x))
         if not optimum.why:
-            covariance, sandwich, effective = _covariances(problem, found, 0.0 if exact else FLAT)
+            covariance, sandwich, effective = _covariances(problem, theta, found, 0.0 if exact else FLAT)
     total = np.sum(problem.weights) if problem.weights is not None else len(problem.log_probs(theta))
     values = problem.reported(theta)
     return Fit(
@@ -88,10 +92,19 @@ def _why_not(problem, x):
     )
 
 
-def _covariances(problem, found, flat):
+def _covariances(problem, theta, found, flat):
     """Inverse information, sandwich and Takeuchi's trace; refused where the likelihood is flat or curves upwards."""
     values, vectors, size = curvature(found, problem.weights)
-    smallest = float(values[0])
+    smallest, linear = float(values[0]), problem.linear
+    if abs(smallest) < _COLLINEAR and len(values) > 1:
+        axes, basis, error = along_axes(problem.log_probs, theta, found.hessian, problem.weights)
+        again = curvature(axes, problem.weights)
+        if error < _DIGITS and again[0][0] > FLAT:
+            found, linear, (values, vectors, size) = axes, problem.linear @ basis, again
+            smallest = float(values[0])
+        elif smallest > flat:
+            fix = "The log-density has too few digits here for standard errors: hold a parameter."
+            checks.fail(problem.where, "relative error of second derivatives", error, f"less than {_DIGITS:g}", fix)
     fix = (
         "The log-likelihood is flat along a direction or rises: too few observations for so many parameters, or "
         "parameters that say the same. Hold one of them."
@@ -105,8 +118,8 @@ def _covariances(problem, found, flat):
     rounding = np.abs(found.scores) < 1e-10 * size / np.sqrt(total)
     scores = np.where(rounding, 0.0, found.scores)
     middle = inverse @ (scores.T @ (scores if problem.weights is None else scores * problem.weights[:, None]))
-    covariance = problem.linear @ inverse @ problem.linear.T
-    sandwich = problem.linear @ (middle @ inverse) @ problem.linear.T
+    covariance = linear @ inverse @ linear.T
+    sandwich = linear @ (middle @ inverse) @ linear.T
     largest, fix = float(np.max(np.abs([covariance, sandwich]))), "Change the unit of measurement."
     checks.require(
         problem.where, "largest covariance", largest, np.isfinite(largest), "a number that fits a double", fix

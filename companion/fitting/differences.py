@@ -8,6 +8,7 @@ larger: about the error with which one observation tells it. A step is a power o
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -148,3 +149,53 @@ def _hessian(log_probs, theta, h, room, centre, weights):
             mixed = (second((one + two) / 2) - second((one - two) / 2)) / (h[i] * h[j])
             hessian[i, j] = hessian[j, i] = mixed
     return hessian
+
+
+# --- where parameters are nearly collinear ------------------------------------------------------------------------
+#: Steps tried along a principal axis, in units of one observation: the pair whose second derivatives agree best counts.
+_AXIS_STEPS = (2.0**-7, 2.0**-6, 2.0**-5, 2.0**-4, 2.0**-3)
+
+
+def along_axes(
+    log_probs: LogProbs, theta: np.ndarray, hessian: np.ndarray, weights: np.ndarray | None
+) -> tuple[Derivatives, np.ndarray, float]:
+    r"""Derivatives by coordinates :math:`\varphi` with :math:`\theta = \hat\theta + B\varphi`, B (k, k), and how far
+    second derivatives on two steps differ: their relative error, inf where none is to be had.
+
+    Along the axes of parameters, the curvature in the direction that the data tell least is a small difference of
+    large numbers. The columns of B are the principal axes in units of their own curvature, found in a few rounds.
+    """
+    centre = log_probs(theta)
+    total = len(centre) if weights is None else float(weights.sum())
+    size = np.sqrt(np.abs(np.diag(hessian)))
+    information, basis, gap = (
+        -hessian / size / size[:, None],
+        np.eye(len(size)) / size[:, None] * np.sqrt(total),
+        np.inf,
+    )
+    for _ in range(8):
+        values, vectors = np.linalg.eigh(information)
+        basis = basis @ (vectors / np.sqrt(np.maximum(np.abs(values), 1e-6)))
+
+        def moved(phi, basis=basis):
+            return log_probs(theta + basis @ phi)
+
+        found = []
+        for step in _AXIS_STEPS:
+            steps = np.full(len(size), step)
+            found.append(-_hessian(moved, np.zeros(len(size)), steps, 0 * steps, centre, weights) / total)
+        gaps = [np.max(np.abs(one - other)) for one, other in pairwise(found)]
+        gaps = [gap if np.isfinite(gap) else np.inf for gap in gaps]
+        best = int(np.argmin(gaps))
+        gap, information = float(gaps[best]), found[best + 1]
+        if not np.isfinite(gap):
+            return (
+                Derivatives(np.zeros((len(centre), len(size))), -total * np.eye(len(size)), np.zeros(0)),
+                basis,
+                np.inf,
+            )
+        if np.all(np.abs(np.linalg.eigvalsh(information) - 1) < 0.5):
+            break
+    step = np.full(len(size), _AXIS_STEPS[best])
+    scores, error = _scores(moved, np.zeros(len(size)), step, weights)
+    return Derivatives(scores, -total * information, error), basis, gap

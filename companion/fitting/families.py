@@ -289,8 +289,19 @@ def mixture_optimum(start: Mixture, x: Any, weights: Any, fixed: dict[str, Any])
     x, weights = checks.sample(WHERE, x, weights, start.event_ndim, "Pass observations as an array of shape (n,).")
     if weights is not None:
         x, weights = x[weights > 0], weights[weights > 0]
+    build = mixture_problem(mixture, x, weights)
+    problem, theta = build()
+    note = "a local maximum, the one that EM reaches from the start: compare several starts"
+    if np.all(mixture.weights > 0):
+        theta = newton(problem, theta)
+    found = _placed(problem, theta, build)
+    return found._replace(notes=(*found.notes, note))
+
+
+def mixture_problem(mixture: Mixture, x: Any, weights: Any) -> Callable[..., tuple[Problem, np.ndarray]]:
+    """The problem and the coordinates of this mixture, as a function of what is pinned to its values."""
     family = type(mixture.components)
-    held = {name: start.components.parameter(name).tolist() for name in family.fixed_names}
+    held = {name: mixture.components.parameter(name).tolist() for name in family.fixed_names}
     free = [name for name in mixture.components.parameter_names if name not in held]
 
     def make(arrays):
@@ -298,13 +309,5 @@ def mixture_optimum(start: Mixture, x: Any, weights: Any, fixed: dict[str, Any])
         return Mixture(arrays[0], family(*(named[name] for name in family.parameter_names)))
 
     blocks = [_block("Mixture", "weights", mixture.weights, simplex=True)]
-    for name in free:
-        block = _block(family.__name__, name, mixture.components.parameter(name))
-        blocks.append(block)
-    name = "fit of Mixture"
-    problem, theta = _problem(name, blocks, make, x, weights, held)
-    note = "a local maximum, the one that EM reaches from the start: compare several starts"
-    if np.all(mixture.weights > 0):
-        theta = newton(problem, theta)
-    found = _placed(problem, theta, lambda pinned: _problem(name, blocks, make, x, weights, held, pinned))
-    return found._replace(notes=(*found.notes, note))
+    blocks += [_block(family.__name__, name, mixture.components.parameter(name)) for name in free]
+    return lambda pinned=(): _problem("fit of Mixture", blocks, make, x, weights, held, pinned)

@@ -10,7 +10,7 @@ import numpy as np
 from companion import checks
 from companion.fitting import scipy_models
 from companion.fitting.families import Optimum
-from companion.fitting.optimum import Found, climb, outside, search
+from companion.fitting.optimum import Found, climb, flat_to_an_end, outside, search
 from companion.fitting.problem import Problem
 from companion.fitting.scipy_problem import Task, make_problem, starts, task, ties
 
@@ -217,7 +217,14 @@ def _no_maximum(job: Task, problem: Problem, top: Found) -> NoReturn:
     names = (name for name, moves in zip(problem.names, problem.moves()) if moves)
     far = [key for key, value in zip(names, phi) if abs(value) > _FAR + problem.furthest]
     shown = _shown(problem, top.theta)
-    if far:
+    near = 0 < np.ptp(job.x) < 0.01 * np.max(np.abs(job.x)) and not job.discrete
+    if far and near and not flat_to_an_end(problem, top.theta):
+        part = np.ptp(job.x) / np.max(np.abs(job.x))
+        fix = (
+            f"The observations differ by {part:.1g} of their size: out there this log-density has too few digits for a "
+            f"search. Hold {far[0]}, or fit a family of this package, or one that has a location."
+        )
+    elif far:
         fix = f"It still rises, or is flat, as {' and '.join(far)} run to the end of the domain: hold {far[0]}."
     elif job.dist.name in scipy_models.KINKS or job.dist.name in ("trapezoid", "gennorm"):
         fix = "The log-likelihood is not smooth in the place of the kink: hold that parameter."
