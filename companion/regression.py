@@ -185,12 +185,12 @@ def _search(
             return optimum, none
         if optimum.converged and separating.overlap_of_some(plain()[1], response, optimum.eta, w):
             return optimum, none
-        direction = separating.linear_program(plain()[1])
+        direction = separating.complete(plain()[1], moved(optimum.gamma))
         if direction is None:
             return optimum if optimum.converged else newton.maximise(response, design, shift, w, _LATE), none
         found.append(direction)
     elif not np.all(found[0][1]):
-        found[0] = separating.linear_program(plain()[1], found[0]) or found[0]
+        found[0] = separating.complete(plain()[1], moved(optimum.gamma), found[0]) or found[0]
     other, constraints = plain()
     scale = design.scale if other is design else design.scale * other.scale
     return optimum, _described(response, other, scale, constraints, *found[0], names)
@@ -227,7 +227,7 @@ def _explained(where: str, found: Separation, names: tuple[str, ...], scale: np.
     return (
         f"{where}: y = {found.kind}ly separated by {told} ({int(np.sum(found.rows)):,} of {len(found.rows):,} "
         f"observations lie strictly on their side{others}); expected data that overlap. To the precision of doubles no "
-        "maximum exists: the likelihood rises for ever along the direction that separation(X, y) returns. Leave the "
+        "maximum exists: the likelihood rises for ever along this error's separation.direction. Leave the "
         "column out, merge the level of the factor with another, or put a penalty (a prior) on the coefficients."
     )
 

@@ -14,6 +14,7 @@ from scipy import optimize, stats
 from companion.families import Bernoulli, Binomial, Categorical, Gamma, Normal, Poisson
 from companion.glm import precise
 from companion.glm.design import Named
+from companion.lesson import datasets
 from companion.regression import SeparationError, fit, separation
 
 CASES = make_regression.cases()
@@ -427,6 +428,17 @@ def test_a_linear_program_over_all_rows_agrees(family):
             assert np.all(np.isfinite(fit(family, X, y, n=n).standard_errors))
     # the positive counts lie at no edge: only where there is none could the separation of counts be complete
     assert seen == {"none", "quasi-complete"} | (set() if family is Poisson else {"complete"})
+
+
+def test_many_classes_of_real_images():
+    """A thousand digits, ten classes: as many rows as a linear program over all 9,000 constraints has found strict."""
+    digits = datasets.digits()
+    X, y = digits.images[:1000] / 16, digits.labels[:1000]
+    X = X[:, np.std(digits.images, axis=0) > 0][:, ::4]
+    X = X[:, np.std(X, axis=0) > 0]
+    found = separation(X, y)
+    assert found.kind == "quasi-complete" and found.rows.sum() == 662
+    check_direction(found, X, y, Categorical)
 
 
 def test_one_level_of_a_factor_separates():

@@ -18,9 +18,11 @@ from companion.glm.responses import NormalResponse, Response
 
 
 class Optimum(NamedTuple):
-    """Where Newton's method ended: ``beta`` (p, k) of the scaled columns, ``eta`` (n, k), the Cholesky factor of the
-    information in the coordinates of Q (or None), the last score there, and whether it has converged."""
+    """Where Newton's method ended: ``gamma`` (p, k) in the coordinates of Q, ``beta`` of the scaled columns, ``eta``
+    (n, k), the Cholesky factor of the information in the coordinates of Q (or None), the last score there, and whether
+    it has converged."""
 
+    gamma: np.ndarray
     beta: np.ndarray
     eta: np.ndarray
     factor: np.ndarray | None
@@ -31,6 +33,9 @@ class Optimum(NamedTuple):
 def gram(Q: np.ndarray, blocks: np.ndarray) -> np.ndarray:
     """Σᵢ Bᵢ ⊗ QᵢQᵢᵀ of blocks (n, k, k): an array (kp, kp), class by class."""
     k, p = blocks.shape[1], Q.shape[1]
+    if k == 1 and np.all(blocks >= 0):  # a matrix times its own transpose costs half
+        rows = Q * np.sqrt(blocks[:, 0])
+        return rows.T @ rows
     out = np.empty((k, p, k, p))
     for a in range(k):
         for b in range(a + 1):
@@ -52,8 +57,15 @@ def newton_step(
     sizes = np.diagonal(factor)
     if np.min(sizes) > (1e-9 if response.classes else 1e-4) * np.max(sizes):
         return score, factor, linalg.cho_solve((factor, True), score.T.ravel()).reshape(score.T.shape).T
-    if response.classes:
-        return score, None, None
+    if response.classes:  # nearly flat directions get a smaller step
+        try:
+            sizes, axes = linalg.eigh(gram(Q, response.covariance(eta)))
+        except (linalg.LinAlgError, ValueError):
+            return score, None, None
+        if not sizes[-1] > 0:
+            return score, None, None
+        step = axes @ ((axes.T @ score.T.ravel()) / np.maximum(sizes, 1e-13 * sizes[-1]))
+        return score, None, step.reshape(score.T.shape).T
     # Far from the middle the variances are small: the same by least squares, which do not square the condition.
     sd = np.sqrt(response.variance(eta))
     orthonormal, R = linalg.qr(Q * sd, mode="economic")
@@ -80,7 +92,7 @@ def maximise(
     if isinstance(response, NormalResponse):  # one step
         gamma = Q.T @ (root * (response.y - offset[:, None]))
         eta = (Q @ gamma) / root + offset[:, None]
-        return Optimum(design.back(gamma), eta, np.eye(Q.shape[1]), 0 * gamma, bool(np.all(np.isfinite(eta))))
+        return Optimum(gamma, design.back(gamma), eta, np.eye(Q.shape[1]), 0 * gamma, bool(np.all(np.isfinite(eta))))
     gamma = _start(response, Q, root, offset)
 
     def at(gamma):
@@ -105,10 +117,12 @@ def maximise(
         # Along a direction that separates, η moves by about 1 a step for ever; at an optimum it comes to rest.
         near = np.all(np.abs((Q @ step) / root) < 1e-6 + 1e-9 * np.abs(eta))
         if near and (decrement <= 1e-24 * np.max(weights) or decrement > 0.25 * before):
-            converged = True
+            converged = factor is not None
             break
         before = decrement
         length = 1.0
+        if response.classes and number < 6:  # a first step that is too long ends where all probabilities are 0 or 1
+            length = min(1.0, 8.0 / np.max(np.abs((Q @ step) / root)))
         while True:
             new = at(gamma + length * step)
             new_value, new_size = log_likelihood(new)
@@ -120,7 +134,7 @@ def maximise(
         if length < 1e-12:
             break
         gamma, eta, value, size = gamma + length * step, new, new_value, new_size
-    return Optimum(design.back(gamma), eta, factor, score, converged)
+    return Optimum(gamma, design.back(gamma), eta, factor, score, converged)
 
 
 def _start(response, Q, root, offset):

@@ -135,6 +135,13 @@ class NormalResponse(Response):
         return np.zeros(len(self.y))
 
 
+def _variance(eta: np.ndarray) -> np.ndarray:
+    """Variance of 0 and 1 at log-odds η, with one exponential."""
+    with np.errstate(under="ignore"):
+        power = np.exp(-np.abs(eta))
+        return power / (1 + power) ** 2
+
+
 class BernoulliResponse(Response):
     """y in {0, 1}, log-odds η."""
 
@@ -161,7 +168,7 @@ class BernoulliResponse(Response):
         return -away * expit(away * eta)
 
     def variance(self, eta):
-        return expit(eta) * expit(-eta)
+        return _variance(eta)
 
     def deviance(self, eta):
         return -2 * self.log_terms(eta)
@@ -216,7 +223,7 @@ class BinomialResponse(Response):
         return self.y * expit(-eta) - (self.trials - self.y) * expit(eta)
 
     def variance(self, eta):
-        return self.trials * expit(eta) * expit(-eta)
+        return self.trials * _variance(eta)
 
     def deviance(self, eta):
         seen = Bernoulli(self.y / self.trials)
@@ -292,6 +299,20 @@ def _complement(p: np.ndarray, codes: np.ndarray, others: float | None = None) -
     return out
 
 
+def residuals(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """y − p of all classes but the first, (n, K − 1)."""
+    return _complement(p, codes, -1.0)[:, 1:]
+
+
+def class_covariance(p: np.ndarray) -> np.ndarray:
+    """diag(p) − ppᵀ of all classes but the first, (n, K − 1, K − 1)."""
+    others, p = _complement(p, np.argmax(p, axis=1))[:, 1:], p[:, 1:]
+    blocks = -p[:, :, None] * p[:, None, :]
+    diagonal = np.arange(p.shape[1])
+    blocks[:, diagonal, diagonal] = p * others
+    return blocks
+
+
 class CategoricalResponse(Response):
     """One of K classes: y are K − 1 indicators, η the log-odds against the first class, the baseline."""
 
@@ -347,16 +368,10 @@ class CategoricalResponse(Response):
         return self.probabilities(eta)[:, 1:]
 
     def rest(self, eta):
-        return _complement(self.probabilities(eta), self.codes(), -1.0)[:, 1:]
+        return residuals(self.probabilities(eta), self.codes())
 
     def covariance(self, eta):
-        p = self.probabilities(eta)
-        others = _complement(p, np.argmax(p, axis=1))[:, 1:]
-        p = p[:, 1:]
-        blocks = -p[:, :, None] * p[:, None, :]
-        diagonal = np.arange(p.shape[1])
-        blocks[:, diagonal, diagonal] = p * others
-        return blocks
+        return class_covariance(self.probabilities(eta))
 
     def deviance(self, eta):
         return -2 * self.log_likelihood(eta)

@@ -8,8 +8,9 @@ the means (0 or 1, 0 or n, a count of 0), and :math:`x_i^\top d = 0` where it is
 Two certificates decide. *Against*: a point where the score is so small that no such direction can exist, since along
 one the score would be at least the smallest miss y − μ in size; that is where Newton's method ends when there is a
 maximum. *For*: a direction, checked observation by observation. Where there is none, Newton's method runs off along
-one, and its iterates say which observations stay behind; else a linear program finds it, on few observations at first,
-to which those are added that its answer leaves on the wrong side.
+one, and its iterates say which observations stay behind; these have a likelihood with a maximum of their own, by which
+the first certificate shows that no more can be separated. Where both fail a linear program decides, on few observations
+at first, to which those are added that its answer leaves on the wrong side.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from scipy import linalg, optimize
 
 from companion import checks
 from companion.glm.design import Named
-from companion.glm.responses import Response
+from companion.glm.newton import gram
+from companion.glm.responses import Response, class_covariance, residuals
 
 #: Rows taken at a time where many are factored.
 _CHUNK = 16384
 #: Seconds that a linear program may take.
 _PATIENCE = 30.0
+#: Numbers in a linear program that is not worth its time where a direction is known.
+_MANY = 500_000
 
 
 class Separation(NamedTuple):
@@ -63,7 +67,7 @@ class Constraints:
     class. Rows are formed when they are asked for, since with classes they are long."""
 
     def __init__(self, response: Response, Q: np.ndarray, condition: float) -> None:
-        self.Q, self.k = Q, max(len(response.classes) - 1, 1)
+        self.Q, self.k, self.response = Q, max(len(response.classes) - 1, 1), response
         self.width = Q.shape[1] * self.k
         if response.classes:
             self.codes = response.codes()
@@ -116,6 +120,20 @@ class Constraints:
             if sizes[0] > 1e-10 * sizes[-1]:
                 return True
         return False
+
+    def limit(self, gamma: np.ndarray, strict: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """y − μ and the covariance of y at Qγ, without what lies strictly on its side: classes from which a row is
+        separated are impossible, other responses are left out; and |miss| of all inequalities, 0 of the strict ones."""
+        eta = self.Q @ gamma
+        if not self.many:
+            rest, blocks = self.response.rest(eta), self.response.covariance(eta)
+            rest[self.owner[strict]], blocks[self.owner[strict]] = 0.0, 0.0
+            return rest, blocks, np.abs(rest)[self.owner, 0]
+        logits = np.column_stack([np.zeros(len(eta)), eta])
+        logits[self.owner[strict], self.other[strict]] = -np.inf
+        p = np.exp(logits - np.max(logits, axis=1, keepdims=True))
+        p /= np.sum(p, axis=1, keepdims=True)
+        return residuals(p, self.codes), class_covariance(p), p[self.owner, self.other]
 
     def triangle(self, index: np.ndarray) -> np.ndarray:
         """R of a QR factorisation of some rows and all equations, a chunk at a time."""
@@ -182,17 +200,20 @@ def of_iterate(
     return None
 
 
-def linear_program(
-    constraints: Constraints, start: tuple[np.ndarray, np.ndarray] | None = None
+def complete(
+    constraints: Constraints, gamma: np.ndarray, start: tuple[np.ndarray, np.ndarray] | None = None
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """A direction with the most rows aᵀd > 0 and none below 0, and which they are; None if there is none.
 
-    ``start`` is a direction that is known, with its rows.
+    ``start`` is a direction that is known, with its rows; ``gamma`` (p, k) is where Newton's method is. What would take
+    a linear program of many numbers to extend stays as it is.
     """
     total, strict = start or (None, np.zeros(len(constraints.owner), dtype=bool))
     basis = _null_space(constraints.triangle(np.empty(0, dtype=int)), constraints.zero)
     basis = basis if start is None else _still_free(constraints, strict, basis)
-    while basis.shape[1]:
+    while basis.shape[1] and not _rest_has_maximum(constraints, strict, basis, gamma):
+        if total is not None and np.sum(~strict) * basis.shape[1] > _MANY:
+            break
         d = _cut(constraints, ~strict & constraints.live, basis)
         if d is None:
             break
@@ -207,6 +228,46 @@ def linear_program(
         return None
     found = verified(constraints, total, strict)
     return None if found is None else (found, strict)
+
+
+def _rest_has_maximum(constraints, strict, basis, gamma):
+    """Whether the rows that are not strict exclude a direction in the span of `basis`: their own likelihood, with what
+    is strict at its limit, is followed to its maximum by Newton's method, and the certificate of `overlap_of_some`
+    taken there. False if that does not succeed."""
+    if basis.shape[1] > 1500:
+        return False
+    gamma, before = gamma.copy(), np.inf
+    for _ in range(40):
+        pull, blocks, miss = constraints.limit(gamma, strict)
+        score = basis.T @ (constraints.Q.T @ pull).T.ravel()
+        try:
+            factor = linalg.cho_factor(basis.T @ gram(constraints.Q, blocks) @ basis)
+            step = linalg.cho_solve(factor, score)
+        except (linalg.LinAlgError, ValueError):
+            return False
+        decrement = float(score @ step)
+        if not 0 <= decrement < 1e6 or not np.all(np.isfinite(step)):
+            return False
+        if decrement < 1e-3 and _excluded(constraints, miss * constraints.norms, np.linalg.norm(score), basis):
+            return True
+        if decrement < 1e-26 or (decrement < 1e-12 and decrement > 0.25 * before):
+            return False
+        before = decrement
+        gamma = gamma + (basis @ step).reshape(gamma.shape[::-1]).T / max(1.0, np.sqrt(decrement))
+    return False
+
+
+def _excluded(constraints, strength, size, basis=None):
+    """Whether a score of this size excludes a direction, by those rows alone that pull the most."""
+    order = np.argsort(-strength)
+    width = constraints.width if basis is None else basis.shape[1]
+    for count in (4 * width, 20 * width):
+        rows = np.vstack([constraints.rows(order[:count]), constraints.equations])
+        rows = rows if basis is None else rows @ basis
+        sizes, low = linalg.eigvalsh(rows.T @ rows), strength[order[:count]][-1:]
+        if len(low) and sizes[0] > 1e-10 * sizes[-1] and size < 0.5 * low[0] * np.sqrt(sizes[0]):
+            return True
+    return False
 
 
 def _still_free(constraints, strict, basis):
@@ -295,11 +356,4 @@ def overlap_of_some(constraints: Constraints, response: Response, eta: np.ndarra
     strength = miss * weights[constraints.owner] * constraints.norms
     rest = weights[:, None] * (response.rest(eta))
     size = np.linalg.norm(constraints.Q.T @ rest)
-    order = np.argsort(-strength)
-    for count in (4 * constraints.width, 20 * constraints.width):
-        rows = np.vstack([constraints.rows(order[:count]), constraints.equations])
-        sizes = linalg.eigvalsh(rows.T @ rows)
-        low = strength[order[:count]][-1:]
-        if len(low) and sizes[0] > 1e-10 * sizes[-1] and size < 0.5 * low[0] * np.sqrt(sizes[0]):
-            return True
-    return False
+    return _excluded(constraints, strength, size)
