@@ -345,6 +345,7 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "numerics.running_total": {"x": (X, "sample")},
     "numerics.relative_error": {"value": (0.5, "result"), "exact": (Decimal("0.4"), "exact")},
     "datasets.alpha_particles": {},
+    "datasets.at_scale": {},
     "datasets.challenger": {},
     "datasets.digits": {},
     "datasets.estimators": {},

@@ -239,8 +239,8 @@ def cluster():
 def test_two_worker_processes(cluster, tmp_path):
     da = pytest.importorskip("dask.array")
     x = np.random.default_rng(0).normal(1e6, 0.1, 30_000)
-    array = da.from_array(x, chunks=1000)
-    one = scale.statistics(Normal, x, rows=1000)
+    array = da.from_array(x, chunks=3000)
+    one = scale.statistics(Normal, x, rows=3000)
     assert scale.statistics(Normal, array) == one
     assert scale.lazy_statistics(Normal, array).compute() == one
     (tmp_path / "x").mkdir()
@@ -248,11 +248,11 @@ def test_two_worker_processes(cluster, tmp_path):
         np.save(tmp_path / "x" / f"{i}.npy", part)
     assert_allclose(numbers(scale.lazy_statistics(Normal, tmp_path / "x").compute()), numbers(one), rtol=1e-12)
     y = array - 1e6
-    found = scale.regression(Normal, da.arange(30_000, chunks=1000) / 1e4, y)
+    found = scale.regression(Normal, da.arange(30_000, chunks=15_000) / 1e4, y.rechunk(15_000))
     whole = regression.fit(Normal, np.arange(30_000) / 1e4, x - 1e6)
     assert_allclose(np.asarray(found.coefficients), whole.coefficients, rtol=1e-9)
-    with pytest.raises(ValueError, match=r"row 7 of chunk 29 of the Dask collection \(row 29,007 of all\) = inf"):
-        scale.statistics(Normal, da.where(da.arange(30_000, chunks=1000) == 29_007, np.inf, array))
+    with pytest.raises(ValueError, match=r"row 2,007 of chunk 9 of the Dask collection \(row 29,007 of all\) = inf"):
+        scale.statistics(Normal, da.where(da.arange(30_000, chunks=3000) == 29_007, np.inf, array))
 
 
 @pytest.mark.slow
@@ -456,10 +456,10 @@ print(int(found[0].weight), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    """A file of 512 MB; that of 4 GB is a benchmark."""
+    """A file of 256 MB; that of 4 GB is a benchmark."""
     path, block = tmp_path / "big.npy", np.random.default_rng(0).gamma(2.0, size=2**20)
-    file = np.lib.format.open_memmap(path, "w+", float, (2**26,))
-    for start in range(0, 2**26, 2**20):
+    file = np.lib.format.open_memmap(path, "w+", float, (2**25,))
+    for start in range(0, 2**25, 2**20):
         file[start : start + 2**20] = block
     del file
     run = subprocess.run(
@@ -472,7 +472,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     )
     path.unlink()
     rows, megabytes = run.stdout.split()
-    assert int(rows) == 2**26 and float(megabytes) < 200
+    assert int(rows) == 2**25 and float(megabytes) < 200
 
 
 # --- regression -------------------------------------------------------------------------------------------------------
@@ -687,7 +687,7 @@ def test_bad_rows_of_files_and_weights(tmp_path):
     np.save(tmp_path / "cut.npy", np.arange(10_000.0))
     whole = (tmp_path / "cut.npy").read_bytes()
     (tmp_path / "cut.npy").write_bytes(whole[:50_000])
-    with pytest.raises(ValueError, match=r"source = '.*cut.npy'; expected a .npy file that can be mapped"):
+    with pytest.raises(ValueError, match=r"source = .*; expected a .npy file that can be mapped"):
         scale.statistics(Normal, tmp_path / "cut.npy")
 
 
@@ -706,11 +706,7 @@ BAD_CALLS = {
     "progress": (lambda: scale.fit(Normal, GOOD, progress=3), TypeError, "progress = 3"),
     "checkpoint": (lambda: scale.fit(Normal, GOOD, checkpoint="no/where/x.npz"), ValueError, "checkpoint = 'no/where"),
     "a dictionary": (lambda: scale.fit(Normal, {"x": GOOD}), TypeError, "source = "),
-    "sum of weights": (
-        lambda: scale.fit(Normal, [GOOD] * 2, weights=[1e307 * GOOD] * 2),
-        ValueError,
-        "largest sum = inf",
-    ),
+    "sum of weights": (lambda: scale.fit(Normal, [GOOD] * 2, weights=[1e307 * GOOD] * 2), ValueError, "largest sum"),
     "nothing": (lambda: scale.fit(Normal, None), TypeError, "source = None"),
     "equal": (lambda: scale.fit(Normal, [GOOD * 0, GOOD * 0]), ValueError, "no maximum exists"),
     "saved": (lambda: scale.save("x.npz", GOOD), TypeError, "statistics = array"),
