@@ -1,12 +1,14 @@
 """What a pass over many rows costs: against the clock to beat, against n, in memory, and on a small cluster.
 
-    python -m benchmarks.scale
+    python -m benchmarks.scale [--only one_pass threads ...]
 
-measures for some minutes and stores what the chapter `scale` shows, `companion/lesson/data/scale.json`.
+measures for some minutes and stores what the chapter `scale` shows, `companion/lesson/data/scale.json`; with `--only`,
+the other parts stay. Run it on a machine that does nothing else, and then refresh the chapter's outputs.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pickle
@@ -22,12 +24,13 @@ from pathlib import Path
 import numpy as np
 
 from companion import scale
-from companion.families import Gamma, MultivariateNormal, Normal
+from companion.families import Beta, Gamma, MultivariateNormal, Normal, VonMises
 
 STORED = Path(__file__).parents[1] / "companion" / "lesson" / "data" / "scale.json"
 SEED = 2024
 #: Rows of the largest sample in memory (800 MB), and bytes of the file.
 ROWS, FILE = 100_000_000, 4_000_000_000
+PARTS = ("one_pass", "threads", "instead", "cost", "memory")
 MEMORY = """
 import re, sys, time
 from pathlib import Path
@@ -51,15 +54,30 @@ def in_turn(calls, repeats=7, clock=time.process_time):
     return {name: float(f"{min(times):.4g}") for name, times in seconds.items()}
 
 
-def one_pass(x):
+def transcendental(x, *functions):
+    """The calls of these functions alone, over parts that stay in the cache."""
+    out = np.empty(2**16)
+
+    def call():
+        for start in range(0, len(x), len(out)):
+            for function in functions:
+                part = x[start : start + len(out)]
+                function(part, out=out[: len(part)])
+
+    return call
+
+
+def one_pass(x, repeats=15):
     """CPU seconds of the statistics of a family, and of the pass that it is held against."""
-    wide, rows = x.reshape(-1, 10), []
+    wide, part, rows = x.reshape(-1, 10), x / (1 + x), []
     for family, data, limit, call in (
         (Normal, x, "x.sum()", x.sum),
         (Gamma, x, "x.sum()", x.sum),
         (MultivariateNormal, wide, "x.T @ x", lambda: wide.T @ wide),
+        (VonMises, part, "sin and cos", transcendental(part, np.sin, np.cos)),
+        (Beta, part, "log and log1p", transcendental(part, np.log, np.log1p)),
     ):
-        time_of = in_turn({"ours": lambda: scale.statistics(family, data), "limit": call})
+        time_of = in_turn({"ours": lambda: scale.statistics(family, data), "limit": call}, repeats)
         rows.append(
             {
                 "family": family.__name__,
@@ -68,10 +86,44 @@ def one_pass(x):
                 "seconds": time_of["ours"],
                 "limit": limit,
                 "limit_seconds": time_of["limit"],
-                "ratio": float(f"{time_of['ours'] / time_of['limit']:.3g}"),
+                "ratio": few(time_of["ours"] / time_of["limit"]),
             }
         )
     return rows
+
+
+def threads(x, repeats=9):
+    """Seconds of the clock on one thread and on two."""
+    rows = []
+    for family in (Normal, Gamma, VonMises):
+        data = x if family is not VonMises else x / (1 + x)
+        found = in_turn(
+            {k: lambda k=k: scale.statistics(family, data, threads=k) for k in (1, 2)}, repeats, time.perf_counter
+        )
+        row = {"family": family.__name__, "n": len(data), "one": found[1], "two": found[2]}
+        rows.append(row | {"speedup": few(found[1] / found[2])})
+    return rows
+
+
+def instead(x, repeats=5):
+    """Seconds of the clock of what one would do without this package, in the same partitions."""
+    import dask
+    import dask.array as da
+
+    data = da.from_array(x, chunks=len(x) // 16)
+    calls = {
+        "mean and variance by dask.array": lambda: dask.compute(data.mean(), data.var()),
+        "normal fit on Dask": lambda: scale.fit(Normal, data),
+        "mean and mean logarithm by dask.array": lambda: dask.compute(data.mean(), da.log(data).mean()),
+        "gamma fit on Dask": lambda: scale.fit(Gamma, data),
+    }
+    found = in_turn(calls, repeats, time.perf_counter)
+    return [{"what": what, "n": len(x), "seconds": seconds} for what, seconds in found.items()]
+
+
+def few(number, digits=3):
+    """Rounded to some significant digits."""
+    return float(f"{number:.{digits}g}")
 
 
 def cost(x, folder):
@@ -141,33 +193,49 @@ def reading(path):
     return float(f"{FILE / (time.perf_counter() - start):.3g}")
 
 
-def run():
-    """All measurements, as they are stored."""
-    x = np.random.default_rng(SEED).gamma(2.5, 1.25, ROWS)
+def run(only):
+    """The measurements asked for, as they are stored."""
+    x = np.random.default_rng(SEED).gamma(2.5, 1.25, ROWS if {"cost", "memory"} & set(only) else 20_000_000)
     found = {
         "made": {
             "date": date.today().isoformat(),
             "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+            "load": round(os.getloadavg()[0], 1),
             "python": platform.python_version(),
             **{name: version(name) for name in ("numpy", "dask", "distributed")},
-        },
-        "one_pass": one_pass(x[:20_000_000]),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        found["cost"], each = cost(x, folder)
-        path = os.path.join(folder, "rows.npy")
-        file_of(x, path)
-        found["memory"] = [memory(path)]
-        found["tasks"] = {
-            "statistics_bytes": len(pickle.dumps(Gamma.statistics(x[:1000]))),
-            "seconds_per_task": float(f"{each:.2g}"),
-            "read_bytes_per_second": reading(path),
         }
+    }
+    few_rows = x[:20_000_000]
+    for name, part in (("one_pass", one_pass), ("threads", threads), ("instead", instead)):
+        if name in only:
+            found[name] = part(few_rows)
+    with tempfile.TemporaryDirectory() as folder:
+        if "cost" in only:
+            found["cost"], each = cost(x, folder)
+            found["tasks"] = {
+                "statistics_bytes": len(pickle.dumps(Gamma.statistics(x[:1000]))),
+                "seconds_per_task": few(each, 2),
+            }
+        if "memory" in only:
+            path = os.path.join(folder, "rows.npy")
+            file_of(x, path)
+            found["memory"] = [memory(path)]
+            found.setdefault("tasks", {})["read_bytes_per_second"] = reading(path)
     return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    found = run(parser.parse_args().only)
+    tasks = stored.get("tasks", {}) | found.pop("tasks", {})
+    stored = stored | found | {"tasks": tasks}
+    text = json.dumps(stored, indent=1)
+    STORED.write_text(text + "\n", encoding="utf-8")
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    text = json.dumps(run(), indent=1)
-    STORED.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    main()

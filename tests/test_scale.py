@@ -706,6 +706,11 @@ BAD_CALLS = {
     "progress": (lambda: scale.fit(Normal, GOOD, progress=3), TypeError, "progress = 3"),
     "checkpoint": (lambda: scale.fit(Normal, GOOD, checkpoint="no/where/x.npz"), ValueError, "checkpoint = 'no/where"),
     "a dictionary": (lambda: scale.fit(Normal, {"x": GOOD}), TypeError, "source = "),
+    "sum of weights": (
+        lambda: scale.fit(Normal, [GOOD] * 2, weights=[1e307 * GOOD] * 2),
+        ValueError,
+        "largest sum = inf",
+    ),
     "nothing": (lambda: scale.fit(Normal, None), TypeError, "source = None"),
     "equal": (lambda: scale.fit(Normal, [GOOD * 0, GOOD * 0]), ValueError, "no maximum exists"),
     "saved": (lambda: scale.save("x.npz", GOOD), TypeError, "statistics = array"),

@@ -14,6 +14,7 @@ import pytest
 from scipy import optimize, special, stats
 
 from companion.families import FAMILIES, Gamma, Normal, Poisson
+from companion.lesson.datasets import at_scale
 from companion.residuals import with_natural
 
 NOTEBOOK = json.loads((Path(__file__).resolve().parent.parent / "book" / "scale.ipynb").read_text(encoding="utf-8"))
@@ -210,3 +211,15 @@ def test_a_gamma_fit_needs_three_numbers():
     loss = lambda t: -stats.gamma.logpdf(x, np.exp(t[0]), scale=np.exp(-t[1])).sum()
     found = optimize.minimize(loss, [0.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-10})
     np.testing.assert_allclose([shape, shape * n / total], np.exp(found.x), rtol=1e-6)
+
+
+# --- what was measured --------------------------------------------------------------------------------------------
+def test_stored_measurements_are_what_the_chapter_says():
+    stored = at_scale()
+    assert all(np.isfinite(r["seconds"]) and r["seconds"] > 0 for r in [*stored.one_pass, *stored.cost, *stored.memory])
+    assert all(r["ratio"] == pytest.approx(r["seconds"] / r["limit_seconds"], rel=0.01) for r in stored.one_pass)
+    assert all(r["peak_bytes"] < min(2e8, r["file_bytes"] / 20) for r in stored.memory)
+    ways = {row["way"] for row in stored.cost}
+    assert ways == {"one core", "two threads", "one core, from a file", "two Dask workers"}
+    assert all(0 < stored.tasks[key] for key in ("statistics_bytes", "seconds_per_task", "read_bytes_per_second"))
+    assert stored.tasks["statistics_bytes"] < 1000

@@ -329,6 +329,7 @@ def test_wide_tables_of_the_text_fold_and_long_names_break():
         assert table(heads, cell).table["class"] == ["table"]
     name = '<code><span class="pre">{}</span></code>'
     assert str(table(["a"], name.format("binary_cross_entropy_with_logits"))).count("<wbr/>") == 4
+    assert str(table(["a"], name.format("CategoricalCrossentropy()(y, 2q)"))).count("<wbr/>") == 2
     assert str(table(["a"], name.format("log_softmax(x)"))).count("<wbr/>") == 1
     cell = BeautifulSoup('<table class="lesson"><td><code>f(softmax(z), y)</code></td></table>', "html.parser")
     mend_tables(cell)

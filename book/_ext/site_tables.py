@@ -3,14 +3,15 @@
 import re
 
 PHONE = 40  # characters of a table side by side on a phone
-LONG = 24  # characters of a name that also breaks after "_"
+LONG = 24  # characters of a name that also breaks after "_" and before a capital
 
 
 def mend_tables(soup):
     """Let long names break at their joints, or one makes a table too wide; fold what is too wide all the same."""
     for text in soup.select("td code .pre, .lesson td code"):
         name = text.get_text()
-        parts = re.split(r"(?<=[.(])(?=\w)" + (r"|(?<=_)(?=[^_])" if len(name) > LONG else ""), name)
+        more = r"|(?<=_)(?=[^_])|(?<=[a-z])(?=[A-Z])" if len(name) > LONG else ""
+        parts = re.split(r"(?<=[.(])(?=\w)" + more, name)
         text.clear()
         for index, part in enumerate(parts):
             text.extend([soup.new_tag("wbr"), part] if index else [part])

@@ -305,6 +305,8 @@ class AtScale(NamedTuple):
     * ``made``: the `date`, the `machine`, the versions of Python and of the libraries.
     * ``one_pass``: of a `family` and `n` rows of dimension `d` the CPU `seconds` of the statistics and, as the `limit`,
       those of a cheaper pass (`limit_seconds`), and the `ratio` of the two.
+    * ``threads``: of a `family` and `n` rows the seconds of the clock on `one` thread and on `two`, and the `speedup`.
+    * ``instead``: for `what` one would do without this package, and for our fits, `n` rows and the `seconds`.
     * ``cost``: `seconds` of the clock of a fit of the `family` to `n` rows, in a `way`.
     * ``memory``: of a fit to a file of `file_bytes` the peak memory above import, `peak_bytes`, and the `seconds`.
     * ``tasks``: of a local cluster the `seconds_per_task` of an empty task; the `statistics_bytes` that travel; and the
@@ -316,6 +318,8 @@ class AtScale(NamedTuple):
     cost: list
     memory: list
     tasks: dict
+    threads: list = []
+    instead: list = []
 
 
 def at_scale() -> AtScale:

@@ -66,8 +66,8 @@ class Csv:
 
     def _open(self):
         if self.path.name.lower().endswith(".gz"):
-            return gzip.open(self.path, "rt", encoding="utf-8", newline="")
-        return open(self.path, encoding="utf-8", newline="")
+            return gzip.open(self.path, "rt", encoding="utf-8-sig", newline="")
+        return open(self.path, encoding="utf-8-sig", newline="")
 
     def count(self, rows: int) -> int:
         """Chunks that are known without reading: none."""

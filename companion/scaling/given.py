@@ -125,7 +125,7 @@ def _piece(where, item, others, columns):
 def _sliced(where, source, others, columns, label=""):
     """One array with the other fields, of the same length."""
     if len(getattr(source, "shape", ())) == 0:
-        checks.fail(where, "source", source, "data in chunks", _FIX, TypeError)
+        checks.fail(where, "shape of source", (), "(n,) or (n, d)", _FIX, TypeError)
     n, fields = source.shape[0], [_indexable(source)]
     columns = left_over(source, others, columns)
     for name, other in others:

@@ -45,6 +45,8 @@ class Partitions:
 
     def __init__(self, where: str, source: Any, others: tuple[tuple[str, Any], ...], columns: Any):
         self.where, self.columns = where, left_over(source, others, columns)
+        if getattr(source, "ndim", 1) == 0:
+            checks.fail(where, "shape of source", (), "(n,) or (n, d)", "Pass rows.", TypeError)
         self.rows, self.starts = _known(source)
         fields = [_blocks(where, "source", self._selected(source))]
         for name, other in others:

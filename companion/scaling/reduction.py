@@ -66,6 +66,11 @@ def rows_of(fields: tuple[Any, ...]) -> int:
 def apply(task: Task, chunk: Chunk) -> Kept | Fault | None:
     """What is kept of a chunk; None of one without rows or weight."""
     fields = load(task.where, chunk)
+    with np.errstate(all="ignore"):  # what overflows shows in the sums
+        return _applied(task, chunk, fields)
+
+
+def _applied(task, chunk, fields):
     if np.shape(fields[0])[:1] == (0,):
         return None
     try:
