@@ -16,7 +16,7 @@ from scipy import linalg
 from companion import checks
 from companion.families import Categorical, Normal
 from companion.glm.design import Design, Named, factor, offsets, read_columns, row_weights
-from companion.glm.newton import blocks_of, gram
+from companion.glm.newton import gram
 from companion.glm.responses import RESPONSES, CategoricalResponse, Response, _labels
 from companion.glm.result import Regression
 from companion.glm.separating import Separation, SeparationError
@@ -170,7 +170,7 @@ class Evaluate:
             terms = w * response.log_terms(eta)
             rest = response.y - response.mean(eta)
             score = Z.T @ (w[:, None] * rest)
-            information = gram(root, blocks_of(response, eta))
+            information = gram(root, response.covariance(eta))
             if self.last:
                 meat = gram(root, rest[:, :, None] * rest[:, None, :])
                 deviance = w @ rest[:, 0] ** 2 if self.model.family is Normal else w @ response.deviance(eta)
