@@ -107,7 +107,7 @@ def fit(
     shift, w = offsets(where, offset, len(X)), row_weights(where, weights, len(X))
     kept = w > 0
     if not np.all(kept):
-        response, shift, w = response.rows(where, kept), shift[kept], w[kept]
+        response, shift, w = response.with_weight(where, kept), shift[kept], w[kept]
     design = factor(where, X[kept], names, w)
     total = float(np.sum(w))
     if family is Normal and total <= len(names):

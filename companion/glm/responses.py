@@ -37,8 +37,12 @@ class Response:
         """The response from what the caller passed."""
         raise NotImplementedError
 
-    def rows(self, where: str, kept: np.ndarray) -> Response:
-        """Some of the rows: those of positive weight."""
+    def with_weight(self, where: str, kept: np.ndarray) -> Response:
+        """The rows of positive weight; classes that have none are no classes."""
+        return self.rows(kept)
+
+    def rows(self, kept: np.ndarray) -> Response:
+        """Some of the rows."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new.y = self.y[kept]
@@ -205,8 +209,8 @@ class BinomialResponse(Response):
         new.trials = n[:, None]
         return new
 
-    def rows(self, where, kept):
-        new = super().rows(where, kept)
+    def rows(self, kept):
+        new = super().rows(kept)
         new.trials = self.trials[kept]
         return new
 
@@ -344,7 +348,7 @@ class CategoricalResponse(Response):
         new.classes = tuple(classes.tolist())
         return new
 
-    def rows(self, where, kept):
+    def with_weight(self, where, kept):
         places, codes = np.unique(self.codes()[kept], return_inverse=True)
         return self._of(where, "classes in y with positive weight", np.array(self.classes)[places], codes)
 
