@@ -847,3 +847,13 @@ def test_without_dask(tmp_path):
     assert dask.startswith("scale.lazy_statistics: dask = not installed; expected ")
     assert 'pip install "likelihood-divergence-companion[dask]"' in dask
     assert parquet.startswith("scale.statistics: pyarrow = not installed; expected ")
+
+
+def test_a_class_without_weight_is_no_class():
+    """Its rows are left out of chunks as they are of one array."""
+    x, y = np.arange(12.0) % 5, np.array([0, 1, 2, 1, 0, 1, 0, 1, 0, 0, 2, 1])
+    weights = (y < 2).astype(float)
+    whole = regression.fit(Categorical, x, y, weights)
+    parts = scale.regression(Categorical, x, y, weights=weights, rows=5)
+    assert parts.classes == whole.classes == (0, 1)
+    np.testing.assert_allclose(parts.coefficients, whole.coefficients, rtol=1e-9)

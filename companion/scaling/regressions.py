@@ -41,28 +41,35 @@ class Model:
         X, names = read_columns(self.where, "X", X)
         if not len(X):
             return None
-        response = self._response(y, self.n if n is None else n, classes)
-        if len(X) != len(response.y):
-            found, fix = (len(X), len(response.y)), "Pass the same observations."
-            checks.fail(self.where, "rows of X and y", found, "one row of X for each y", fix)
-        shift = offsets(self.where, self.offset if offset is None else offset, len(X))
         if weights is not None and not np.any(np.asarray(weights)):
             row_weights(self.where, np.append(np.asarray(weights), 1.0)[:-1] + 1.0, len(X))
             return None
         w = row_weights(self.where, weights, len(X))
+        kept = w > 0
+        response = self._response(y, self.n if n is None else n, classes, kept)
+        shift = offsets(self.where, self.offset if offset is None else offset, len(X))
         if self.intercept:
             X = np.column_stack([np.ones(len(X)), X])
         if not X.shape[1]:
             checks.fail(self.where, "shape of X", X.shape, "at least one column", "Pass a column, or intercept=True.")
-        kept = w > 0
         if not kept.all():
-            X, response, shift, w = X[kept], response.rows(kept), shift[kept], w[kept]
+            X, shift, w = X[kept], shift[kept], w[kept]
         return Rows(X, response, shift, w, names)
 
-    def _response(self, y, n, classes) -> Response:
-        if self.family is not Categorical:
-            return RESPONSES[self.family].read(self.where, y, n)
-        return _coded(self.where, y, classes)
+    def _response(self, y, n, classes, kept) -> Response:
+        """The response of the rows kept."""
+        if self.family is Categorical:
+            labels = _labels(self.where, y, "Pass one label for each row of X: whole numbers or texts.")
+            self._same_rows(kept, labels)
+            return _coded(self.where, labels[kept], classes)
+        response = RESPONSES[self.family].read(self.where, y, n)
+        self._same_rows(kept, response.y)
+        return response.rows(kept)
+
+    def _same_rows(self, X, y):
+        if len(X) != len(y):
+            found, fix = (len(X), len(y)), "Pass the same observations."
+            checks.fail(self.where, "rows of X and y", found, "one row of X for each y", fix)
 
 
 class Rows(NamedTuple):
@@ -75,10 +82,9 @@ class Rows(NamedTuple):
     names: tuple[str, ...] | None
 
 
-def _coded(where, y, classes):
+def _coded(where, labels, classes):
     """A categorical response with the classes of all chunks; without them, those of this chunk."""
     fix = "Pass one label for each row of X: whole numbers or texts."
-    labels = _labels(where, y, fix)
     if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
         labels = labels.astype(str)
     if labels.dtype.kind == "f":
