@@ -25,6 +25,7 @@ class Gather:
     fixed: tuple[dict[str, Any], ...]
 
     def of_chunk(self, x: Any, weights: Any = None) -> tuple[Statistics, ...] | None:
+        """Statistics of the chunk for each family, or None if it is empty."""
         x, weights, rows = read_chunk(self.where, x, weights)
         if not len(x):
             return None
@@ -42,6 +43,7 @@ class Gather:
         return {"family": [family.__name__ for family in self.families], "fixed parameters": fixed}
 
     def merge(self, one: tuple[Statistics, ...], two: tuple[Statistics, ...]) -> tuple[Statistics, ...]:
+        """Statistics of both samples, family by family."""
         return tuple(a + b for a, b in zip(one, two))
 
 

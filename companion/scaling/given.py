@@ -20,6 +20,7 @@ _FIX = (
 
 
 def checked_columns(where, columns):
+    """The columns that are asked for, checked: None, a name, or a list of names."""
     fix = 'Pass one name, columns="x", or a list of names; numbers for an array.'
     if columns is None or (is_name(columns) and not isinstance(columns, bool)):
         return columns

@@ -26,6 +26,7 @@ class Expect:
     mixture: Mixture
 
     def of_chunk(self, x: Any, weights: Any = None) -> Parts | None:
+        """The E-step for a chunk, or None if it is empty."""
         x, weights, rows = read_chunk(self.where, x, weights)
         if not len(x):
             return None
@@ -68,6 +69,7 @@ class Expect:
         return value, float(len(x) if weights is None else weights.sum()), tuple(found), tuple(sizes)
 
     def merge(self, one: Parts, two: Parts) -> Parts:
+        """Sums of both samples, and the larger sizes."""
         statistics = tuple(_either(a, b, lambda a, b: a + b) for a, b in zip(one[2], two[2]))
         sizes = tuple(_either(a, b, np.maximum) for a, b in zip(one[3], two[3]))
         return one[0] + two[0], one[1] + two[1], statistics, sizes

@@ -89,6 +89,7 @@ def select(array: Any, columns: Any) -> Any:
 
 
 def is_name(columns):
+    """Whether it names one column, by a text or a number."""
     return isinstance(columns, (str, int, np.integer))
 
 

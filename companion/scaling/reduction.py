@@ -137,12 +137,14 @@ class Tree:
         self.task, self.levels = task, list(levels or [])
 
     def add(self, kept: Kept | None) -> None:
+        """Take in what is kept of the next chunk."""
         self.levels.append((0, kept))
         while len(self.levels) > 1 and self.levels[-1][0] == self.levels[-2][0]:
             (level, one), (_, two) = self.levels[-2:]
             self.levels[-2:] = [(level + 1, merged(self.task, one, two))]
 
     def total(self) -> Kept | None:
+        """What is kept of all chunks so far."""
         found: Kept | None = None
         for _, kept in reversed(self.levels):
             found = merged(self.task, kept, found)

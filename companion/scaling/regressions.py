@@ -112,9 +112,11 @@ class Factor:
 
     @property
     def where(self) -> str:
+        """Name of the public function, for errors."""
         return self.model.where
 
     def of_chunk(self, *fields: Any) -> Any:
+        """What is kept of a chunk, or None if no row has a weight."""
         rows = self.model.read(fields)
         if rows is None:
             return None
@@ -124,6 +126,7 @@ class Factor:
         return _triangle(both), float(rows.weights.sum()), len(rows.X), rows.names, classes, float(rows.weights.max())
 
     def merge(self, one: Any, two: Any) -> Any:
+        """What is kept of two samples together."""
         if one[3] != two[3]:
             fix = "All chunks hold the same columns in the same order."
             checks.fail(self.where, "columns of X", two[3], f"{one[3]}, as in the first chunk", fix)
@@ -156,9 +159,11 @@ class Evaluate:
 
     @property
     def where(self) -> str:
+        """Name of the public function, for errors."""
         return self.model.where
 
     def of_chunk(self, *fields: Any) -> Any:
+        """What is kept of a chunk, or None if no row has a weight."""
         rows = self.model.read(fields, self.classes)
         if rows is None:
             return None
@@ -190,6 +195,7 @@ class Evaluate:
         return (*value, score, information, np.array([moved]), np.array(side), 0.0 if finite else 1.0)
 
     def merge(self, one: Any, two: Any) -> Any:
+        """What is kept of two samples together."""
         if self.start or self.last:
             return tuple(a + b for a, b in zip(one, two))
         added = tuple(a + b for a, b in zip(one[:4], two[:4]))

@@ -49,6 +49,7 @@ class Chunks:
 
     @property
     def rows(self) -> int | None:
+        """Rows of all chunks together, where they are known before reading."""
         sizes = [piece.rows for piece in self._once]
         return None if not sizes or None in sizes else sum(size or 0 for size in sizes)
 
