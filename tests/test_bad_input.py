@@ -765,7 +765,7 @@ ROWS = {
         "covariance of x",
         "[[0.6666666666666666, 0.6666666666666666]",
         "span 2 dimensions",
-        "no maximum exists",
+        "lie in a hyperplane",
     ),
     "a constant coordinate": (
         lambda: MultivariateNormal.fit([[0, 5], [1, 5], [2, 5.0]]),
@@ -773,7 +773,7 @@ ROWS = {
         "covariance of x",
         "[[0.6666666666666666, 0.0], [0.0, 0.0]]",
         "span 2 dimensions",
-        "no maximum exists",
+        "lie in a hyperplane",
     ),
     # --- samples
     "no draws": (lambda: Normal(0, 1).sample(0, rng=0), V, "n", "0", "a positive integer number of draws", "n=1000"),

@@ -94,7 +94,7 @@ def test_directive_without_html(tmp_path, builder):
     [
         (
             "```{explorer} three-humps\n```",
-            'no explorer is called "three-humps"; there are: cancellation, constant-gap',
+            'no explorer is called "three-humps"; there are: cancellation, chunks, constant-gap',
         ),
         ('```{explorer} two-humps\n:state: {"width": 2}\n```', 'no number "width" in its state (d, mu, sigma, seed)'),
         ("```{explorer} two-humps\n:state: d = 3\n```", "the state does not work"),
