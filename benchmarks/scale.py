@@ -146,10 +146,14 @@ def cost(x, folder):
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": None}
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         for n in sizes:
-            data = da.random.default_rng(SEED).gamma(2.5, 1.25, size=n, chunks=max(n // 10, 50_000)).persist()
-            wait(data)
-            found = in_turn({"fit": lambda: scale.fit(Gamma, data)}, 5, time.perf_counter)
-            rows.append({"way": "two Dask workers", "family": "Gamma", "n": n, "seconds": found["fit"]})
+            seconds = []
+            for seed in range(4):  # other rows every time: the scheduler may still know what it has computed once
+                rng = da.random.default_rng([SEED, seed])
+                data = rng.gamma(2.5, 1.25, size=n, chunks=max(n // 10, 50_000)).persist()
+                wait(data)
+                seconds.append(in_turn({"fit": lambda data=data: scale.fit(Gamma, data)}, 1, time.perf_counter)["fit"])
+                del data
+            rows.append({"way": "two Dask workers", "family": "Gamma", "n": n, "seconds": min(seconds[1:])})
         tasks = range(2000)
         each = in_turn({"tasks": lambda: client.gather(client.map(abs, tasks, pure=False))}, 5, time.perf_counter)
     return rows, each["tasks"] / len(tasks)
