@@ -379,7 +379,7 @@ class MultivariateNormal(ExponentialFamily):
             or np.linalg.eigvalsh(cov / np.outer(spread, spread))[0] < 8 * len(mean) * np.finfo(float).eps
         ):
             expected = f"observations that span {len(mean)} dimensions"
-            fix = "But for rounding they lie in a hyperplane: unbounded likelihood. Drop a coordinate or add data."
+            fix = "But for rounding they lie in a hyperplane, where no maximum exists: drop a coordinate, or add data."
             checks.fail("MultivariateNormal.fit", "covariance of x", cov, expected, fix)
         new = cls.__new__(cls)
         new._set(mean, np.linalg.cholesky(cov), cov)
