@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 from companion import checks
 from companion.families import Binomial, Categorical, Normal
 from companion.glm import newton, refinement, separating
-from companion.glm.design import Design, Named, factor, offsets, read_columns, row_weights
+from companion.glm.design import Design, coefficient_names, factor, offsets, read_columns, row_weights
 from companion.glm.responses import RESPONSES, Response
-from companion.glm.result import Regression
+from companion.glm.result import Regression, assembled, named
 from companion.glm.separating import Separation, SeparationError
 
 __all__ = ["Regression", "Separation", "SeparationError", "fit", "separation"]
@@ -142,13 +142,8 @@ def _columns(where: str, X: ArrayLike, n: int, intercept: bool) -> tuple[np.ndar
         checks.fail(where, "y", [], "at least one observation", "There is nothing to fit in an empty sample.")
     if array.shape[1] == 0 and not intercept:
         checks.fail(where, "shape of X", array.shape, "at least one column", "Pass a column, or intercept=True.")
-    names = columns or tuple(f"x{j}" for j in range(array.shape[1]))
-    if not intercept:
-        return array, names, columns, intercept
-    if "intercept" in names:
-        fix = "Rename the column, or pass intercept=False."
-        checks.fail(where, "columns of X", names, "no column named 'intercept' beside the intercept", fix)
-    return np.column_stack([np.ones(n), array]), ("intercept", *names), columns, intercept
+    names = coefficient_names(where, columns, array.shape[1], intercept)
+    return (np.column_stack([np.ones(n), array]) if intercept else array), names, columns, intercept
 
 
 def _search(
@@ -204,14 +199,8 @@ def _described(response, design, scale, constraints, d, strict, names):
     scaled = scaled / np.max(np.abs(scaled))
     scaled[np.abs(scaled) < 1e-12] = 0.0
     complete = np.all(strict) and len(constraints.equations) == 0
-    direction = _named(scaled / scale[:, None], response, names)
+    direction = named(scaled / scale[:, None], response.classes, names)
     return Separation("complete" if complete else "quasi-complete", direction, rows)
-
-
-def _named(values, response, names):
-    """Coefficients (p, k) by their names."""
-    labels = tuple(map(str, response.classes[1:]))
-    return Named(values.T, labels, names) if labels else Named(values[:, 0], names)
 
 
 def _explained(where: str, found: Separation, names: tuple[str, ...], scale: np.ndarray) -> str:
@@ -235,39 +224,24 @@ def _explained(where: str, found: Separation, names: tuple[str, ...], scale: np.
 def _result(response, design, shift, w, names, columns, intercept, optimum):
     family = response.family
     beta, eta, rest, root = refinement.refine(response, design, shift, w, optimum)
-    p, k = beta.shape
     if family is Normal:  # residuals that twice the precision cannot tell from 0 are 0
         size = np.abs(design.X) @ np.abs(beta) + np.abs(response.y) + np.abs(shift)[:, None]
         rest = rest if np.any(np.abs(rest) > 1e-25 * size) else np.zeros_like(rest)
     deviance = float(np.sum(w * response.deviance(eta))) if family is not Normal else float(np.sum(w * rest[:, 0] ** 2))
-    total = float(np.sum(w))
-    dispersion = 1.0
-    if family is Normal:
-        dispersion = deviance / (total - p)
-        with np.errstate(divide="ignore"):
-            log_likelihood = float(-0.5 * total * (np.log(2 * np.pi) + 1 + np.log(deviance / total)))
-    else:
-        log_likelihood = float(np.sum(w * response.log_likelihood(eta)))
-    base, robust = refinement.covariances(response, design, w, root, rest)
-    units = np.tile(np.outer(design.scale, design.scale), (k, k))
-    base, robust = base / units, robust / units
-    left = refinement.residual(design.X, rest, w, refinement.exactly(design))
-    rows = names if not response.classes else tuple(f"{c}: {name}" for c in response.classes[1:] for name in names)
-    return Regression(
-        family=family,
-        names=names,
-        classes=response.classes,
-        coefficients=_named(beta / design.scale[:, None], response, names),
-        covariance=Named(dispersion * base, rows, rows),
-        robust_covariance=Named(robust, rows, rows),
+    return assembled(
+        family,
+        response.link,
+        response.classes,
+        design,
+        names,
+        columns,
+        intercept,
+        beta=beta,
+        covariances=refinement.covariances(response, design, w, root, rest),
+        left=refinement.residual(design.X, rest, w, refinement.exactly(design)),
         deviance=deviance,
-        log_likelihood=log_likelihood,
-        residual=_named(left * design.scale[:, None], response, names),
-        dispersion=dispersion,
-        observations=total,
-        link=response.link,
-        _columns=columns,
-        _intercept=intercept,
+        log_likelihood=0.0 if family is Normal else float(np.sum(w * response.log_likelihood(eta))),
+        observations=float(np.sum(w)),
     )
 
 

@@ -248,3 +248,12 @@ def _name_dependent(where, scaled, R, sizes, pivots, names):
         constant = next(name for name in group if name != "intercept")
         fix = f"Column {constant!r} is constant, as the intercept is: leave it out, or pass intercept=False."
     checks.fail(where, "columns of X that are linearly dependent", group, "none (to 1e-13 of their size)", fix)
+
+
+def coefficient_names(where: str, columns: Any, number: int, intercept: bool) -> tuple[str, ...]:
+    """Names of the coefficients: "intercept" if there is one, and the columns' own or x0, x1, …."""
+    names = columns or tuple(f"x{j}" for j in range(number))
+    if intercept and "intercept" in names:
+        fix = "Rename the column, or pass intercept=False."
+        checks.fail(where, "columns of X", names, "no column named 'intercept' beside the intercept", fix)
+    return ("intercept", *names) if intercept else tuple(names)

@@ -280,9 +280,9 @@ class PoissonResponse(Response):
         return -(self.y[:, 0] == 0).astype(float)
 
 
-def _labels(where: str, y: Any, fix: str) -> np.ndarray:
-    """`y` as an array (n,) of any type."""
-    labels = None
+def read_labels(where: str, y: Any) -> np.ndarray:
+    """`y` as an array (n,) of whole numbers or texts."""
+    labels, fix = None, "Pass one label for each row of X: whole numbers or texts."
     if checks.is_array_like(y) and not np.ma.is_masked(y):
         with contextlib.suppress(TypeError, ValueError, RuntimeError):
             labels = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
@@ -290,6 +290,15 @@ def _labels(where: str, y: Any, fix: str) -> np.ndarray:
         checks.fail(where, "labels in y", list(y)[:6], "numbers alone or texts alone", fix, TypeError)
     if labels is None or labels.ndim != 1:
         checks.fail(where, "y", y, "labels of shape (n,), without a mask", fix, TypeError)
+    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
+        labels = labels.astype(str)
+    if labels.dtype.kind == "f":
+        labels = checks.finite(where, "y", labels, fix)
+        checks.require(where, "y", labels, labels == np.floor(labels), "a whole number or a text", fix)
+        checks.require(where, "y", labels, np.abs(labels) < 2.0**53, "a whole number below 2**53", fix)
+        labels = labels.astype(int)
+    if labels.dtype.kind not in "biuUT":
+        checks.fail(where, "y", labels, "whole numbers or texts", fix, TypeError)
     return labels
 
 
@@ -324,18 +333,7 @@ class CategoricalResponse(Response):
 
     @classmethod
     def read(cls, where, y, trials):
-        fix = "Pass one label for each row of X: whole numbers or texts."
-        labels = _labels(where, y, fix)
-        if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
-            labels = labels.astype(str)
-        if labels.dtype.kind == "f":
-            labels = checks.finite(where, "y", labels, fix)
-            checks.require(where, "y", labels, labels == np.floor(labels), "a whole number or a text", fix)
-            checks.require(where, "y", labels, np.abs(labels) < 2.0**53, "a whole number below 2**53", fix)
-            labels = labels.astype(int)
-        if labels.dtype.kind not in "biuUT":
-            checks.fail(where, "y", labels, "whole numbers or texts", fix, TypeError)
-        return cls._of(where, "classes in y", *np.unique(labels, return_inverse=True))
+        return cls._of(where, "classes in y", *np.unique(read_labels(where, y), return_inverse=True))
 
     @classmethod
     def _of(cls, where, argument, classes, codes):

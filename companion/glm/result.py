@@ -13,12 +13,18 @@ from scipy.special import expit, logit
 
 from companion import checks
 from companion.families import Bernoulli, Binomial, Categorical, Normal, Poisson
-from companion.glm.design import Named, offsets, read_columns
+from companion.glm.design import Design, Named, offsets, read_columns
 
 
 def _number(value: float) -> str:
     """Five significant digits."""
     return f"{value:#.5g}".removesuffix(".").replace("-", "−")
+
+
+def named(values: np.ndarray, classes: tuple[Any, ...], names: tuple[str, ...]) -> Named:
+    """Coefficients (p, k) by their names."""
+    labels = tuple(map(str, classes[1:]))
+    return Named(values.T, labels, names) if labels else Named(values[:, 0], names)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -242,3 +248,48 @@ class Regression:
         )
         caption = f"<caption>{html.escape(self._title())}. {html.escape(self._foot())}.</caption>"
         return f'<table class="lesson">\n{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>'
+
+
+def assembled(
+    family: type,
+    link: str,
+    classes: tuple[Any, ...],
+    design: Design,
+    names: tuple[str, ...],
+    columns: Any,
+    intercept: bool,
+    *,
+    beta: np.ndarray,
+    covariances: tuple[np.ndarray, np.ndarray],
+    left: np.ndarray,
+    deviance: float,
+    log_likelihood: float,
+    observations: float,
+) -> Regression:
+    """The result, from what holds for columns of the scale of the design: coefficients (p, k), covariances without the
+    dispersion, and the residual `left` of the score. The dispersion and the log-likelihood of `Normal` follow."""
+    p, k = beta.shape
+    dispersion = 1.0
+    if family is Normal:
+        dispersion = deviance / (observations - p)
+        with np.errstate(divide="ignore"):
+            log_likelihood = float(-0.5 * observations * (np.log(2 * np.pi) + 1 + np.log(deviance / observations)))
+    rows = names if not classes else tuple(f"{c}: {name}" for c in classes[1:] for name in names)
+    units = np.tile(np.outer(design.scale, design.scale), (k, k))
+    base, robust = (covariance / units for covariance in covariances)
+    return Regression(
+        family=family,
+        names=names,
+        classes=classes,
+        coefficients=named(beta / design.scale[:, None], classes, names),
+        covariance=Named(dispersion * base, rows, rows),
+        robust_covariance=Named(robust, rows, rows),
+        deviance=deviance,
+        log_likelihood=log_likelihood,
+        residual=named(left * design.scale[:, None], classes, names),
+        dispersion=dispersion,
+        observations=observations,
+        link=link,
+        _columns=columns,
+        _intercept=intercept,
+    )

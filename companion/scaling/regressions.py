@@ -15,10 +15,10 @@ from scipy import linalg
 
 from companion import checks
 from companion.families import Categorical, Normal
-from companion.glm.design import Design, Named, factor, offsets, read_columns, row_weights
+from companion.glm.design import Design, coefficient_names, factor, offsets, read_columns, row_weights
 from companion.glm.newton import gram
-from companion.glm.responses import RESPONSES, CategoricalResponse, Response, _labels
-from companion.glm.result import Regression
+from companion.glm.responses import RESPONSES, CategoricalResponse, Response, read_labels
+from companion.glm.result import Regression, assembled, named
 from companion.glm.separating import Separation, SeparationError
 
 #: Newton steps, and halvings of one.
@@ -42,7 +42,7 @@ class Model:
         if not len(X):
             return None
         if weights is not None and not np.any(np.asarray(weights)):
-            row_weights(self.where, np.append(np.asarray(weights), 1.0)[:-1] + 1.0, len(X))
+            row_weights(self.where, np.ones_like(weights, dtype=float), len(X))  # as many as there are rows
             return None
         w = row_weights(self.where, weights, len(X))
         kept = w > 0
@@ -59,7 +59,7 @@ class Model:
     def _response(self, y, n, classes, kept) -> Response:
         """The response of the rows kept."""
         if self.family is Categorical:
-            labels = _labels(self.where, y, "Pass one label for each row of X: whole numbers or texts.")
+            labels = read_labels(self.where, y)
             self._same_rows(kept, labels)
             return _coded(self.where, labels[kept], classes)
         response = RESPONSES[self.family].read(self.where, y, n)
@@ -84,16 +84,6 @@ class Rows(NamedTuple):
 
 def _coded(where, labels, classes):
     """A categorical response with the classes of all chunks; without them, those of this chunk."""
-    fix = "Pass one label for each row of X: whole numbers or texts."
-    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
-        labels = labels.astype(str)
-    if labels.dtype.kind == "f":
-        labels = checks.finite(where, "y", labels, fix)
-        good = (labels == np.floor(labels)) & (np.abs(labels) < 2.0**53)
-        checks.require(where, "y", labels, good, "a whole number below 2**53, or a text", fix)
-        labels = labels.astype(int)
-    if labels.dtype.kind not in "biuUT":
-        checks.fail(where, "y", labels, "whole numbers or texts", fix, TypeError)
     found, codes = np.unique(labels, return_inverse=True)
     if len(found) > 1000:
         checks.fail(where, "classes in y", len(found), "at most 1,000", "These look like numbers, not classes.")
@@ -225,11 +215,7 @@ def fitted(run: Any, model: Model) -> Regression:
     where, family = model.where, model.family
     R, total, count, columns, classes, heaviest = run(Factor(model))
     p = R.shape[1] - (family is not Categorical)
-    names = columns or tuple(f"x{j}" for j in range(p - model.intercept))
-    if model.intercept and "intercept" in names:
-        fix = "Rename the column, or pass intercept=False."
-        checks.fail(where, "columns of X", names, "no column named 'intercept' beside the intercept", fix)
-    names = ("intercept", *names) if model.intercept else tuple(names)
+    names = coefficient_names(where, columns, p - model.intercept, model.intercept)
     if count < p:
         fix = "Take more observations or fewer columns: fewer equations than unknowns have no one solution."
         checks.fail(where, "rows of X with positive weight", count, f"at least {p}, the number of coefficients", fix)
@@ -307,7 +293,7 @@ def _separated(model, design, classes, names, step, strict):
     direction = design.back(step)
     direction = direction / np.max(np.abs(direction)) / design.scale[:, None]
     kind = "complete" if strict else "quasi-complete"
-    found = Separation(kind, _named(direction, classes, names), np.zeros(0, dtype=bool))
+    found = Separation(kind, named(direction, classes, names), np.zeros(0, dtype=bool))
     raise SeparationError(
         f"{model.where}: y = {kind}ly separated by the columns; expected data that overlap. No maximum exists: the "
         "likelihood rises for ever along a direction. Leave a column out, merge the level of a factor with another, or "
@@ -316,39 +302,24 @@ def _separated(model, design, classes, names, step, strict):
     )
 
 
-def _named(values, classes, names):
-    labels = tuple(map(str, classes[1:]))
-    return Named(values.T, labels, names) if labels else Named(values[:, 0], names)
-
-
 def _result(model, design, classes, names, columns, gamma, total, score, information, meat, deviance, value, left):
     p, k = gamma.shape
     root = linalg.cholesky(information, lower=True)
     inverse = linalg.solve_triangular(root, np.eye(k * p), lower=True).T.reshape(k, p, k * p)
     inverse = np.stack([design.back(block) for block in inverse]).reshape(k * p, k * p)
     middle = linalg.solve_triangular(root, linalg.solve_triangular(root, meat, lower=True).T, lower=True)
-    units = np.tile(np.outer(design.scale, design.scale), (k, k))
-    base = inverse @ inverse.T / units
-    robust = inverse @ (0.5 * (middle + middle.T)) @ inverse.T / units
-    dispersion = 1.0
-    if model.family is Normal:
-        dispersion = deviance / (total - p)
-        with np.errstate(divide="ignore"):
-            value = float(-0.5 * total * (np.log(2 * np.pi) + 1 + np.log(deviance / total)))
-    rows = names if not classes else tuple(f"{c}: {name}" for c in classes[1:] for name in names)
-    return Regression(
-        family=model.family,
-        names=names,
-        classes=classes,
-        coefficients=_named(design.back(gamma) / design.scale[:, None], classes, names),
-        covariance=Named(dispersion * base, rows, rows),
-        robust_covariance=Named(robust, rows, rows),
+    return assembled(
+        model.family,
+        RESPONSES[model.family].link,
+        classes,
+        design,
+        names,
+        columns,
+        model.intercept,
+        beta=design.back(gamma),
+        covariances=(inverse @ inverse.T, inverse @ (0.5 * (middle + middle.T)) @ inverse.T),
+        left=left,
         deviance=deviance,
         log_likelihood=value,
-        residual=_named(left * design.scale[:, None], classes, names),
-        dispersion=dispersion,
         observations=total,
-        link=RESPONSES[model.family].link,
-        _columns=columns,
-        _intercept=model.intercept,
     )
