@@ -132,10 +132,10 @@ def statistics(
     """
     where = "scale.statistics"
     single, task = gather.checked_families(where, family, fixed)
-    found = runs.passes(
+    with runs.passes(
         where, source, (("weights", weights),), columns, rows, threads, progress, checkpoint, VIEWED, task.identity()
-    ).run(task)
-    found = gather.finite(where, found)
+    ) as run:
+        found = gather.finite(where, run.run(task))
     return found[0] if single else found
 
 
@@ -262,8 +262,10 @@ def regression(
     offset, n = (None if name in shared else v for name, v in (("offset", offset), ("n", n)))
     others = (("y", y), ("weights", weights), ("offset", offset), ("n", n))
     identity = {"family": family.__name__, "intercept": intercept, "shared": repr(shared)}
-    run = runs.passes(where, X, others, columns, rows, threads, progress, checkpoint, READ, identity, pairs=y is None)
-    return regressions.fitted(run.run, model)
+    with runs.passes(
+        where, X, others, columns, rows, threads, progress, checkpoint, READ, identity, pairs=y is None
+    ) as run:
+        return regressions.fitted(run.run, model)
 
 
 # --- EM ---------------------------------------------------------------------------------------------------------------
@@ -327,20 +329,20 @@ def em(
     start = [mixture.weights.tolist(), type(mixture.components).__name__]
     start += [mixture.components.parameter(name).tolist() for name in mixture.components.parameter_names]
     identity = {"start": start}
-    run = runs.passes(
+    with runs.passes(
         where, source, (("weights", weights),), columns, rows, threads, progress, checkpoint, READ, identity
-    )
-    parts = run.run(mixtures.Expect(where, mixture))
-    trace = [parts[0]]
-    if not run.repeatable:
-        again(where)
-    for _ in range(steps):
-        mixture = mixtures.maximised(where, mixture, parts)
+    ) as run:
         parts = run.run(mixtures.Expect(where, mixture))
-        trace.append(parts[0])
-        if trace[-1] - trace[-2] < tolerance * parts[1]:
-            return EMFit(mixture, np.array(trace), True)
-    return EMFit(mixture, np.array(trace), False)
+        trace = [parts[0]]
+        if not run.repeatable:
+            again(where)
+        for _ in range(steps):
+            mixture = mixtures.maximised(where, mixture, parts)
+            parts = run.run(mixtures.Expect(where, mixture))
+            trace.append(parts[0])
+            if trace[-1] - trace[-2] < tolerance * parts[1]:
+                return EMFit(mixture, np.array(trace), True)
+        return EMFit(mixture, np.array(trace), False)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -27,7 +27,7 @@ _KIND = "companion.scale checkpoint, version 1"
 
 
 class Run:
-    """Passes over one source, with a checkpoint if a path is given."""
+    """Passes over one source; with a checkpoint, if a path is given, that is whole when the context is left."""
 
     def __init__(
         self,
@@ -44,11 +44,18 @@ class Run:
         self.repeatable = chunks.repeatable
         self.replayed = 0
         self.now: Any = None
-        self._saved_at = time.monotonic()
+        self._saved_at, self._news = time.monotonic(), False
         if self.path:
             self.identity = {"of": where, **(identity or {}), **fingerprint(chunks)}
             if self.path.exists():
                 self._load()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        if self._news:
+            self._save(None)
 
     def run(self, task: Task) -> Any:
         """The result of the next pass."""
@@ -73,7 +80,8 @@ class Run:
             raise
         self.replayed += 1
         self.done.append(result)
-        self._save(None)
+        self._news = True
+        self._sometimes(None)
         return result
 
     def advance(self, state: Pass, keep: Callable[[Pass], None] | None) -> Any:
@@ -98,7 +106,7 @@ class Run:
             os.replace(beside, self.path)
         finally:
             beside.unlink(missing_ok=True)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._news = time.monotonic(), False
 
     def _load(self):
         where, path = f"{self.where}: checkpoint", self.path
