@@ -130,7 +130,7 @@ CASES["offset 1e9, spread 1e-3"] = 1e9 + 1e-3 * np.random.default_rng(2).normal(
 CASES["first one far away"] = np.concatenate([[-1e8], 1e9 + np.random.default_rng(3).normal(size=2000)])
 CASES["drifting"] = np.geomspace(1e-3, 1e9, 2000)
 CASES["about zero"] = np.random.default_rng(4).normal(size=2000)
-CASES["two spreads from zero"] = 2 + np.random.default_rng(5).normal(size=2000)  # where differences begin to be taken
+CASES["three spreads from zero"] = 3 + np.random.default_rng(5).normal(size=2000)  # where differences begin to be taken
 CASES["about zero, then far"] = np.concatenate([np.random.default_rng(6).normal(size=1000), np.full(1000, 1e9)])
 
 

@@ -27,7 +27,7 @@ class MeanLogs(Moments):
     """Moments of y = log x, by coordinate. The fit needs the means; the squares tell whether all observations are
     equal."""
 
-    chunk = CHUNK
+    chunk = CHUNK // 2
 
     @staticmethod
     def variable(x, out):

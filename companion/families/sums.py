@@ -227,11 +227,11 @@ class Moments(Shifted):
         return self.plus(count(x, weights), first=weighted_sum(away, weights), second=second)
 
     def is_near_zero(self) -> bool:
-        """Whether 0 is as good a point as the mean, within two standard deviations of it: sums are then taken without
-        the differences, and lose at most five times the rounding of a term."""
+        """Whether 0 is as good a point as the mean, within three standard deviations of it: sums are then taken without
+        the differences, and round by at most ten times as much."""
         if not self.weight:
             return False
-        near = self.shift * self.shift * self.weight < 4.0 * self.squares()
+        near = self.shift * self.shift * self.weight < 9.0 * self.squares()
         return bool(near.all() if near.ndim else near)
 
     def from_zero(self, weight: float, first: Any, second: Any) -> dict[str, Any]:
