@@ -1,7 +1,7 @@
 // Runs the code cells of notebooks in the stack of a reader's browser, without a browser.
 // usage: node run.mjs RUNTIME-FOLDER PACKAGE.whl [NOTEBOOK.ipynb ...]
 // Of each notebook, named there or else in a line of stdin, it prints one line of JSON: seconds of processor time to the
-// start of Python, for each cell what it showed and its seconds, and the size of the heap at the end, which never shrinks.
+// start of Python, for each cell what it showed, its seconds and the size of the heap after it, which never shrinks.
 // One interpreter runs all, each in a namespace of its own.
 import {readFileSync} from 'node:fs';
 import {resolve} from 'node:path';
@@ -37,9 +37,9 @@ async function run({py, harness, said, start}, path) {
       else outputs.push({kind, data});
     };
     const ok = await harness.run_cell([cell.source].flat().join(''), emit, cell.id);
-    cells.push({id: cell.id, ok, seconds: seconds() - before, outputs});
+    cells.push({id: cell.id, ok, seconds: seconds() - before, heap: py._module.HEAP8.length, outputs});
   }
-  return {path, start, cells, heap: py._module.HEAP8.length, said: said.splice(0)};
+  return {path, start, cells, said: said.splice(0)};
 }
 
 try {
