@@ -94,7 +94,7 @@ def statistics(
         As in `chunks`. By default a chunk has so many rows that its numbers fill 2 MB, or 32 MB of an array or a memory
         map, of which nothing is copied.
     threads : int
-        Chunks that are summed at a time. The result does not depend on it.
+        Chunks that are summed at a time; a browser has one thread. The result does not depend on it.
     progress : bool or function, optional
         True prints a line to stderr every five seconds; a function is called with a `Progress` after every chunk.
     checkpoint : path, optional

@@ -7,6 +7,7 @@ last bit on one thread, on several, and in a run that was interrupted and goes o
 from __future__ import annotations
 
 import re
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -211,8 +212,9 @@ def nothing(where: str) -> NoReturn:
 
 
 def _results(task: Task, parts: Iterator[Chunk], threads: int) -> Iterator[tuple[Chunk, int, Any]]:
-    """Every chunk, its rows, and what was kept of it, in the order of the chunks."""
-    if threads == 1:
+    """Every chunk, its rows, and what was kept of it, in the order of the chunks. A browser has one thread: the result
+    is the same."""
+    if threads == 1 or sys.platform == "emscripten":
         for chunk in parts:
             yield chunk, *_counted(task, chunk)
         return
