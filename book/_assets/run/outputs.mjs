@@ -11,19 +11,22 @@ export { element };
 
 const count = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
 
-/** Text as a stream: runs of lines that begin with ✓ fold. */
-function streams(text) {
-  const runs = [];
-  for (const line of text.split(/(?<=\n)/)) {
-    if (runs.length && line.startsWith("✓") === runs.at(-1).startsWith("✓")) runs.push(runs.pop() + line);
-    else runs.push(line);
+/** A box of text that grows; lines that begin with ✓ fold under the number of them. */
+class Text {
+  constructor(checks) {
+    this.checks = checks;
+    this.pre = element("pre");
+    this.node = element("div", { class: "output stream highlight-myst-ansi notranslate" }, element("div", { class: "highlight" }, this.pre));
+    if (!checks) return;
+    this.summary = element("summary");
+    this.node = element("details", { class: "claims" }, this.summary, this.node);
   }
-  return runs.filter((run) => run.trim()).map((run) => {
-    const box = element("div", { class: "output stream highlight-myst-ansi notranslate" },
-      element("div", { class: "highlight" }, element("pre", {}, run)));
-    if (run[0] !== "✓") return box;
-    return element("details", { class: "claims" }, element("summary", {}, `✓ ${count(run.split("✓ ").length - 1, "check")}`), box);
-  });
+
+  add(text) {
+    this.pre.append(text);
+    this.open = !text.endsWith("\n"); // what comes next belongs to this line
+    if (this.checks) this.summary.textContent = `✓ ${count(this.pre.textContent.split("✓ ").length - 1, "check")}`;
+  }
 }
 
 /** Cells of a table say their column, and roles keep it a table where rows become blocks. */
@@ -90,20 +93,27 @@ export class Outputs {
       box.querySelectorAll("table.folding").forEach(folding);
       this.put(box);
     }
-    if (kind === "text") this.put(...streams(data));
+    if (kind === "text") {
+      this.stream(`${data}\n`);
+      this.last = null;
+    }
     if (kind === "broken") {
       this.broken.push(data);
       this.put(element("div", { class: "run-broken" }, element("strong", {}, "✗ claim broke: "), data));
     }
   }
 
-  /** Text that follows text is set anew with it: a line may come in parts. */
   stream(text) {
-    if (this.last) this.last.nodes.forEach((node) => node.remove());
-    const whole = (this.last?.text || "") + text;
-    this.last = { text: whole, nodes: streams(whole) };
-    this.put(...this.last.nodes);
-    this.checks += (text.match(/^✓ /gm) || []).length;
+    for (const part of text.match(/(?:^✓.*\n?)+|(?:^(?!✓).*(?:\n|$))+/gm) || []) {
+      const checks = part.startsWith("✓");
+      if (!this.last || (!this.last.open && this.last.checks !== checks)) {
+        if (!part.trim()) continue;
+        this.last = new Text(checks);
+        this.put(this.last.node);
+      }
+      this.last.add(part);
+      if (checks) this.checks += part.split("✓ ").length - 1;
+    }
   }
 
   figure(versions) {
