@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-import wheel  # noqa: E402
+import package_wheel  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 RUNTIME = ROOT / "_runtime"
@@ -50,7 +50,7 @@ def node():
 def python(tmp_path_factory):
     """An interpreter in Node, asked for one notebook after the other."""
     command, folder = node(), RUNTIME / load(RUNTIME / "runtime.json")["folder"]
-    name, body = wheel.wheel()
+    name, body = package_wheel.wheel()
     package = tmp_path_factory.mktemp("wheel") / name
     package.write_bytes(body)
     process = subprocess.Popen(
