@@ -16,7 +16,7 @@ import numpy as np
 from companion import checks
 
 #: Numbers in a chunk that is read or computed with; of an array whose chunks are not copied.
-READ, VIEWED = 2**18, 2**22
+READ, VIEWED = 2**18, 2**21
 
 
 class Place(NamedTuple):
