@@ -22,7 +22,6 @@ from companion.families.statistics import Statistics
 from companion.glm.responses import RESPONSES
 from companion.glm.result import Regression
 from companion.scaling import gather, mixtures, on_dask, regressions, runs
-from companion.scaling.checkpoints import again
 from companion.scaling.packing import check, pack, unpack
 from companion.scaling.pieces import READ, VIEWED
 from companion.scaling.reduction import Progress
@@ -332,10 +331,9 @@ def em(
     with runs.passes(
         where, source, (("weights", weights),), columns, rows, threads, progress, checkpoint, READ, identity
     ) as run:
+        run.require_repeatable()
         parts = run.run(mixtures.Expect(where, mixture))
         trace = [parts[0]]
-        if not run.repeatable:
-            again(where)
         for _ in range(steps):
             mixture = mixtures.maximised(where, mixture, parts)
             parts = run.run(mixtures.Expect(where, mixture))

@@ -12,18 +12,19 @@ import time
 from collections.abc import Callable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 
 from companion import checks, stored_files
 from companion.scaling.packing import pack, unpack
 from companion.scaling.reduction import Pass, Progress, Task, Tree
+from companion.scaling.sources import again
 
 #: Seconds between two savings.
 EVERY = 1.0
 
-_KIND = "companion.scale checkpoint, version 1"
+_KIND = "companion.scale checkpoint, version 2"
 
 
 class Run:
@@ -41,7 +42,6 @@ class Run:
         self.where, self.chunks, self.threads, self.watch = where, chunks, threads, watch
         self.path = _checked_path(where, checkpoint)
         self.done: list[Any] = []
-        self.repeatable = chunks.repeatable
         self.replayed = 0
         self.now: Any = None
         self._saved_at, self._news = time.monotonic(), False
@@ -57,13 +57,18 @@ class Run:
         if self._news:
             self._save(None)
 
+    def require_repeatable(self) -> None:
+        """Raise an error if there can be no second pass."""
+        if self.chunks.once is not None:
+            again(self.where, self.chunks.once)
+
     def run(self, task: Task) -> Any:
         """The result of the next pass."""
         if self.replayed < len(self.done):
             self.replayed += 1
             return self.done[self.replayed - 1]
-        if self.replayed and not self.repeatable:
-            again(self.where)
+        if self.replayed:
+            self.require_repeatable()
         state = Pass(task, self.replayed)
         if self.now is not None:
             levels, state.chunks, state.rows = self.now
@@ -128,12 +133,6 @@ class Run:
                 self.now = [(int(level), kept) for level, kept in levels], int(chunks), int(rows)
         except Exception as reason:
             stored_files.broken(where, path, f"its content is wrong: {reason}")
-
-
-def again(where: str) -> NoReturn:
-    """Raise the error for a second pass over what is exhausted after the first."""
-    fix = "Pass a list, or a function without arguments that makes the iterable anew for each pass."
-    checks.fail(where, "source", "an iterator, exhausted after one pass", "a source that can be read again", fix)
 
 
 def fingerprint(chunks: Any) -> dict[str, Any]:

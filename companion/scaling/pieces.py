@@ -33,10 +33,12 @@ class Place(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """One chunk: where it stands, and a function that reads it, the columns asked for in order."""
+    """One chunk: where it stands, a function that reads it, the columns asked for in order, and the names of the data's
+    columns if its arrays do not tell them."""
 
     place: Place
     read: Callable[[], tuple[Any, ...]]
+    names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Piece:
     #: Rows if they are known without reading.
     rows: int | None = None
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the data's columns, where its arrays do not tell them."""
+        return None
+
     def count(self, rows: int | None, numbers: int = READ) -> int:
         """How many chunks there are, as far as that is known without reading."""
         return 1
@@ -62,30 +69,55 @@ class Piece:
 
 
 def _read_all(fields, columns):
-    first, *others = (field() if callable(field) else field for field in fields)
+    first, *others = (field() if _to_call(field) else field for field in fields)
     return select(first, columns), *others
 
 
-def select(array: Any, columns: Any) -> Any:
+def _to_call(field):
+    return callable(field) and not hasattr(field, "__array__")
+
+
+def select(array: Any, columns: Any, where: str = "scale", argument: str = "columns") -> Any:
     """Some columns of an array or a data frame; of one column, named and not listed, the column itself."""
     if columns is None:
         return array
-    if hasattr(array, "columns"):
-        names = list(array.columns)
-        for name in [columns] if is_name(columns) else columns:
-            if name not in names:
-                checks.fail(
-                    "scale", "columns", name, f"one of {', '.join(map(str, names))}", "Pass the names of columns."
-                )
-        return array[columns if is_name(columns) else list(columns)]
-    array = np.asarray(array)
+    names, wanted = frame_names(array), [columns] if is_name(columns) else list(columns)
+    if names is not None:
+        for name in wanted:
+            if names.count(name) != 1:
+                fix = "Rename one." if name in names else "Pass the names of columns."
+                checks.fail(where, argument, name, f"one of {shown(names)}", fix)
+        if hasattr(array, "select") and not is_name(columns):  # pyarrow and polars
+            return array.select(wanted)
+        return array[columns if is_name(columns) else wanted]
+    array = array if hasattr(array, "__dask_graph__") else np.asanyarray(array)
     if array.ndim != 2:
-        checks.fail("scale", "columns", columns, f"None: the data have shape {array.shape}", "Leave columns out.")
-    for place in [columns] if is_name(columns) else columns:
+        checks.fail(where, argument, columns, f"None: the data have shape {array.shape}", f"Leave {argument} out.")
+    for place in wanted:
         if not isinstance(place, (int, np.integer)) or not 0 <= place < array.shape[1]:
             fix = "Columns of an array have numbers; those of a file or a data frame have names."
-            checks.fail("scale", "columns", place, f"numbers from 0 to {array.shape[1] - 1}", fix)
-    return array[:, columns if is_name(columns) else list(columns)]
+            checks.fail(where, argument, place, f"numbers from 0 to {array.shape[1] - 1}", fix)
+    return array[:, columns if is_name(columns) else wanted]
+
+
+def frame_names(thing: Any) -> list[Any] | None:
+    """Names of the columns of a data frame or of a table of pyarrow; None of what has none."""
+    names = getattr(thing, "column_names", None)
+    if names is None:
+        names = getattr(thing, "columns", None)
+    return None if names is None or getattr(thing, "ndim", 2) < 2 else list(names)
+
+
+def shown(names: Any) -> str:
+    """Some names in an error message."""
+    return ", ".join(map(str, list(names)[:8])) + (", …" if len(names) > 8 else "")
+
+
+def check_names(where: str, one: Any, first: Place, two: Any, place: Place) -> None:
+    """Raise the error for a chunk whose columns are not those of the first: columns add by their names."""
+    if one != two and one is not None and two is not None:
+        fix = "Pass columns=[...], the names in the order that you want: they are then found in every chunk."
+        checks.fail(where, f"columns of {place}", list(two), f"{list(one)}, as in {first}", fix)
 
 
 def is_name(columns):
@@ -137,6 +169,10 @@ class Streamed(Piece):
     """A file that is read from its beginning to its end, by columns; the other fields are columns too."""
 
     reader: Any = None
+
+    @property
+    def names(self):
+        return self.reader.names
 
     def count(self, rows, numbers=READ):
         return self.reader.count(rows or max(1, numbers // self.reader.width))
