@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from os import PathLike, fspath
@@ -19,7 +20,7 @@ import numpy as np
 from companion import checks, stored_files
 from companion.scaling.packing import pack, unpack
 from companion.scaling.reduction import Pass, Progress, Task, Tree
-from companion.scaling.sources import again
+from companion.scaling.sources import again, digest
 
 #: Seconds between two savings.
 EVERY = 1.0
@@ -44,6 +45,8 @@ class Run:
         self.done: list[Any] = []
         self.replayed = 0
         self.now: Any = None
+        #: Chunks and rows of the first pass, which all others have too.
+        self.size: tuple[int, int] | None = None
         self._saved_at, self._news = time.monotonic(), False
         if self.path:
             self.identity = {"of": where, **(identity or {}), **fingerprint(chunks)}
@@ -69,24 +72,22 @@ class Run:
             return self.done[self.replayed - 1]
         if self.replayed:
             self.require_repeatable()
-        state = Pass(task, self.replayed)
+        state = Pass(task, self.replayed, self.size)
         if self.now is not None:
             levels, state.chunks, state.rows = self.now
             state.tree, self.now = Tree(task, levels), None
-        if not self.path:
-            self.replayed += 1
-            self.done.append(self.advance(state, None))
-            return self.done[-1]
         try:
-            result = self.advance(state, self._sometimes)
+            result = self.advance(state, self._sometimes if self.path else None)
         except BaseException:
-            if state.chunks:
+            if self.path and state.chunks:
                 self._save(state)
             raise
         self.replayed += 1
         self.done.append(result)
-        self._news = True
-        self._sometimes(None)
+        self.size = state.chunks, state.rows
+        if self.path:
+            self._news = True
+            self._sometimes(None)
         return result
 
     def advance(self, state: Pass, keep: Callable[[Pass], None] | None) -> Any:
@@ -100,9 +101,9 @@ class Run:
     def _save(self, state):
         """Written beside the file and put in its place: there is a whole file at any time."""
         now = None if state is None else ([list(level) for level in state.tree.levels], state.chunks, state.rows)
-        description, numbers = pack((self.done, now))
+        description, numbers = pack((self.done, now, self.size))
         header = {"kind": _KIND, "identity": self.identity, "content": description}
-        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             with open(beside, "wb") as file:
                 stored_files.write(self.where, file, header, {"numbers": numbers})
@@ -126,8 +127,9 @@ class Run:
             expected = f"{checks.describe(mine.get(name))}, as in this call"
             checks.fail(self.where, f"{name} of checkpoint {path.name}", value, expected, fix)
         try:
-            done, now = unpack(header.get("content"), arrays.get("numbers", np.zeros(0)))
+            done, now, size = unpack(header.get("content"), arrays.get("numbers", np.zeros(0)))
             self.done = list(done)
+            self.size = None if size is None else (int(size[0]), int(size[1]))
             if now is not None:
                 levels, chunks, rows = now
                 self.now = [(int(level), kept) for level, kept in levels], int(chunks), int(rows)
@@ -136,11 +138,12 @@ class Run:
 
 
 def fingerprint(chunks: Any) -> dict[str, Any]:
-    """What tells one source from another: sizes and the first chunk."""
+    """What tells one source from another: sizes, the first chunk and, where reading it costs little, the last one."""
     sizes = chunks.sizes()
     if sizes is not None and len(sizes) > 1000:
-        sizes = [len(sizes), *sizes[:1000]]
-    return {"rows a chunk": chunks.size, "rows of the source": sizes, "first chunk": chunks.peek()}
+        sizes = [len(sizes), digest([np.array(sizes, dtype=object)])]
+    first, last = chunks.peek()
+    return {"rows a chunk": chunks.size, "sizes of the source": sizes, "first chunk": first, "last chunk": last}
 
 
 def _checked_path(where, path):

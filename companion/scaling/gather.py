@@ -140,6 +140,6 @@ class Finish:
     where: str
     single: bool
 
-    def __call__(self, found: tuple[Statistics, ...]) -> Any:
-        found = finite(self.where, found)
+    def __call__(self, kept: Any) -> Any:
+        found = finite(self.where, kept.result)
         return found[0] if self.single else found

@@ -75,11 +75,12 @@ class Partitions:
         """Of the fingerprint: the number of partitions, and rows where they are known."""
         return [len(self.fields), self.rows]
 
-    def peek(self) -> str:
-        """A digest of the first partition."""
+    def peek(self) -> tuple[str, str]:
+        """Digests of the first and of the last partition."""
         from dask.base import compute
 
-        return digest(np.asarray(field) for field in compute(*self.fields[0]) if field is not None)
+        first, last = compute(self.fields[0], self.fields[-1])
+        return digest(f for f in first if f is not None), digest((f for f in last if f is not None), last=True)
 
     def kept(self, task: Task, first: int = 0, last: int | None = None) -> list[Any]:
         """What is kept of each partition, delayed."""
@@ -150,7 +151,7 @@ def _merged(task, *kept):
 def _result(task, finish, partitions, kept):
     if kept is None:
         nothing(task.where, partitions)
-    return finish(kept.result)
+    return finish(kept)
 
 
 def tree(task: Task, found: list[Any], finish: Callable[[Any], Any]) -> Any:
@@ -209,7 +210,10 @@ class DaskRun(Run):
 
         parts, task = self.partitions, state.task
         if not (keep or self.watch):
-            return compute(tree(task, parts.kept(task), _same))[0]
+            found = compute(tree(task, parts.kept(task), _same))[0]
+            state.chunks, state.rows = len(parts.fields), found.rows
+            state.check_size()
+            return found.result
         while state.chunks < len(parts.fields):
             last = min(len(parts.fields), state.chunks + AT_A_TIME)
             for kept in compute(*parts.kept(task, state.chunks, last)):
@@ -218,5 +222,5 @@ class DaskRun(Run):
         return state.result()
 
 
-def _same(result):
-    return result
+def _same(kept):
+    return kept

@@ -62,6 +62,14 @@ class Piece:
         """How many chunks there are, as far as that is known without reading."""
         return 1
 
+    def size(self) -> int | None:
+        """Rows, or bytes of a file whose rows nobody has counted."""
+        return self.rows
+
+    def end(self) -> tuple[Any, ...]:
+        """What is cheap to read at the end: the last rows of arrays, the last bytes of a file."""
+        return () if any(map(_to_call, self.fields)) else _read_all(self.fields, self.columns)
+
     def chunks(self, rows: int | None, skip: int = 0, numbers: int = READ) -> Iterator[tuple[Any, Any, Callable]]:
         """(start, stop, read) of all chunks but the first `skip`."""
         if not skip:
@@ -133,6 +141,9 @@ class Paired(Piece):
         if not skip:
             yield None, None, partial(_read_pair, self.fields[0], self.columns)
 
+    def end(self):
+        return () if _to_call(self.fields[0]) else _read_pair(self.fields[0], self.columns)
+
 
 def _read_pair(item, columns):
     item = item() if callable(item) else item
@@ -158,6 +169,9 @@ class Sliced(Piece):
             stop = min(n, start + step)
             yield start, stop, partial(_read_slices, self.fields, self.columns, start, stop)
 
+    def end(self):
+        return _read_slices(self.fields, self.columns, max(0, (self.rows or 0) - 2**16), self.rows)
+
 
 def _read_slices(fields, columns, start, stop):
     first, *others = (None if field is None else field[start:stop] for field in fields)
@@ -176,6 +190,14 @@ class Streamed(Piece):
 
     def count(self, rows, numbers=READ):
         return self.reader.count(rows or max(1, numbers // self.reader.width))
+
+    def size(self):
+        return self.reader.path.stat().st_size
+
+    def end(self):
+        with open(self.reader.path, "rb") as file:
+            file.seek(max(0, self.size() - 2**16))
+            return (np.frombuffer(file.read(), np.uint8),)
 
     def chunks(self, rows, skip=0, numbers=READ):
         return self.reader.batches(rows or max(1, numbers // self.reader.width), skip)

@@ -168,8 +168,9 @@ class Progress(NamedTuple):
 class Pass:
     """The state of one pass, which a checkpoint holds."""
 
-    def __init__(self, task: Task, step: int = 0):
-        self.task, self.step, self.tree, self.chunks, self.rows = task, step, Tree(task), 0, 0
+    def __init__(self, task: Task, step: int = 0, size: tuple[int, int] | None = None):
+        self.task, self.step, self.size = task, step, size
+        self.tree, self.chunks, self.rows = Tree(task), 0, 0
 
     def run(
         self,
@@ -202,11 +203,27 @@ class Pass:
 
     def result(self) -> Any:
         """What all chunks add up to."""
+        self.check_size()
         with np.errstate(all="ignore"):
             total = self.tree.total()
         if total is None:
             nothing(self.task.where, self.chunks, self.rows)
         return total.result
+
+    def check_size(self) -> None:
+        """Raise an error if the pass met other chunks or rows than the first one."""
+        if self.size not in (None, (self.chunks, self.rows)):
+            where = self.task.where
+            found, expected = _chunks_and_rows(self.chunks, self.rows), _chunks_and_rows(*self.size)
+            raise ValueError(
+                f"{where}: {data_of(where)} in pass {self.step + 1:,} = {found}; expected {expected}, as in the first. "
+                "It changed between passes, or a function returned an iterator that had been read before: let it make "
+                "a new one at each call."
+            )
+
+
+def _chunks_and_rows(chunks: int, rows: int) -> str:
+    return f"{chunks:,} chunk{'s' if chunks != 1 else ''} of {rows:,} rows in all"
 
 
 def nothing(where: str, chunks: int, rows: int | None = None) -> NoReturn:

@@ -66,8 +66,8 @@ class Chunks:
         return self._stream is None
 
     def sizes(self) -> list[int | None] | None:
-        """Rows of the pieces, where they are known: part of the fingerprint."""
-        return [piece.rows for piece in self._once] if self._once else None
+        """Rows of the pieces, or bytes of a text file, where they are known: part of the fingerprint."""
+        return [piece.size() for piece in self._once] if self._once else None
 
     def pieces(self) -> list[Piece] | None:
         """The pieces, each of which can be read without the others; None of what yields them one after the other."""
@@ -121,19 +121,28 @@ class Chunks:
                 first, at = names, chunk.place
             yield np.asanyarray(array)
 
-    def peek(self) -> str:
-        """A digest of the first chunk, which is part of the fingerprint. A stream has it still before it."""
+    def peek(self) -> tuple[str, str]:
+        """Digests of the first chunk and of the last rows, parts of the fingerprint. The latter is empty where it would
+        cost a call or a pass. A stream has its chunks still before it."""
         chunk = next(self._first(), None)
-        return "" if chunk is None else digest(load(self._where, chunk))
+        first = "" if chunk is None else digest(load(self._where, chunk))
+        if not self._once:
+            return first, ""
+        place = Place(len(self._once) - 1, self._once[-1].label)
+        return first, digest(load(self._where, Chunk(place, self._once[-1].end)), last=True)
 
     def _first(self):
         if self._stream is None:
             return self.parts()
-        piece = next(self._stream, None)
+        try:
+            piece = next(self._stream, None)
+        except Exception as error:
+            failed(self._where, Place(0, ""), error)
         if piece is None:
             return iter(())
-        if type(piece) is Piece and callable(piece.fields[0]):  # called once
-            piece = Piece((piece.fields[0](), *piece.fields[1:]), piece.columns, piece.label)
+        if type(piece) is Piece:  # its functions are called once
+            fields = load(self._where, Chunk(Place(0, piece.label), next(piece.chunks(self.size))[2]))
+            piece = Piece(fields, None, piece.label, piece.rows)
         rest = self._stream
         self._stream = (item for part in ((piece,), rest) for item in part)
         return self._chunks_of(piece, [0], 0)
@@ -170,11 +179,13 @@ def names_of(chunk: Chunk, array: Any) -> tuple[str, ...] | None:
     return chunk.names if names is None else tuple(map(str, names))
 
 
-def digest(values: Iterable[Any]) -> str:
-    """SHA-256 of the first rows of some arrays."""
+def digest(values: Iterable[Any], last: bool = False) -> str:
+    """SHA-256 of the first or of the last 65,536 rows of some arrays."""
     seal = hashlib.sha256()
     for value in values:
-        array = np.asarray(value)[: 2**16] if np.ndim(value) else np.asarray(value)
+        array = np.asarray(value)
+        if array.ndim:
+            array = array[-(2**16) :] if last else array[: 2**16]
         content = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
         seal.update(f"{array.dtype.str}{np.shape(value)}".encode() + content)
     return seal.hexdigest()
