@@ -24,6 +24,7 @@ class Text {
 
   add(text) {
     this.pre.append(text);
+    if (text.split("\n").some((line) => line.length > 36 && /\S {3,}\S/.test(line))) this.pre.className = "columns"; // these scroll
     this.open = !text.endsWith("\n"); // what comes next belongs to this line
     if (this.checks) this.summary.textContent = `✓ ${count(this.pre.textContent.split("✓ ").length - 1, "check")}`;
   }
