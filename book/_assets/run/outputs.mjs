@@ -24,6 +24,7 @@ class Text {
 
   add(text) {
     this.pre.append(text);
+    if (text.split("\n").some((line) => line.length > 36 && /\S {3,}\S/.test(line))) this.pre.className = "columns"; // these scroll
     this.open = !text.endsWith("\n"); // what comes next belongs to this line
     if (this.checks) this.summary.textContent = `✓ ${count(this.pre.textContent.split("✓ ").length - 1, "check")}`;
   }
@@ -41,15 +42,15 @@ function folding(table) {
   table.querySelectorAll("tbody tr").forEach((row) => [...row.cells].forEach((cell, column) => (cell.dataset.label = heads[column] || "")));
 }
 
-/** What scrolls sideways can be reached by the keyboard. */
-export function reachable(root) {
-  for (const box of root.querySelectorAll("pre, .text_html, picture")) {
-    if (box.scrollWidth <= box.clientWidth + 1) continue;
-    box.tabIndex = 0;
-    box.setAttribute("role", "group");
-    box.setAttribute("aria-label", `${box.matches("pre") ? "Text" : box.matches("picture") ? "Figure" : "Table"}, scrolls sideways`);
-  }
-}
+/** What scrolls sideways can be reached by the keyboard; whether it does is known once it is laid out. */
+const kinds = { pre: "Text", picture: "Figure", div: "Table" };
+const watch = new ResizeObserver((entries) => entries.forEach(({ target: box }) => {
+  const wide = box.scrollWidth > box.clientWidth + 1;
+  if (wide === box.hasAttribute("tabindex")) return;
+  const marks = { tabindex: "0", role: "group", "aria-label": `${kinds[box.localName]}, scrolls sideways` };
+  for (const [name, value] of Object.entries(marks)) wide ? box.setAttribute(name, value) : box.removeAttribute(name);
+}));
+export const reachable = (root) => root.querySelectorAll("pre, picture, .text_html").forEach((box) => watch.observe(box));
 
 export class Outputs {
   constructor(root, place) {
