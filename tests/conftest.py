@@ -16,13 +16,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from site_visit import axe, look  # noqa: F401 - fixtures of several files
+from site_visit import axe, chromium, look  # noqa: F401 - fixtures of several files
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = ROOT / "_build" / "tested"  # where the tests build the book
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-           --disable-component-update --disable-sync""".split()
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def what_the_book_is_made_of() -> str:
@@ -30,7 +27,7 @@ def what_the_book_is_made_of() -> str:
     packages = sorted({f"{d.name}=={d.version}" for d in importlib.metadata.distributions()})
     digest = hashlib.sha256("\n".join([sys.version, *packages]).encode())
     files = [path for folder in ("book", "companion") for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
-    for path in [*sorted(ROOT.glob("_*.yml")), *files]:
+    for path in [*sorted(ROOT.glob("_*.yml")), *sorted(ROOT.glob("_runtime/runtime.json")), *files]:
         if "__pycache__" not in path.parts and ".ipynb_checkpoints" not in path.parts:
             digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -101,12 +98,5 @@ def address(site):
 @pytest.fixture(scope="module")  # closed before notebooks run: Playwright keeps an event loop of its own
 def browser():
     """Chromium by Playwright, or a skip that says what is missing."""
-    reason = "browser tests need: pip install -r tests/requirements-browser.txt"
-    sync_api = pytest.importorskip("playwright.sync_api", reason=reason)
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"browser tests need one of: {', '.join(BROWSERS)}")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
