@@ -24,6 +24,7 @@ TYPES = {
     ".png": "image/png",
     ".wasm": "application/wasm",
 }
+PATIENCE = 240  # seconds; on an idle machine nothing takes a tenth of them
 # What browsers ask for of their own accord; that a page asks none of them is seen in Chromium.
 THEIR_OWN = (".mozilla.org", ".mozilla.com", ".mozilla.net", ".firefox.com", ".google.com", ".googleapis.com")
 
@@ -145,7 +146,7 @@ class Page:
     def click(self, css: str):
         raise NotImplementedError
 
-    def until(self, expression: str, *given, seconds: float = 60):
+    def until(self, expression: str, *given, seconds: float = PATIENCE):
         """The value of an expression once it is true."""
         end = time.monotonic() + seconds
         while not (value := self.js(expression, *given)):
@@ -165,7 +166,7 @@ class Page:
     def says(self) -> str:
         return self.js("document.querySelector('[data-run-status]').innerText.trim()")
 
-    def start(self, seconds: float = 90) -> str:
+    def start(self, seconds: float = PATIENCE) -> str:
         """Press the button; what the page says when it has done what it can."""
         offer = self.says()
         self.click('[data-run="start"]')
@@ -190,7 +191,8 @@ class Page:
             cell,
         )
 
-    def said(self, cell: str) -> str:
+    def verdict(self, cell: str) -> str:
+        """What stands beside the buttons of a cell or an answer."""
         return self.js("document.querySelector(`[data-cell='${given[0]}'] .run-said`).innerText.trim()", cell)
 
     def act(self, cell: str, what: str):
@@ -207,7 +209,7 @@ class Page:
             cell,
         )
 
-    def settled(self, cell: str, seconds: float = 60) -> str:
+    def settled(self, cell: str, seconds: float = PATIENCE) -> str:
         """The state of a cell when it no longer waits or runs."""
         return self.until(
             """(([state]) => !["queued", "running"].includes(state) && state)(
@@ -216,7 +218,7 @@ class Page:
             seconds=seconds,
         )
 
-    def run(self, cell: str, what: str = "run", seconds: float = 60) -> str:
+    def run(self, cell: str, what: str = "run", seconds: float = PATIENCE) -> str:
         self.act(cell, what)
         return self.settled(cell, seconds)
 
@@ -237,14 +239,14 @@ class Page:
         self.press("Control+a")
         self.js("document.execCommand('insertText', false, given[0])", text)
 
-    def rewrite(self, cell: str, source: str, seconds: float = 60) -> str:
+    def rewrite(self, cell: str, source: str, seconds: float = PATIENCE) -> str:
         """Write and run new code of a cell by the keyboard."""
         self.editor(cell)
         self.write(source)
         self.press("Shift+Enter")
         return self.settled(cell, seconds)
 
-    def run_all(self, seconds: float = 300):
+    def run_all(self, seconds: float = PATIENCE):
         self.click('[data-run="all"]')
         self.until("document.querySelector('[data-phase=running]')")
         self.until("!document.querySelector('[data-phase=running], [data-phase=loading]')", seconds=seconds)
