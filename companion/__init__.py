@@ -4,4 +4,4 @@ from companion.likelihood import log_likelihood
 from companion.measures import cross_entropy, entropy, kl_divergence
 
 __all__ = ["cross_entropy", "entropy", "kl_divergence", "log_likelihood"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

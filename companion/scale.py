@@ -22,7 +22,6 @@ from companion.families.statistics import Statistics
 from companion.glm.responses import RESPONSES
 from companion.glm.result import Regression
 from companion.scaling import gather, mixtures, on_dask, regressions, runs
-from companion.scaling.checkpoints import again
 from companion.scaling.packing import check, pack, unpack
 from companion.scaling.pieces import READ, VIEWED
 from companion.scaling.reduction import Progress
@@ -94,12 +93,15 @@ def statistics(
         As in `chunks`. By default a chunk has so many rows that its numbers fill 2 MB, or 32 MB of an array or a memory
         map, of which nothing is copied.
     threads : int
-        Chunks that are summed at a time. The result does not depend on it.
+        Chunks that are summed at a time; a browser has one thread. The result does not depend on it.
     progress : bool or function, optional
         True prints a line to stderr every five seconds; a function is called with a `Progress` after every chunk.
     checkpoint : path, optional
-        Where the subtotals are kept, at most once a second and when the run is interrupted. Called again with the same
-        source, the run goes on from there, to the same bits. The file stays; delete it to begin anew.
+        Where the subtotals are kept, at most once a second, when the run is interrupted and at its end. Called again
+        with the same source, the run goes on from there, to the same bits. The file stays; delete it to begin anew.
+        What is compared to know the source: `rows`, the sizes of its parts, the first 65,536 rows of its first chunk,
+        and its last ones where these cost no call of a function and no pass (of a CSV or Parquet file the last 64 KB).
+        A change between them goes unseen.
     **fixed
         The parameters that the family holds fixed, as in its `statistics`; with several families a mapping for each
         that has some: ``Binomial={"n": 12}``.
@@ -112,8 +114,9 @@ def statistics(
     Raises
     ------
     ValueError, TypeError
-        If a chunk is refused or cannot be read: the error names the chunk and the row, in it and in the whole. If a
-        checkpoint is of another run or another source.
+        If a chunk is refused or cannot be read: the error names the chunk and the row, in it and in the whole. If the
+        columns of data frames or files do not have the same names in the same order: name them in `columns`. If a
+        checkpoint is of another call, or of a source that is known to be another.
     ImportError
         If the source needs a library that is not installed.
 
@@ -332,10 +335,9 @@ def em(
     with runs.passes(
         where, source, (("weights", weights),), columns, rows, threads, progress, checkpoint, READ, identity
     ) as run:
+        run.require_repeatable()
         parts = run.run(mixtures.Expect(where, mixture))
         trace = [parts[0]]
-        if not run.repeatable:
-            again(where)
         for _ in range(steps):
             mixture = mixtures.maximised(where, mixture, parts)
             parts = run.run(mixtures.Expect(where, mixture))

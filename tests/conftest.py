@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -16,10 +17,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from site_visit import axe, chromium, look  # noqa: F401 - fixtures of several files
+from site_visit import axe, look  # noqa: F401 - fixtures of several files
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = ROOT / "_build" / "tested"  # where the tests build the book
+FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+           --disable-component-update --disable-sync""".split()
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def what_the_book_is_made_of() -> str:
@@ -95,8 +99,35 @@ def address(site):
     server.server_close()
 
 
-@pytest.fixture(scope="module")  # closed before notebooks run: Playwright keeps an event loop of its own
+OPEN = contextlib.ExitStack()  # the browser, while there is one
+
+
+@functools.cache
+def chromium():
+    """Chromium by Playwright, started once for all files of a worker; or what is missing."""
+    reason = "browser tests need: pip install -r tests/requirements-browser.txt"
+    sync_api = pytest.importorskip("playwright.sync_api", reason=reason)
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"browser tests need one of: {', '.join(BROWSERS)}")
+    playwright = OPEN.enter_context(sync_api.sync_playwright())
+    browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    OPEN.callback(browser.close)
+    OPEN.callback(chromium.cache_clear)
+    return browser
+
+
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium by Playwright, or a skip that says what is missing."""
-    with chromium() as running:
-        yield running
+    return chromium()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem):
+    """No browser while notebooks run: Playwright keeps an event loop of its own."""
+    if nextitem is None or nextitem.nodeid.split("::")[0].endswith(".ipynb"):
+        OPEN.close()
+
+
+def pytest_sessionfinish():
+    OPEN.close()

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gzip
 import importlib.util
 import io
-import shutil
 from pathlib import Path
 
 import pytest
-
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-           --disable-component-update --disable-sync""".split()
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@contextlib.contextmanager
-def chromium():
-    """Chromium by Playwright, or a skip that says what is missing."""
-    reason = "browser tests need: pip install -r tests/requirements-browser.txt"
-    sync_api = pytest.importorskip("playwright.sync_api", reason=reason)
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"browser tests need one of: {', '.join(BROWSERS)}")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

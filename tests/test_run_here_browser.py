@@ -14,7 +14,9 @@ from firefox import Firefox, installed
 from run_page import InChromium, InFirefox, Server
 from scipy import special
 from site_pages import problems
-from site_visit import Visit, chromium
+from site_visit import Visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NAME = "book/divergence.html"
 # What a run must leave alone: what the text refers to and what a screen reader says.
@@ -30,29 +32,29 @@ def opened(request, site):
     """`opened(server, page name)`: a page in one of the browsers, as a context."""
     if not (site / "runtime").is_dir():
         pytest.skip("the site was built without a runtime: make runtime")
-    with contextlib.ExitStack() as stack:
-        if request.param == "chromium":
-            browser = stack.enter_context(chromium())
+    if request.param == "chromium":
+        browser = request.getfixturevalue("browser")
 
-            @contextlib.contextmanager
-            def opened(server, name=NAME, **options):
-                with Visit(browser, server.address, name, **options) as visit:
-                    yield InChromium(visit, server)
-
-        else:
-            path = installed()
-            if path is None:
-                pytest.skip("needs Firefox: firefox-esr or firefox")
-            firefox = Firefox(path)
-            stack.callback(firefox.quit)
-
-            @contextlib.contextmanager
-            def opened(server, name=NAME):
-                page = InFirefox(firefox, server)
-                page.go(name)
-                yield page
+        @contextlib.contextmanager
+        def opened(server, name=NAME):
+            with Visit(browser, server.address, name) as visit:
+                yield InChromium(visit, server)
 
         yield opened
+        return
+    path = installed()
+    if path is None:
+        pytest.skip("needs Firefox: firefox-esr or firefox")
+    firefox = Firefox(path)
+
+    @contextlib.contextmanager
+    def opened(server, name=NAME):
+        page = InFirefox(firefox, server)
+        page.go(name)
+        yield page
+
+    yield opened
+    firefox.quit()
 
 
 @pytest.fixture(scope="module")
@@ -165,14 +167,18 @@ def test_every_cell_runs_and_figures_keep_their_names(page):
     page.run_all()
     states = page.js("""[...document.querySelectorAll(".bd-article div.cell[data-state]")]
         .map((cell) => [cell.dataset.cell ?? cell.dataset.author ?? cell.id, cell.dataset.state])""")
-    problems([f"{cell}: {state}" for cell, state in states if cell != "solution-own-kl" and state not in ("done", "idle")])
+    problems(
+        [f"{cell}: {state}" for cell, state in states if cell != "solution-own-kl" and state not in ("done", "idle")]
+    )
     assert sum(state == "done" for _, state in states) >= 18
     assert "all" in page.says() and "checks hold" in page.says()
     assert page.js(NAMED) == page.named
     assert page.js("document.querySelectorAll('figure[data-waiting]').length") == 0
     cells = "[...document.querySelectorAll('.bd-article div.cell:has(.cell_input)')]"
-    problems(page.js(f"""{cells}.filter((cell) => !cell.matches(".run-answer") && !cell.querySelector(".run-tools")
-        && !cell.closest("details.solution")).map((cell) => cell.outerHTML.slice(0, 120))"""))
+    problems(
+        page.js(f"""{cells}.filter((cell) => !cell.matches(".run-answer") && !cell.querySelector(".run-tools")
+        && !cell.closest("details.solution")).map((cell) => cell.outerHTML.slice(0, 120))""")
+    )
 
 
 def test_a_running_page_is_accessible_and_fits_a_phone_until_it_is_stopped(page, request):

@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 import sys
+import tomllib
 from collections import Counter
 from html import unescape
 from pathlib import Path
@@ -26,6 +27,7 @@ from site_pages import (
     problems,
 )
 
+import companion
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -261,6 +263,27 @@ def test_checks_fold_by_runs():
     assert fold_claims(f"{start}a</pre></div>\n</div>").count("<pre>") == 1
 
 
+def test_long_lines_are_elements_that_know_where_they_begin():
+    from bs4 import BeautifulSoup
+    from site_lines import ROOM, let_lines_wrap
+
+    word = "x" * ROOM
+    block = f'<pre>def f():\n    <span class="sd">"""{word}\n    {word}"""</span>\n    return 1 &lt; 2</pre>'
+    text = re.sub("<[^>]*>", "", block)
+    wrapped = let_lines_wrap(block)
+    assert re.sub("<[^>]*>", "", wrapped) == text
+    assert wrapped.count("<span") == wrapped.count("</span>")
+    long = BeautifulSoup(wrapped, "html.parser").select(".long")
+    assert [line.text for line in long] == [line + "\n" for line in text.split("\n")[1:3]]
+    assert [line["style"] for line in long] == ["--in: 6", "--in: 6"]  # two more than the line itself
+    assert all(line.select(".sd") for line in long)
+    assert let_lines_wrap("<pre>short\n</pre>") == "<pre>short\n</pre>"
+    columns = f"<pre>{word}    1\ny{word[1:]}    2\n</pre>"
+    assert let_lines_wrap(columns) == columns.replace("<pre>", '<pre class="columns">')
+    anchored = f'<pre><a href="#x">{word}x</a></pre>'
+    assert let_lines_wrap(anchored) == anchored
+
+
 def test_all_that_answers_an_exercise_is_one_box():
     from bs4 import BeautifulSoup
     from site_answers import fold_answers, show_effort
@@ -478,6 +501,16 @@ def test_citation_is_that_of_the_citation_file():
     for key in ("title", "version", "name"):
         assert re.search(rf'^(?:  - )?{key}: "?([^"\n]+)', citation, re.M)[1] in page
     assert re.search(r"date-released: (\d{4})", citation)[1] in page
+
+
+def test_version_is_the_same_wherever_it_stands():
+    """The newest of the changelog is the version of the package and of the citation, with its day."""
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, day = re.search(r"^## \[([\d.]+)\] - ([\d-]+)$", changes, re.M).groups()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert project["version"] == companion.__version__ == version
+    assert f"\nversion: {version}\ndate-released: {day}\n" in citation
 
 
 def test_licence_of_the_text_is_the_legal_code():

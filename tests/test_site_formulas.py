@@ -11,6 +11,8 @@ import pytest
 
 from conftest import ROOT, plain_environment
 
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
 GOOD = """# Formulas
 
 Text ($x$), then $y$; a set [$z$], $n$-th and $x$: (see $a$). Again $x$, $x$, $y$.
@@ -90,3 +92,37 @@ def test_malformed_tex_fails_the_build_with_file_and_line(tmp_path):
     assert code != 0
     assert re.search(r"index\.md:7: WARNING: malformed TeX: Undefined control sequence: \\unknown", messages), messages
     assert re.search(r"book\.ipynb:\d+: WARNING: malformed TeX \(cell 2, line 3\)", messages), messages
+
+
+def drawn(tex):
+    """What KaTeX draws: the places at which a line may end as |, parts within parts in braces."""
+    from katex_render import render
+
+    html = render(tex, True, "{}").rpartition('class="katex-html')[2].partition(">")[2]
+    html = html.replace('<span class="katex-base">', '<span class="katex-base">|')
+    text, ends = "", []
+    for tag, word in re.findall(r"(<[^>]*>)|([^<]+)", html):
+        if tag.startswith("<span"):
+            ends.append("}" if 'class="part"' in tag else "")
+            text += "{" if ends[-1] else ""
+        elif tag == "</span>" and ends:
+            text += ends.pop()
+        text += word
+    return re.sub(r"[\s\u200b\xa0]", "", text)
+
+
+def test_a_long_formula_ends_its_lines_where_a_reader_would():
+    assert drawn("x") == "|x"
+    assert drawn("f = a + b") == "{|f{|=a|+b}}"  # before a relation, then before a term
+    assert drawn("f = a (b + c) - d") == "{|f{{|=a(b|+c)}|−d}}"  # within brackets last of all
+    assert drawn(r"f = \big[(a + b)\big] + c, \quad g = d") == "{|f{{|=[(a|+b)]}|+c,}}{|g|=d}"  # at a wide space first
+    assert drawn(r"f = \frac{a + b \quad c}{d}").count("|") == 2  # not within a fraction
+
+
+def test_leave_to_break_is_given_at_wide_spaces_in_no_group():
+    from katex_pieces import breaks_at_spaces
+
+    tex = r"a \quad{} b \left( \quad \right) {\qquad} \begin{cases} c \quad d \end{cases} \qquad e \leftarrow \quad f"
+    marked = breaks_at_spaces(tex)
+    assert marked.replace(r"\allowbreak", "") == tex
+    assert re.findall(r"quad\\allowbreak\W*(\w)", marked) == ["b", "e", "f"]

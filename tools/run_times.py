@@ -19,9 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "book" / "_ext")]
 
+from conftest import OPEN, chromium  # noqa: E402
 from firefox import Firefox, installed  # noqa: E402
 from run_page import InChromium, InFirefox, Server  # noqa: E402
-from site_visit import Visit, chromium  # noqa: E402
+from site_visit import Visit  # noqa: E402
 from stubs import cells  # noqa: E402
 
 NATIVE = """
@@ -38,7 +39,9 @@ def native(notebook: Path) -> float:
     """Seconds that all cells take in a process of their own, drawing included."""
     sources = [cell["source"] for cell in cells(notebook)]
     draw = "import io, matplotlib.pyplot as plt\ndef show():\n"
-    draw += " for n in plt.get_fignums(): plt.figure(n).savefig(io.BytesIO(), format='svg'); plt.close(n)\nplt.show = show"
+    draw += (
+        " for n in plt.get_fignums(): plt.figure(n).savefig(io.BytesIO(), format='svg'); plt.close(n)\nplt.show = show"
+    )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
     run = subprocess.run(
         [sys.executable, "-c", NATIVE],
@@ -62,7 +65,7 @@ def pages(browser: str, server: Server, name: str):
         finally:
             firefox.quit()
     else:
-        with chromium() as running, Visit(running, server.address, name) as visit:
+        with OPEN, Visit(chromium(), server.address, name) as visit:
             yield InChromium(visit, server)
 
 

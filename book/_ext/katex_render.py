@@ -7,6 +7,8 @@ from pathlib import Path
 
 import quickjs
 
+from katex_pieces import breaks_at_spaces, in_parts
+
 KATEX_JS = Path(__file__).parent.parent / "_vendor" / "katex" / "katex.min.js"
 
 # The result crosses into Python as JSON: the wheel cannot hand over a string
@@ -36,14 +38,15 @@ def engine():
 @cache
 def render(tex, display, macros):
     """HTML of one formula, or `ValueError` with KaTeX's own words."""
-    answer = json.loads(engine()[1](tex, display, macros))
+    answer = json.loads(engine()[1](breaks_at_spaces(tex) if display else tex, display, macros))
     if "error" in answer:
         words = answer["error"].removeprefix("KaTeX parse error: ")
         raise ValueError(words.replace("\u0332", ""))  # KaTeX underlines the place, which terminals garble
     # display style comes from our own box, so KaTeX's block wrapper is not needed
     html = re.sub(r'^<span class="katex-display">(.*)</span>$', r"\1", answer["html"], flags=re.S)
     # the comments let other extensions skip a formula without parsing it
-    return "<!--tex-->" + slim(html) + "<!--/tex-->"
+    html = slim(html)
+    return f"<!--tex-->{in_parts(html) if display else html}<!--/tex-->"
 
 
 def slim(html):

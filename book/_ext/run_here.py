@@ -1,8 +1,8 @@
 """The button "Run this page here", and what it loads, where `make runtime` has assembled a Python for browsers.
 
-A page with code cells gets the button alone. At the click it imports `run/VERSION/page.mjs`, which fetches `run/PAGE.json`:
-the page's cells, and where Python, its packages and ours are on this site. Names of folders carry versions, so that
-browsers may keep what they have; the files have one old date, so that plain servers let them.
+A page with code cells gets the button alone. At the click it imports `run/VERSION/page.mjs`, which fetches
+`run/PAGE.json`: the page's cells, and where Python, its packages and ours are on this site. Names of folders carry
+versions, so that browsers may keep what they have; the files have one old date, so that plain servers let them.
 Without `_runtime/` nothing is written, and pages are what they are without this extension.
 """
 
@@ -51,15 +51,20 @@ def version():
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
+def size(there):
+    """What the first click loads."""
+    return there["bytes"] + len(package_wheel.wheel()[1]) + sum(map(len, scripts().values()))
+
+
 def button(page, address, size):
     return BUTTON.format(page=escape(page), address=address, megabytes=round(size / 1e6))
 
 
 def put_button(app, pagename, templatename, context, doctree):
     if app.config.run_here and context.get("body") and has_cells(app, pagename):
-        where, size = app.config.run_here.split()
+        where, total = app.config.run_here.split()
         address = context["pathto"](f"run/{where}/page.mjs", 1)
-        html = button(pagename.rsplit("/", 1)[-1], address, int(size))
+        html = button(pagename.rsplit("/", 1)[-1], address, int(total))
         context["body"] = re.sub(r"</h1>", lambda end: end.group() + "\n" + html, context["body"], count=1)
 
 
@@ -97,19 +102,18 @@ def write(app, exception):
     if exception or app.builder.name != "html":
         return
     out, there = Path(app.outdir), runtime()
-    for folder in ("run", "runtime"):
-        known = {version()} if folder == "run" else {there["folder"]} if there else set()
-        for old in (out / folder).glob("*"):
-            if (there is None or old.name not in known) and old.is_dir():
-                shutil.rmtree(old)
+    name, body = package_wheel.wheel()
+    ours = f"companion-{hashlib.sha256(body).hexdigest()[:12]}"
+    for old in [*out.glob("run/*"), *out.glob("runtime/*")]:  # of earlier builds
+        if there is None or old.name not in (version(), there["folder"], ours):
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
     if there is None:
         return
+    keep(out / "runtime" / ours / name, body)
     for name, body in scripts().items():
         keep(out / "run" / version() / name, body)
     for name in there["files"]:
         keep(out / "runtime" / there["folder"] / name, (ROOT / "_runtime" / there["folder"] / name).read_bytes())
-    name, body = package_wheel.wheel()
-    keep(out / "runtime" / f"companion-{hashlib.sha256(body).hexdigest()[:12]}" / name, body)
     for page in sorted(app.env.found_docs):
         if has_cells(app, page):
             text = json.dumps(about(Path(app.env.doc2path(page)), there), ensure_ascii=False)
@@ -119,7 +123,7 @@ def write(app, exception):
 def configure(app, config):
     """In the configuration, so that all pages are written anew when there is another version, or none any more."""
     there = runtime()
-    config.run_here = f"{version()} {there['bytes']}" if there else ""
+    config.run_here = f"{version()} {size(there)}" if there else ""
 
 
 def setup(app):

@@ -23,6 +23,7 @@ from scipy.special import log_ndtr
 
 from companion import checks
 from companion.integrals.quadrature import QuadratureError
+from companion.special.products import dot
 
 _BLOCK = 2**16  # log-likelihoods computed at a time: a decoder's output may be large
 _MOST_LATENTS = {1: 4_000_000, 2: 8_000_000}
@@ -222,8 +223,8 @@ class _Integral:
         shifted = np.where(whole[:, None], logs - np.where(none, 0.0, top)[:, None], 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             sums = np.exp(np.where(none[:, None], 0.0, logs - top[:, None])) @ np.exp(self.rule.log_weights)
-        rough = self.caution * np.sum(np.abs(shifted @ self.rule.tail), axis=1)
-        lattice = (shifted @ self.rule.lattice).reshape(len(top), *[self.points] * self.k)
+        rough = self.caution * np.sum(np.abs(dot(shifted, self.rule.tail)), axis=1)
+        lattice = dot(shifted, self.rule.lattice).reshape(len(top), *[self.points] * self.k)
         peak = lattice
         for axis in range(1, self.k + 1):  # twice what a parabola rises between points of the lattice
             bend = np.abs(np.diff(lattice, n=2, axis=axis)) * self.k / 4

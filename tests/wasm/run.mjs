@@ -1,45 +1,52 @@
-// Runs the code cells of notebooks in the stack of a reader's browser, without a browser, and prints what came as JSON.
-// usage: node run.mjs RUNTIME-FOLDER PACKAGE.whl NOTEBOOK.ipynb ...
+// Runs the code cells of notebooks in the stack of a reader's browser, without a browser.
+// usage: node run.mjs RUNTIME-FOLDER PACKAGE.whl [NOTEBOOK.ipynb ...]
+// Of each notebook, named there or else in a line of stdin, it prints one line of JSON: seconds of processor time to the
+// start of Python, for each cell what it showed, its seconds and the size of the heap after it, which never shrinks.
+// One interpreter runs all, each in a namespace of its own.
 import {readFileSync} from 'node:fs';
-import {cpuUsage} from 'node:process';
-import {pathToFileURL} from 'node:url';
 import {resolve} from 'node:path';
+import {cpuUsage} from 'node:process';
+import {createInterface} from 'node:readline';
+import {pathToFileURL} from 'node:url';
 
 const [folder, wheel, ...notebooks] = process.argv.slice(2).map(path => resolve(path));
 const HARNESS = new URL('../../book/_assets/run/harness.py', import.meta.url);
 const seconds = () => { const {user, system} = cpuUsage(); return (user + system) / 1e6; };
-const {packages} = JSON.parse(readFileSync(resolve(folder, '../runtime.json')));
-const {loadPyodide} = await import(pathToFileURL(`${folder}/pyodide.mjs`));
 
-async function interpreter() {
-  const said = [];
-  const py = await loadPyodide({indexURL: folder, stdout: line => said.push(line), stderr: line => said.push(line)});
-  await py.loadPackage(packages, {messageCallback: () => {}, errorCallback: line => said.push(line)});
+async function begin() {
+  const {packages} = JSON.parse(readFileSync(resolve(folder, '../runtime.json')));
+  const {loadPyodide} = await import(pathToFileURL(`${folder}/pyodide.mjs`));
+  const said = [], note = line => { said.push(line); };
+  const py = await loadPyodide({indexURL: folder, stdout: note, stderr: note});
+  await py.loadPackage(packages, {messageCallback: () => {}, errorCallback: note});
   py.unpackArchive(new Uint8Array(readFileSync(wheel)), 'wheel');
   py.FS.writeFile('/home/pyodide/harness.py', readFileSync(HARNESS, 'utf8'));
   const harness = py.pyimport('harness');
   harness.start();
-  return {py, harness, said};
+  return {py, harness, said, start: seconds()};
 }
 
-async function run(path) {
-  const begun = seconds();
-  const {py, harness, said} = await interpreter();
-  const result = {path, start: seconds() - begun, cells: [], said};
-  const code = JSON.parse(readFileSync(path, 'utf8')).cells.filter(cell => cell.cell_type === 'code');
-  for (const {id, source} of code) {
+async function run({py, harness, said, start}, path) {
+  const cells = [];
+  harness.reset();
+  for (const cell of JSON.parse(readFileSync(path, 'utf8')).cells) {
+    if (cell.cell_type !== 'code') continue;
     const outputs = [], before = seconds();
     const emit = (kind, data) => {
-      const last = outputs.at(-1);
-      if (last?.kind === kind && kind.startsWith('std')) last.data += data;
+      if (kind.startsWith('std') && outputs.at(-1)?.kind === kind) outputs.at(-1).data += data;
       else outputs.push({kind, data});
     };
-    const ok = await harness.run_cell([source].flat().join(''), emit, id);
-    result.cells.push({id, ok, seconds: seconds() - before, outputs});
+    const ok = await harness.run_cell([cell.source].flat().join(''), emit, cell.id);
+    cells.push({id: cell.id, ok, seconds: seconds() - before, heap: py._module.HEAP8.length, outputs});
   }
-  return {...result, heap: py._module.HEAP8.length};
+  return {path, start, cells, said: said.splice(0)};
 }
 
-const results = [];
-for (const path of notebooks) results.push(await run(path)); // one interpreter each: nothing is left of the last one
-console.log(JSON.stringify(results));
+try {
+  const python = await begin();
+  const paths = notebooks.length ? notebooks : createInterface({input: process.stdin});
+  for await (const path of paths) process.stdout.write(`${JSON.stringify(await run(python, path))}\n`);
+} catch (error) {
+  console.error(`run.mjs: ${String(error).slice(0, 400)}`); // a trace would quote a megabyte of one line
+  process.exit(1);
+}

@@ -2,7 +2,7 @@
 
 import { button } from "./cell.mjs";
 import { edit } from "./editor.mjs";
-import { Outputs, element, reachable } from "./outputs.mjs";
+import { Outputs, element } from "./outputs.mjs";
 
 export class Answer {
   constructor(page, author, check, stub) {
@@ -71,7 +71,6 @@ export class Answer {
 
   showSolution() {
     this.fold.open = true;
-    reachable(this.fold);
     const summary = this.fold.querySelector("summary");
     summary.focus({ preventScroll: true });
     this.fold.scrollIntoView({ block: "nearest" });

@@ -11,19 +11,22 @@ export { element };
 
 const count = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
 
-/** Text as a stream: runs of lines that begin with ✓ fold. */
-function streams(text) {
-  const runs = [];
-  for (const line of text.split(/(?<=\n)/)) {
-    if (runs.length && line.startsWith("✓") === runs.at(-1).startsWith("✓")) runs.push(runs.pop() + line);
-    else runs.push(line);
+/** A box of text that grows; lines that begin with ✓ fold under the number of them. */
+class Text {
+  constructor(checks) {
+    this.checks = checks;
+    this.pre = element("pre");
+    this.node = element("div", { class: "output stream highlight-myst-ansi notranslate" }, element("div", { class: "highlight" }, this.pre));
+    if (!checks) return;
+    this.summary = element("summary");
+    this.node = element("details", { class: "claims" }, this.summary, this.node);
   }
-  return runs.filter((run) => run.trim()).map((run) => {
-    const box = element("div", { class: "output stream highlight-myst-ansi notranslate" },
-      element("div", { class: "highlight" }, element("pre", {}, run)));
-    if (run[0] !== "✓") return box;
-    return element("details", { class: "claims" }, element("summary", {}, `✓ ${count(run.split("✓ ").length - 1, "check")}`), box);
-  });
+
+  add(text) {
+    this.pre.append(text);
+    this.open = !text.endsWith("\n"); // what comes next belongs to this line
+    if (this.checks) this.summary.textContent = `✓ ${count(this.pre.textContent.split("✓ ").length - 1, "check")}`;
+  }
 }
 
 /** Cells of a table say their column, and roles keep it a table where rows become blocks. */
@@ -38,15 +41,15 @@ function folding(table) {
   table.querySelectorAll("tbody tr").forEach((row) => [...row.cells].forEach((cell, column) => (cell.dataset.label = heads[column] || "")));
 }
 
-/** What scrolls sideways can be reached by the keyboard. */
-export function reachable(root) {
-  for (const box of root.querySelectorAll("pre, .text_html, picture")) {
-    if (box.scrollWidth <= box.clientWidth + 1) continue;
-    box.tabIndex = 0;
-    box.setAttribute("role", "group");
-    box.setAttribute("aria-label", `${box.matches("pre") ? "Text" : box.matches("picture") ? "Figure" : "Table"}, scrolls sideways`);
-  }
-}
+/** What scrolls sideways can be reached by the keyboard; whether it does is known once it is laid out. */
+const kinds = { pre: "Text", picture: "Figure", div: "Table" };
+const watch = new ResizeObserver((entries) => entries.forEach(({ target: box }) => {
+  const wide = box.scrollWidth > box.clientWidth + 1;
+  if (wide === box.hasAttribute("tabindex")) return;
+  const marks = { tabindex: "0", role: "group", "aria-label": `${kinds[box.localName]}, scrolls sideways` };
+  for (const [name, value] of Object.entries(marks)) wide ? box.setAttribute(name, value) : box.removeAttribute(name);
+}));
+export const reachable = (root) => root.querySelectorAll("pre, picture, .text_html").forEach((box) => watch.observe(box));
 
 export class Outputs {
   constructor(root, place) {
@@ -90,20 +93,27 @@ export class Outputs {
       box.querySelectorAll("table.folding").forEach(folding);
       this.put(box);
     }
-    if (kind === "text") this.put(...streams(data));
+    if (kind === "text") {
+      this.stream(`${data}\n`);
+      this.last = null;
+    }
     if (kind === "broken") {
       this.broken.push(data);
       this.put(element("div", { class: "run-broken" }, element("strong", {}, "✗ claim broke: "), data));
     }
   }
 
-  /** Text that follows text is set anew with it: a line may come in parts. */
   stream(text) {
-    if (this.last) this.last.nodes.forEach((node) => node.remove());
-    const whole = (this.last?.text || "") + text;
-    this.last = { text: whole, nodes: streams(whole) };
-    this.put(...this.last.nodes);
-    this.checks += (text.match(/^✓ /gm) || []).length;
+    for (const part of text.match(/(?:^✓.*\n?)+|(?:^(?!✓).*(?:\n|$))+/gm) || []) {
+      const checks = part.startsWith("✓");
+      if (!this.last || (!this.last.open && this.last.checks !== checks)) {
+        if (!part.trim()) continue;
+        this.last = new Text(checks);
+        this.put(this.last.node);
+      }
+      this.last.add(part);
+      if (checks) this.checks += part.split("✓ ").length - 1;
+    }
   }
 
   figure(versions) {

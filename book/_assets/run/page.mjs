@@ -146,16 +146,16 @@ class Page {
     const result = { outputs: answer.outputs, answer };
     this.run([
       ...before.map((each) => this.job(each)),
-      { ...result, cell: author, id: answer.id, code: answer.code, name: "your answer" },
-      { ...result, cell: check, id: `check:${answer.id}`, code: check.code, name: "check", last: true },
+      { ...result, cell: author, id: answer.id, code: answer.code, name: "of your answer" },
+      { ...result, cell: check, id: `check:${answer.id}`, code: check.code, name: "of the check", last: true },
     ], answer);
   }
 
   /** A cell's own run; of an exercise the reader's answer once it has passed, else the author's. */
   job(cell) {
     const { code, outputs, answer } = cell;
-    if (answer?.passed) return { cell, id: answer.id, code, name: "your answer", outputs };
-    return { cell, id: cell.id, code, name: `cell ${cell.number}`, outputs };
+    if (answer?.passed) return { cell, id: answer.id, code, name: "of your answer", outputs };
+    return { cell, id: cell.id, code, name: `${cell.number}`, outputs };
   }
 
   run(jobs, aim) {
@@ -273,7 +273,7 @@ class Page {
     else parts.push(cells.length === 1 ? `Cell ${cells[0].number} ran` : `${cells.length} cells ran`);
     if (claims) parts.push(`: ${many(claims, "claim")} broke, in `, ...this.links(broken));
     if (failed.length) parts.push(claims ? "; an error in " : ": an error in ", ...this.links(failed));
-    if (!claims && !failed.length && checks) parts.push(checks === 1 ? ", and its check holds" : `, and all ${checks} checks hold`);
+    if (!claims && !failed.length && checks) parts.push(`, and ${checks === 1 ? "the one check holds" : `all ${checks} checks hold`}`);
     if (!(aim instanceof Answer)) parts.push(".");
     if (aim === null) this.answers.filter((answer) => !answer.passed && answer.code !== answer.stub)
       .forEach((answer) => parts.push(` ${answer.name} ran with the printed solution: yours has not passed.`));

@@ -13,7 +13,7 @@ import time
 
 import harness
 
-MOST = 200_000  # characters of text that a page shows of one cell
+MOST = 10_000  # characters of text that a page shows of one cell
 _bound, _states, _first = {}, {}, {}  # by cell: the names it bound, the states of generators after it; names of no cell
 _run = None
 
@@ -22,10 +22,11 @@ def prepare():
     """Import what nearly every chapter needs; claims do not stop a cell from now on."""
     harness.start()
     _first.update(vars(sys.modules["__main__"]))
-    import companion.lesson.claims as claims
     import figures  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
     import scipy.stats  # noqa: F401
+
+    from companion.lesson import claims
 
     for name, value in list(vars(claims).items()):
         if not name.startswith("_") and getattr(value, "__module__", "") == claims.__name__:
