@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from html import escape
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import stubs
 from standalone_names import Names, Unknown
-from standalone_text import Markdown, anchor
+from standalone_text import Markdown, anchor, folded
 from standalone_wheel import first_cell
 
 LABEL = re.compile(r"^:(?:label|name): (\S+)$|^\(([\w-]+)\)=$|\$\$ *\(([\w-]+)\)", re.M)
 ANSWER = {"exercise", "solution"}
+DRAWING = "image/svg+xml"
 TO_WRITE = "*Your answer:*"
 HEADS = {True: "complete, with all answers, folded", False: "for students, without answers; checks test yours"}
 
@@ -28,6 +30,20 @@ def tags(cell):
 
 def figure_of(cell):
     return cell["metadata"].get("mystnb", {}).get("figure", {})
+
+
+def alt_of(cell):
+    return cell["metadata"]["mystnb"]["image"]["alt"]
+
+
+def seen(output, cell):
+    """A drawing as an image: Jupyter shows no SVG of a notebook that it does not trust, and nobody hears it."""
+    data = output.get("data", {})
+    if DRAWING not in data:
+        return output
+    picture = base64.b64encode("".join(data[DRAWING]).encode()).decode()
+    image = f'<img alt="{escape(alt_of(cell))}" src="data:{DRAWING};base64,{picture}">'
+    return {**output, "data": {"text/html": [image], "text/plain": data["text/plain"]}}
 
 
 class Notebook:
@@ -66,7 +82,7 @@ class Notebook:
         for cell, following in zip(self.cells, [*self.cells[1:], None], strict=True):
             try:
                 if cell["cell_type"] == "code" and not carried:
-                    made.append(first_cell("\n".join(source(c) for c in self.cells if c["cell_type"] == "code")))
+                    made.append(first_cell("\n".join(map(source, self.cells))))
                     carried = True
                 if cell in self.kept():
                     made += self.code(cell) if cell["cell_type"] == "code" else [self.prose(cell)]
@@ -101,16 +117,15 @@ class Notebook:
                 "execution_count": None,
                 "id": cell["id"],
                 "metadata": metadata,
-                "outputs": [{**output} for output in outputs],
+                "outputs": [seen(output, cell) for output in outputs],
                 "source": text,
             }
         ]
         figure = figure_of(cell)
         if figure:
-            alt = escape(cell["metadata"]["mystnb"]["image"]["alt"], quote=False)
             caption = f"**{self.names.numbered(figure['name'])}.** {self.markdown.inline(figure['caption'])}"
-            seen = f"<details>\n<summary>The figure in words</summary>\n\n{alt}\n\n</details>"
-            made.append(self.words(f"{cell['id']}-caption", f"{anchor(figure['name'])}{caption}\n\n{seen}", kept))
+            words = folded("The figure in words", escape(alt_of(cell), quote=False))
+            made.append(self.words(f"{cell['id']}-caption", f"{anchor(figure['name'])}{caption}\n\n{words}", kept))
         return made
 
     def introduced(self, head):

@@ -63,9 +63,9 @@ def readers() -> dict[str, set[str]]:
     return found
 
 
-def used(code: str) -> set[str]:
-    """The stored files that a notebook's code may ask for."""
-    names = set(re.findall(r"\w+(?=\()", code))
+def used(text: str) -> set[str]:
+    """The stored files that a notebook may ask for, in its code or by asking the reader."""
+    names = set(re.findall(r"(?<=datasets\.)\w+|\w+(?=\()|(?<=\")\w+(?=\")", text))
     return ALWAYS.union(*(files for name, files in readers().items() if name in names))
 
 
@@ -77,8 +77,8 @@ def carried(files: frozenset[str]) -> str:
     return HEAD + CARRIED.format(name=name, packed=packed)
 
 
-def first_cell(code: str) -> dict:
-    """The cell that imports the package for this code: closed in JupyterLab (`jupyter`) and Colab (`cellView`)."""
+def first_cell(text: str) -> dict:
+    """The cell that imports the package for this text: closed in JupyterLab (`jupyter`) and Colab (`cellView`)."""
     version = package_wheel.project()["version"]
     return {
         "cell_type": "code",
@@ -88,7 +88,7 @@ def first_cell(code: str) -> dict:
         "outputs": [
             {"name": "stdout", "output_type": "stream", "text": [f"companion {version}, the book's package\n"]}
         ],
-        "source": carried(frozenset(used(code))),
+        "source": carried(frozenset(used(text))),
     }
 
 
