@@ -307,7 +307,7 @@ class InFirefox(Page):
         return self.firefox.complaints(self.server.origin)
 
     def outside(self) -> list[str]:
-        host = lambda asked: asked.split("://")[-1].split("/")[0].split(":")[0]  # noqa: E731
+        host = lambda asked: asked.split("://")[-1].split("/")[0].split(":")[0]
         return [asked for asked in self.server.foreign if not f".{host(asked)}".endswith(THEIR_OWN)]
 
     def forbid_wasm(self):

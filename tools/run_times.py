@@ -19,11 +19,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "book" / "_ext")]
 
-from conftest import OPEN, chromium  # noqa: E402
 from firefox import Firefox, installed  # noqa: E402
 from run_page import InChromium, InFirefox, Server  # noqa: E402
 from site_visit import Visit  # noqa: E402
 from stubs import cells  # noqa: E402
+
+from conftest import OPEN, chromium  # noqa: E402
 
 NATIVE = """
 import sys, time
