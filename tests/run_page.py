@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import posixpath
+import shutil
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from firefox import Firefox
+
+from conftest import BROWSERS, FLAGS
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -47,8 +50,7 @@ class Server:
         class Handler(_Handler):
             server_of = serving
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
+        self.http = _Http(("127.0.0.1", 0), Handler)
         self.port = self.http.server_port
         self.origin = f"http://127.0.0.1:{self.port}"
         self.address = self.origin + under
@@ -84,6 +86,13 @@ class Server:
     def sent(self, part: str = "") -> int:
         """Bytes of the bodies that went out for paths with this part."""
         return sum(size for path, _, size in self.log if part in path)
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A reader who goes on, or whose Python is stopped, breaks off what is under way."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -252,6 +261,20 @@ class Page:
         self.until("!document.querySelector('[data-phase=running], [data-phase=loading]')", seconds=seconds)
 
 
+class Lasting:
+    """Chromium with a profile on the disk: the windows that Playwright opens otherwise keep no large file."""
+
+    def __init__(self, browser, folder: Path):
+        self.browser, self.folder, self.count = browser, folder, 0
+
+    def new_context(self, **options):
+        self.count += 1
+        path = next(filter(None, map(shutil.which, BROWSERS)))
+        return self.browser.browser_type.launch_persistent_context(
+            self.folder / str(self.count), executable_path=path, args=FLAGS, **options
+        )
+
+
 class InChromium(Page):
     """In Chromium by Playwright; `visit` has what else the tests of pages look at."""
 
@@ -307,7 +330,7 @@ class InFirefox(Page):
         return self.firefox.complaints(self.server.origin)
 
     def outside(self) -> list[str]:
-        host = lambda asked: asked.split("://")[-1].split("/")[0].split(":")[0]  # noqa: E731
+        host = lambda asked: asked.split("://")[-1].split("/")[0].split(":")[0]
         return [asked for asked in self.server.foreign if not f".{host(asked)}".endswith(THEIR_OWN)]
 
     def forbid_wasm(self):
