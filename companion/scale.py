@@ -41,7 +41,8 @@ def chunks(source: Any, *, columns: Any = None, rows: int | None = 2**16) -> Chu
     source : array_like, iterable, function or path
         An array or data frame; a list or another iterable of arrays, or of functions without arguments that return one;
         a function without arguments that returns such an iterable; the path of a .npy (memory-mapped), .csv, .csv.gz or
-        .parquet file, of a folder of such files, or a list of paths.
+        .parquet file, of a folder of such files, or a list of paths. A .csv file has names if its first line has one
+        that is no number, and is in UTF-8.
     columns : str, int or list, optional
         Which columns of a file, a data frame or an array (n, d). One name gives chunks (n,), a list (n, d).
     rows : int
@@ -55,7 +56,8 @@ def chunks(source: Any, *, columns: Any = None, rows: int | None = 2**16) -> Chu
     Raises
     ------
     ValueError, TypeError
-        If the source is of no such kind, or a chunk cannot be read: the error names it.
+        If the source is of no such kind, or a chunk cannot be read: the error names it. (Of a Dask collection whose own
+        tasks fail it is the error of the task.)
 
     Examples
     --------
@@ -219,8 +221,8 @@ def regression(
     family, intercept
         As in `companion.regression.fit`.
     X : array_like, iterable, function, path or Dask collection
-        As the source of `statistics`. Without `y`, an iterable of pairs (X, y) or of triples (X, y, weights), or a
-        function that returns one.
+        As the source of `statistics`. Without `y`, an iterable of pairs (X, y) or of triples (X, y, weights), or of
+        functions that return one, or a function that returns such an iterable.
     y, weights, offset, n
         As in `companion.regression.fit`, cut as X is: arrays for an array, iterables for an iterable, names of columns
         for a file or a data frame. An offset and an n may also be one number for all.
@@ -235,7 +237,8 @@ def regression(
     Raises
     ------
     SeparationError
-        A ValueError: if the columns separate the data and a Newton step shows it.
+        A ValueError: if the columns separate the data, completely or in part, and a Newton step shows it. Where none
+        does (a column that is nonzero in a single row, say), the ValueError is that Newton's method did not converge.
     ValueError, TypeError
         As `companion.regression.fit` and `statistics`.
 
@@ -260,11 +263,15 @@ def regression(
     if n is None and family is Binomial:
         checks.fail(where, "n", None, "the number of trials", "Pass n=6, or as many as there are rows.")
     intercept = checks.flag(where, "intercept", intercept)
-    shared = {name: v for name, v in (("offset", offset), ("n", n)) if isinstance(v, (int, float, np.number))}
+    shared = {
+        name: v
+        for name, v in (("offset", offset), ("n", n))
+        if isinstance(v, (int, float, np.number, np.ndarray)) and not np.ndim(v)
+    }
     model = regressions.Model(where, family, intercept, shared.get("offset"), shared.get("n"))
     offset, n = (None if name in shared else v for name, v in (("offset", offset), ("n", n)))
     others = (("y", y), ("weights", weights), ("offset", offset), ("n", n))
-    identity = {"family": family.__name__, "intercept": intercept, "shared": repr(shared)}
+    identity = {"family": family.__name__, "intercept": intercept, "offset and n": repr(shared)}
     with runs.passes(
         where, X, others, columns, rows, threads, progress, checkpoint, READ, identity, pairs=y is None
     ) as run:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from companion import scale
+from companion import regression, scale
 from companion.families import Binomial, MultivariateNormal, Normal, Poisson
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -162,6 +162,43 @@ def test_more_passes_than_one_over_an_iterator():
     assert found.observations == 20
 
 
+def test_pairs_with_weights_offsets_and_trials_beside_them():
+    rng = np.random.default_rng(0)
+    Z, offset = rng.normal(size=(90, 2)), rng.normal(size=90)
+    n, w = rng.integers(1, 9, 90), rng.integers(0, 3, 90).astype(float)
+    counts, heads = rng.poisson(np.exp(0.3 * Z[:, 0] + offset)), rng.binomial(n, 0.4)
+    thirds = lambda v: np.split(v, 3)
+    for family, y, more in (
+        (Poisson, counts, {"weights": w}),
+        (Poisson, counts, {"offset": offset}),
+        (Binomial, heads, {"n": n}),
+        (Binomial, heads, {"n": n, "weights": w, "offset": offset}),
+        (Binomial, heads, {"n": np.array(9)}),
+    ):
+        whole = regression.fit(family, Z, y, **more)
+        beside = {name: v if v.ndim == 0 else thirds(v) for name, v in more.items()}
+        pairs = list(zip(thirds(Z), thirds(y)))
+        again = {name: v if np.ndim(v) == 0 else (lambda v=v: iter(v)) for name, v in beside.items()}
+        for source, others in (
+            (pairs, beside),
+            (lambda p=pairs: iter(p), again),
+            ([lambda p=p: p for p in pairs], beside),
+        ):
+            found = scale.regression(family, source, **others)
+            assert_allclose(np.asarray(found.coefficients), whole.coefficients, rtol=1e-10)
+    triples = list(zip(thirds(Z), thirds(counts), thirds(w)))
+    whole = regression.fit(Poisson, Z, counts, w, offset=offset)
+    found = scale.regression(Poisson, triples, offset=thirds(offset))
+    assert_allclose(np.asarray(found.coefficients), whole.coefficients, rtol=1e-10)
+    twice = "weights = ", "None beside triples"
+    refused(lambda: scale.regression(Poisson, triples, weights=thirds(w)), *twice, error=TypeError)
+    refused(lambda: scale.regression(Poisson, pairs, offset=thirds(offset)[:2]), "chunks in offset = 2")
+    refused(lambda: scale.regression(Poisson, pairs, weights="w"), "weights = 'w'", error=TypeError)
+    frame = pytest.importorskip("pandas").DataFrame(Z[:30], columns=["a", "b"])
+    mixed = [(frame, counts[:30]), (Z[30:], counts[30:])]
+    refused(lambda: scale.regression(Poisson, mixed), "columns of X in some chunks = ['a', 'b']; expected names in all")
+
+
 # --- functions and items ----------------------------------------------------------------------------------------------
 def missing():
     return {}["z"]
@@ -199,6 +236,57 @@ def test_a_fixed_parameter_is_one_number():
     )
     refused(lambda: scale.statistics(Binomial, [3, 4], n="12"), "n = '12'", error=TypeError)
     refused(lambda: scale.statistics(Binomial, [3, 4], n=np.nan), "n = nan")
+
+
+def test_text_files_as_they_come(tmp_path):
+    file = tmp_path / "a.csv"
+    for text, expected in (
+        ("\n\nx\n1\n\n2\n", [1, 2]),
+        ('x,t\n1,"a\nb"\n2,"c\n5,6"\n3,d\n', [1, 2, 3]),  # a quoted field reaches over lines, of two chunks perhaps
+        ('x,t\n1,5" disk\n2,3" disk\n', [1, 2]),  # where a quote is a letter it opens no field
+        ('"x","t"\r\n"1","a ""b"\r\n"2","c"\r\n', [1, 2]),
+    ):
+        file.write_text(text, newline="")
+        for rows in (1, 2, 100):
+            found = scale.statistics(Normal, file, columns="x", rows=rows)
+            assert found.weight == len(expected) and found.mean()[0] == np.mean(expected), text
+    file.write_text('x,t\n1,"a\n2,b\n3,d\n')
+    refused(lambda: scale.statistics(Normal, file, columns="x", rows=1), "chunk 0", "quoted field that begins in '1,")
+    file.write_text("x\n1\n", encoding="utf-16")
+    refused(lambda: scale.statistics(Normal, file), "expected a CSV file in UTF-8 (UnicodeDecodeError")
+    (tmp_path / "b.csv.gz").write_bytes(b"hello")
+    refused(lambda: scale.statistics(Normal, tmp_path / "b.csv.gz"), "BadGzipFile")
+
+
+def test_what_pandas_would_turn_into_numbers_is_refused():
+    pd = pytest.importorskip("pandas")
+    for values in (pd.to_datetime(["2020", "2021"]).tz_localize("UTC"), pd.Series(["1", "2"], dtype=object)):
+        refused(
+            lambda v=values: scale.statistics(Normal, pd.Series(v)), "x in chunk 0", "real numbers", error=TypeError
+        )
+    assert scale.statistics(Normal, pd.Series([1, 2.5, True, np.float32(3)], dtype=object)).weight == 4
+    missing = pd.Series([1, None, 3], dtype="Int64")
+    refused(lambda: scale.statistics(Normal, missing), "x in row 1 of chunk 0", "= nan")
+
+
+def test_what_is_delayed_is_no_collection():
+    dask = pytest.importorskip("dask")
+    one = dask.delayed(np.ones)(3)
+    for source in (one, [one]):
+        refused(lambda s=source: scale.statistics(Normal, s), "expected a Dask array", "from_delayed", error=TypeError)
+    big = np.ones(3_000_000)
+    big[2_500_000] = np.nan
+    lazy = scale.lazy_statistics(Normal, big)
+    refused(lambda: lazy.compute(scheduler="sync"), "row 402,848 of chunk 2 of the array (rows 2,097,152 to 2,999,999)")
+
+
+def test_columns_and_values_of_any_kind():
+    table = np.arange(12.0).reshape(4, 3)
+    assert scale.fit(Normal, table, columns=np.int64(1)) == Normal.fit(table[:, 1])
+    assert [c.shape for c in scale.chunks(table, columns=np.array([0, 2]))] == [(4, 2)]
+    for weights in (2.0, 2, lambda: X, iter(X)):
+        refused(lambda w=weights: scale.statistics(Normal, X, weights=w), "weights = ", "one value", error=TypeError)
+    assert "read before" not in refused(lambda: scale.statistics(Normal, []), "source = no chunks")
 
 
 def test_tables_of_pyarrow(tmp_path):

@@ -1,4 +1,4 @@
-"""Long lines of code and of output go on below on a phone, a little further in (site.css); on a desk nothing changes."""
+"""Long lines of code and of output go on below on a phone, a little further in (site.css)."""
 
 import html
 import re

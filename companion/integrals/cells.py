@@ -13,6 +13,7 @@ nodes of the first cells lie apart, and flat log-densities around it.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -37,14 +38,14 @@ _COARSE = 1e-3
 
 
 class Progress:
-    """Prints a line every five CPU seconds of a long run, and nothing in a short one, however busy the machine."""
+    """Prints a line to stderr every five CPU seconds of a long run, none in a short one, however busy the machine."""
 
     def __init__(self, where: str, every: float = 5.0):
         self._where, self._every, self._next = where, every, time.process_time() + every
 
     def __call__(self, text: str) -> None:
         if time.process_time() > self._next:
-            print(f"{self._where}: {text}", flush=True)
+            print(f"{self._where}: {text}", file=sys.stderr, flush=True)
             self._next = time.process_time() + self._every
 
 

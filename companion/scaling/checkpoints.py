@@ -152,6 +152,7 @@ def _checked_path(where, path):
     if not isinstance(path, (str, PathLike)) or not str(fspath(path)):
         checks.fail(where, "checkpoint", path, "a path", 'Pass e.g. checkpoint="run.npz".', TypeError)
     path = Path(os.fsdecode(path))
-    if path.is_dir() or not path.parent.is_dir():
-        checks.fail(where, "checkpoint", str(path), "the path of a file in a folder that exists", "Make the folder.")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        expected = "the path of a file in a folder that exists and can be written to"
+        checks.fail(where, "checkpoint", str(path), expected, "Make the folder, or pass another.")
     return path

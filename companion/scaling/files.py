@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from companion import checks
 from companion.scaling.pieces import shown
 
 _KINDS = {".npy": "npy", ".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet", ".pq": "parquet"}
+
+#: A field of a CSV file, and a line in which no quoted field is open; elsewhere than at its start a quote is a letter.
+_FIELD = r'(?:"(?:[^"]|"")*+"[^,\n]*+|[^",\n][^,\n]*+|)'
+_WHOLE = re.compile(rf"{_FIELD}(?:,{_FIELD})*+\n?")
 
 
 def kind(path: Path) -> str | None:
@@ -59,8 +64,12 @@ class Csv:
 
     def __init__(self, where: str, path: Path, wanted: list[tuple[str, Any]]):
         self.path, self.rows = path, None
-        with self._open() as file:
-            first = next(csv.reader(file), [])
+        try:
+            with self._open() as file:
+                first = next(csv.reader(_records(file)), [])
+        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+            reason = f"a CSV file in UTF-8 ({type(error).__name__}: {error})"
+            checks.fail(where, wanted[0][0], str(path), reason, "Write it anew.")
         self.header = [name.strip() for name in first] if any(not _is_number(v) for v in first) else None
         known: list[Any] = self.header or [*range(len(first))]
         self.groups, self.width = _places(where, path, wanted, known)
@@ -78,9 +87,9 @@ class Csv:
     def batches(self, rows: int, skip: int) -> Iterator[tuple[int, int, Callable[[], tuple[Any, ...]]]]:
         """(first row, row after the last, a function that gives the groups of columns) of chunks of so many rows."""
         with self._open() as file:
+            lines, start = _records(file), 0
             if self.header is not None:
-                next(file)
-            lines, start = (line for line in file if line.strip()), 0
+                next(lines)
             while part := list(islice(lines, rows)):
                 yield start, start + len(part), partial(self._groups, part)
                 start += len(part)
@@ -101,6 +110,24 @@ class Csv:
                         found = f"{fields[place]!r}" if place < len(fields) else f"{len(fields)} fields"
                         raise ValueError(f"row {row:,} of the chunk, column {place}: {found} is no number") from None
             raise ValueError(str(error)) from None
+
+
+def _records(file):
+    """Lines that are not empty; a quoted field may reach over several."""
+    for line in file:
+        if line.count('"') % 2:
+            line = _quoted(line, file)
+        if line.strip():
+            yield line
+
+
+def _quoted(line, file):
+    """The line with those after it that a quoted field reaches over."""
+    for more in islice(chain([""], file), 1000):
+        line += more
+        if _WHOLE.fullmatch(line):
+            return line
+    raise ValueError(f"the quoted field that begins in {line[:40]!r} does not end")
 
 
 def _is_number(text):

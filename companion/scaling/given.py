@@ -13,7 +13,7 @@ import numpy as np
 
 from companion import checks
 from companion.scaling import files
-from companion.scaling.pieces import Paired, Piece, Sliced, Streamed, frame_names, is_name, select
+from companion.scaling.pieces import Paired, Piece, Sliced, Streamed, frame_names, is_delayed, is_name, select
 
 _FIX = (
     "Pass an array, a list of arrays, a function without arguments that returns an iterable of arrays, or the path of "
@@ -31,6 +31,8 @@ def checked_columns(where, columns):
     fix = 'Pass one name, columns="x", or a list of names; numbers for an array.'
     if columns is None or (is_name(columns) and not isinstance(columns, bool)):
         return columns
+    if hasattr(columns, "tolist"):
+        columns = columns.tolist()
     if isinstance(columns, (list, tuple)) and columns and all(map(is_name, columns)):
         if len(set(columns)) == len(columns):
             return list(columns)
@@ -42,6 +44,8 @@ def pieces_of(where, source, others, columns):
     data = data_of(where)
     if isinstance(source, (str, PathLike)):
         return _files(where, data, source, others, columns)
+    if is_delayed(source):
+        _fail_delayed(where, data, source)
     once = any(isinstance(other, Iterator) for _, other in others)
     if _is_function(source):
         found = partial(_from_function, where, source, others, columns)
@@ -59,20 +63,36 @@ def pieces_of(where, source, others, columns):
     return partial(_from_iterable, where, source, others, columns)
 
 
-def pairs_of(where, source, columns):
+def pairs_of(where, source, others, columns):
     """The same of pairs (X, y)."""
     fix = "Pass y, or X as an iterable of pairs (X, y) of chunks."
+    others = tuple(other for other in others if other[0] != "y")
+    for name, other in others:
+        if is_name(other):
+            _fail_item(where, name, other)
+    once = any(isinstance(other, Iterator) for _, other in others)
     if _is_function(source):
-        return lambda: (Paired((item,), columns) for item in _called(where, "X", source))
+        found = lambda: _paired(where, _called(where, "X", source), others, columns)
+        return found() if once else found
     if hasattr(source, "__array__") or isinstance(source, (str, bytes, dict, set)) or not hasattr(source, "__iter__"):
         checks.fail(where, "y", None, "the observations of X", fix, TypeError)
     if isinstance(source, (list, tuple)):
         if not all(callable(item) or isinstance(item, (tuple, list)) for item in source):
             checks.fail(where, "y", None, "the observations of X", fix, TypeError)
-        return [Paired((item,), columns) for item in source]
-    if isinstance(source, Iterator):
-        return (Paired((item,), columns) for item in source)
-    return lambda: (Paired((item,), columns) for item in source)
+        return list(_paired(where, source, others, columns))
+    if once or isinstance(source, Iterator):
+        return _paired(where, source, others, columns)
+    return lambda: _paired(where, source, others, columns)
+
+
+def _paired(where, source, others, columns):
+    for item, values in _together(where, source, others):
+        yield Paired((item, *values), columns)
+
+
+def _fail_delayed(where, argument, thing):
+    fix = "Make one: dask.array.from_delayed(…), or dask.dataframe.from_delayed(…)."
+    checks.fail(where, argument, type(thing), "a Dask array, series or data frame", fix, TypeError)
 
 
 def _is_function(thing):
@@ -83,6 +103,8 @@ def _is_chunk(item):
     """Whether an item of a list is a chunk, rather than a number or a row."""
     if isinstance(item, np.ndarray):
         return item.ndim > 0
+    if is_delayed(item):
+        return True
     iterable = hasattr(item, "__iter__") and not isinstance(item, (list, tuple, bytes))  # of which an error speaks
     table = frame_names(item) is not None or (iterable and getattr(item, "shape", (0,)) != ())
     return table or callable(item) or isinstance(item, PathLike)
@@ -149,6 +171,8 @@ def _piece(where, number, item, others, values, columns):
             for (name, other), value in zip(others, values)
         )
         return _files(where, data, item, named, columns)
+    if is_delayed(item):
+        _fail_delayed(where, f"chunk {number:,} of {data}", item)
     if not (_is_function(item) or _is_rows(item)):
         fix = "To go through several iterables pass lambda: itertools.chain(one, two)."
         expected = "an array of observations, a function that returns one, or a path"
@@ -188,10 +212,13 @@ def _sliced(where, argument, source, others, columns, label=""):
                 checks.fail(where, name, str(other), expected, f"Pass the values of {name}.", TypeError)
             other = files.mapped(where, Path(other), name)
         if other is not None:
+            expected = "an array, one value for each row of the data"
+            if not (_is_rows(other) or hasattr(other, "__getitem__")):
+                checks.fail(where, name, other, expected, "Pass an array.", TypeError)
             try:
                 other = other if hasattr(other, "shape") else np.asanyarray(other)
             except (TypeError, ValueError):
-                checks.fail(where, name, other, "one value for each row of the data", "Pass an array.", TypeError)
+                checks.fail(where, name, other, expected, "Pass an array.", TypeError)
             if np.shape(other)[:1] != (n,):
                 expected, fix = f"({n}, ...), one for each row of the data", "Pass the same rows of both."
                 checks.fail(where, f"shape of {name}", np.shape(other), expected, fix)

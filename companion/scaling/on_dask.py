@@ -25,7 +25,7 @@ AT_A_TIME = 32
 
 def is_collection(thing: Any) -> bool:
     """Whether this is a Dask array, series or data frame; asked without importing Dask."""
-    return not isinstance(thing, type) and hasattr(thing, "__dask_graph__") and hasattr(thing, "to_delayed")
+    return hasattr(type(thing), "__dask_graph__") and hasattr(type(thing), "to_delayed")
 
 
 def delayed(where: str) -> Callable[..., Any]:
@@ -183,7 +183,8 @@ def _apart(found, rows):
             continue
         for start, stop, _ in piece.chunks(rows, 0, 2**20):
             fields = tuple(_Part(field, start, stop) if field is not None else None for field in piece.fields)
-            yield Piece(fields, piece.columns, f"{piece.label} (rows {start:,} to {stop - 1:,})".strip(), stop - start)
+            label = f"{piece.label or 'the array'} (rows {start:,} to {stop - 1:,})"
+            yield Piece(fields, piece.columns, label, stop - start)
 
 
 class _Part:

@@ -100,7 +100,7 @@ def select(array: Any, columns: Any, where: str = "scale", argument: str = "colu
         return array[columns if is_name(columns) else wanted]
     array = array if hasattr(array, "__dask_graph__") else np.asanyarray(array)
     if array.ndim != 2:
-        checks.fail(where, argument, columns, f"None: the data have shape {array.shape}", f"Leave {argument} out.")
+        checks.fail(where, argument, columns, "None, as the data are no table", f"Leave {argument} out.")
     for place in wanted:
         if not isinstance(place, (int, np.integer)) or not 0 <= place < array.shape[1]:
             fix = "Columns of an array have numbers; those of a file or a data frame have names."
@@ -110,10 +110,17 @@ def select(array: Any, columns: Any, where: str = "scale", argument: str = "colu
 
 def frame_names(thing: Any) -> list[Any] | None:
     """Names of the columns of a data frame or of a table of pyarrow; None of what has none."""
+    if is_delayed(thing):
+        return None
     names = getattr(thing, "column_names", None)
     if names is None:
         names = getattr(thing, "columns", None)
     return None if names is None or getattr(thing, "ndim", 2) < 2 else list(names)
+
+
+def is_delayed(thing: Any) -> bool:
+    """Whether it is a ``Delayed`` of Dask, which seems to have any attribute."""
+    return hasattr(type(thing), "__dask_graph__") and not hasattr(type(thing), "to_delayed")
 
 
 def shown(names: Any) -> str:
@@ -135,22 +142,27 @@ def is_name(columns):
 
 @dataclass(frozen=True)
 class Paired(Piece):
-    """An item (X, y) or (X, y, weights), or a function without arguments that returns one."""
+    """An item (X, y) or (X, y, weights), or a function that returns one, with weights, offset and n beside it."""
 
     def chunks(self, rows, skip=0, numbers=READ):
         if not skip:
-            yield None, None, partial(_read_pair, self.fields[0], self.columns)
+            yield None, None, partial(_read_pair, self.fields, self.columns)
 
     def end(self):
-        return () if _to_call(self.fields[0]) else _read_pair(self.fields[0], self.columns)
+        return () if any(map(_to_call, self.fields)) else _read_pair(self.fields, self.columns)
 
 
-def _read_pair(item, columns):
-    item = item() if callable(item) else item
+def _read_pair(fields, columns):
+    item, *others = (field() if _to_call(field) else field for field in fields)
     if not isinstance(item, (tuple, list)) or not 2 <= len(item) <= 3:
         fix = "Yield (X, y) or (X, y, weights), or pass y, cut as X is cut."
         checks.fail("scale", "chunk of X", item, "a pair of X and y", fix, TypeError)
-    return select(item[0], columns), *item[1:]
+    if len(item) == 3 and others and others[0] is not None:
+        fix = "Yield pairs (X, y), or leave weights= out."
+        checks.fail("scale", "weights", others[0], "None beside triples (X, y, weights)", fix, TypeError)
+    if len(item) == 3:
+        others[:1] = [item[2]]
+    return select(item[0], columns), item[1], *others
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ class Pass:
 
     def __init__(self, task: Task, step: int = 0, size: tuple[int, int] | None = None):
         self.task, self.step, self.size = task, step, size
-        self.tree, self.chunks, self.rows = Tree(task), 0, 0
+        self.tree, self.chunks, self.rows, self.streamed = Tree(task), 0, 0, False
 
     def run(
         self,
@@ -181,7 +181,7 @@ class Pass:
         keep: Callable[[Pass], None] | None = None,
     ) -> Any:
         """The result of the pass; `keep` is called with the pass after every chunk."""
-        where, of_rows = self.task.where, chunks.rows
+        where, of_rows, self.streamed = self.task.where, chunks.rows, chunks.streamed
         for chunk, rows, kept in _results(self.task, chunks.parts(self.chunks), threads):
             if isinstance(kept, Fault):
                 refuse(where, chunk.place, kept, self.rows)
@@ -208,7 +208,7 @@ class Pass:
         with np.errstate(all="ignore"):
             total = self.tree.total()
         if total is None:
-            nothing(self.task.where, self.chunks, self.rows)
+            nothing(self.task.where, self.chunks, self.rows, self.streamed)
         return total.result
 
     def check_size(self) -> None:
@@ -227,7 +227,7 @@ def _chunks_and_rows(chunks: int, rows: int) -> str:
     return f"{chunks:,} chunk{'s' if chunks != 1 else ''} of {rows:,} rows in all"
 
 
-def nothing(where: str, chunks: int, rows: int | None = None) -> NoReturn:
+def nothing(where: str, chunks: int, rows: int | None = None, streamed: bool = False) -> NoReturn:
     """Raise the error for a source without an observation of positive weight; `rows` None says that nobody counted."""
     expected = "at least one observation of positive weight"
     if rows:
@@ -235,7 +235,7 @@ def nothing(where: str, chunks: int, rows: int | None = None) -> NoReturn:
         checks.fail(where, "sum of weights", 0.0, expected, fix)
     found = f"{chunks:,} chunks" if chunks != 1 else "1 chunk"
     found = f"{data_of(where)} = {found} {'without rows' if rows == 0 else 'without a row of positive weight'}"
-    fix = "Pass data." if chunks else "Pass data; what yields chunks only once may have been read before."
+    fix = "Pass data; what yields chunks only once may have been read before." if streamed else "Pass data."
     raise ValueError(f"{where}: {found if chunks else f'{data_of(where)} = no chunks'}; expected {expected}. {fix}")
 
 

@@ -46,7 +46,7 @@ class Chunks:
         self._once: list[Piece] = []
         self._again: Callable[[], Iterator[Piece]] | None = None
         self._stream: Iterator[Piece] | None = None
-        pieces = pairs_of(where, source, columns) if pairs else pieces_of(where, source, others, columns)
+        pieces = pairs_of(where, source, others, columns) if pairs else pieces_of(where, source, others, columns)
         if isinstance(pieces, list):
             self._once = pieces
         elif callable(pieces):
@@ -59,6 +59,11 @@ class Chunks:
         """Rows of all chunks together, where they are known before reading."""
         sizes = [piece.rows for piece in self._once]
         return None if not sizes or None in sizes else sum(size or 0 for size in sizes)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether chunks are yielded one after the other, so that how many there are shows only in a pass."""
+        return self._stream is not None or self._again is not None
 
     @property
     def repeatable(self) -> bool:
@@ -150,7 +155,7 @@ class Chunks:
 
 def _passes(value):
     """Whether it can be read only once."""
-    return isinstance(value, Iterator) or not getattr(value, "repeatable", True)
+    return isinstance(value, Iterator) or (isinstance(value, Chunks) and not value.repeatable)
 
 
 def fresh(where: str, argument: str, value: Any) -> None:

@@ -1,8 +1,8 @@
 // Runs the code cells of notebooks in the stack of a reader's browser, without a browser.
 // usage: node run.mjs RUNTIME-FOLDER PACKAGE.whl [NOTEBOOK.ipynb ...]
 // Of each notebook, named there or else in a line of stdin, it prints one line of JSON: seconds of processor time to the
-// start of Python, for each cell what it showed, its seconds and the size of the heap after it, which never shrinks.
-// One interpreter runs all, each in a namespace of its own.
+// start of Python, the size of the heap at the end, and for each cell what it showed, its seconds and the heap after it.
+// One interpreter runs them, each in a namespace of its own, until one leaves a large heap behind.
 import {readFileSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {cpuUsage} from 'node:process';
@@ -10,10 +10,12 @@ import {createInterface} from 'node:readline';
 import {pathToFileURL} from 'node:url';
 
 const [folder, wheel, ...notebooks] = process.argv.slice(2).map(path => resolve(path));
+const LARGE = 400e6; // bytes: above it, what the next notebook needs cannot be told
 const HARNESS = new URL('../../book/_assets/run/harness.py', import.meta.url);
 const seconds = () => { const {user, system} = cpuUsage(); return (user + system) / 1e6; };
 
 async function begin() {
+  const before = seconds();
   const {packages} = JSON.parse(readFileSync(resolve(folder, '../runtime.json')));
   const {loadPyodide} = await import(pathToFileURL(`${folder}/pyodide.mjs`));
   const said = [], note = line => { said.push(line); };
@@ -23,7 +25,7 @@ async function begin() {
   py.FS.writeFile('/home/pyodide/harness.py', readFileSync(HARNESS, 'utf8'));
   const harness = py.pyimport('harness');
   harness.start();
-  return {py, harness, said, start: seconds()};
+  return {py, harness, said, start: seconds() - before};
 }
 
 async function run({py, harness, said, start}, path) {
@@ -39,13 +41,16 @@ async function run({py, harness, said, start}, path) {
     const ok = await harness.run_cell([cell.source].flat().join(''), emit, cell.id);
     cells.push({id: cell.id, ok, seconds: seconds() - before, heap: py._module.HEAP8.length, outputs});
   }
-  return {path, start, cells, said: said.splice(0)};
+  return {path, start, cells, heap: py._module.HEAP8.length, said: said.splice(0)};
 }
 
 try {
-  const python = await begin();
+  let python = await begin();
   const paths = notebooks.length ? notebooks : createInterface({input: process.stdin});
-  for await (const path of paths) process.stdout.write(`${JSON.stringify(await run(python, path))}\n`);
+  for await (const path of paths) {
+    if (python.py._module.HEAP8.length > LARGE) python = await begin();
+    process.stdout.write(`${JSON.stringify(await run(python, path))}\n`);
+  }
 } catch (error) {
   console.error(`run.mjs: ${String(error).slice(0, 400)}`); // a trace would quote a megabyte of one line
   process.exit(1);

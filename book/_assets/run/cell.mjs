@@ -95,7 +95,7 @@ export class Cell {
     this.root.toggleAttribute("data-differs", differs);
     if (differs && !this.difference) {
       this.difference = element("details", { class: "run-differs" },
-        element("summary", {}, "differs from the printed page"), element("pre", { tabindex: "0" }, this.stored));
+        element("summary", {}, "differs from the printed page"), element("pre", { tabindex: "0", role: "group", "aria-label": `Printed code of cell ${this.number}` }, this.stored));
       this.tools.after(this.difference);
     }
     if (this.difference) this.difference.hidden = !differs;
@@ -129,9 +129,10 @@ export class Cell {
     const { outputs } = this;
     if (stopped) {
       if (stopped.kind === "AssertionError") outputs.add("broken", stopped.message || `line ${stopped.line}`);
+      else if (explanation) outputs.note(explanation);
       else outputs.trace(stopped.trace);
     }
-    if (explanation) outputs.note(explanation);
+    this.lacks = Boolean(explanation);
     outputs.end();
     this.state = outputs.broken.length ? "broken" : stopped ? "failed" : "done";
   }

@@ -24,6 +24,7 @@ class Text {
 
   add(text) {
     this.pre.append(text);
+    if (text.split("\n").some((line) => line.length > 36 && /\S {3,}\S/.test(line))) this.pre.className = "columns"; // these scroll
     this.open = !text.endsWith("\n"); // what comes next belongs to this line
     if (this.checks) this.summary.textContent = `✓ ${count(this.pre.textContent.split("✓ ").length - 1, "check")}`;
   }
@@ -104,7 +105,7 @@ export class Outputs {
   }
 
   stream(text) {
-    for (const part of text.match(/(?:^✓.*\n?)+|(?:^(?!✓).*(?:\n|$))+/gm) || []) {
+    for (const part of text.match(/(?:^✓.*\n?)+|(?:^(?!✓).*(?:\n|$))+/gm).filter(Boolean)) {
       const checks = part.startsWith("✓");
       if (!this.last || (!this.last.open && this.last.checks !== checks)) {
         if (!part.trim()) continue;

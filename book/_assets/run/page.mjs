@@ -111,6 +111,8 @@ class Page {
     this.start.dataset.run = "all";
     this.start.textContent = "Run all";
     this.bar.setAttribute("data-live", "");
+    const header = document.querySelector(".bd-header-article"); // the bar stays below it
+    if (header) new ResizeObserver(() => this.bar.style.setProperty("--header", `${header.offsetHeight}px`)).observe(header);
   }
 
   // --- what is to run ---
@@ -241,7 +243,7 @@ class Page {
     if (!stopped?.missing) return "";
     const above = this.cells.slice(0, cell.index).reverse();
     const failed = above.find((each) => each.makes?.includes(stopped.missing));
-    if (failed) return `This cell needs ${stopped.missing}, which cell ${failed.number} did not get to: the error is there.`;
+    if (failed) return `This cell needs ${stopped.missing}, which cell ${failed.number} would have made: the error is there.`;
     const left = above.find((each) => each.ran === null && each.binds.includes(stopped.missing));
     return left ? `This cell needs ${stopped.missing} of cell ${left.number}, which has not run.` : "";
   }
@@ -265,7 +267,8 @@ class Page {
 
   sum(jobs, aim) {
     const cells = [...new Set(jobs.filter((job) => !job.answer).map((job) => job.cell))];
-    const broken = cells.filter((cell) => cell.state === "broken"), failed = cells.filter((cell) => cell.state === "failed");
+    const broken = cells.filter((cell) => cell.state === "broken"), failed = cells.filter((cell) => cell.state === "failed" && !cell.lacks);
+    const lacking = cells.filter((cell) => cell.state === "failed" && cell.lacks).length;
     const claims = broken.reduce((sum, cell) => sum + cell.outputs.broken.length, 0);
     const checks = cells.reduce((sum, cell) => sum + cell.outputs.checks, 0);
     const parts = [];
@@ -273,10 +276,12 @@ class Page {
     else parts.push(cells.length === 1 ? `Cell ${cells[0].number} ran` : `${cells.length} cells ran`);
     if (claims) parts.push(`: ${many(claims, "claim")} broke, in `, ...this.links(broken));
     if (failed.length) parts.push(claims ? "; an error in " : ": an error in ", ...this.links(failed));
-    if (!claims && !failed.length && checks) parts.push(`, and ${checks === 1 ? "the one check holds" : `all ${checks} checks hold`}`);
+    if (lacking) parts.push(`${failed.length || claims ? "; " : ": "}${many(lacking, "cell")} ${lacking === 1 ? "lacks" : "lack"} what a cell above did not make`);
+    if (!claims && !failed.length && !lacking && checks) parts.push(`, and ${checks === 1 ? "the one check holds" : `all ${checks} checks hold`}`);
     if (!(aim instanceof Answer)) parts.push(".");
     if (aim === null) this.answers.filter((answer) => !answer.passed && answer.code !== answer.stub)
       .forEach((answer) => parts.push(` ${answer.name} ran with the printed solution: yours has not passed.`));
+    if (aim instanceof Cell && "differs" in aim.root.dataset && aim !== this.cells.at(-1)) parts.push(" The cells below show what was before your change, until they run.");
     this.say("done", ...parts);
   }
 

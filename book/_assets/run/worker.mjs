@@ -51,7 +51,10 @@ async function start({ runtime, packages, wheel, scripts, sums }) {
   const ours = fetch(wheel).then((response) => response.arrayBuffer());
   for (const early of [texts, ours]) early.catch(() => {});
   const { loadPyodide } = await import(runtime + "pyodide.mjs").catch(() => { throw damaged(runtime + "pyodide.mjs", "is missing or damaged"); });
-  const python = await loadPyodide({ indexURL: runtime, packages, checkIntegrity: true });
+  const python = await loadPyodide({ indexURL: runtime, packages, checkIntegrity: true }).catch((error) => {
+    const unread = error instanceof SyntaxError || /import/.test(error.message); // its own next module
+    throw unread ? damaged(runtime + "pyodide.asm.mjs", "is missing or damaged") : error;
+  });
   python.unpackArchive(await ours, "whl");
   // where they stand in a checkout, seen from the package
   const place = "/home/pyodide/book/_ext";
