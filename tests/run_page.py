@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import posixpath
+import re
 import shutil
 import threading
 import time
@@ -36,7 +37,7 @@ class Server:
     """A folder served under a sub-path as GitHub Pages does, without compression.
 
     `log` has (path, status, bytes of the body) of every answer, `foreign` what was asked of other hosts by browsers
-    that take this one for their proxy. `faults` maps the end of a path to bytes -> bytes, or to None for "404";
+    that take this one for their proxy. `faults` maps a pattern of paths to bytes -> bytes, or to None for "404";
     while `down` is set, connections are closed without an answer.
     """
 
@@ -75,8 +76,8 @@ class Server:
         if not file.is_file():
             return None
         body = file.read_bytes()
-        for end, fault in self.faults.items():
-            if path.endswith(end):
+        for pattern, fault in self.faults.items():
+            if re.search(pattern, path):
                 body = fault(body) if fault else None
         return body
 
