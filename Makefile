@@ -10,7 +10,7 @@ BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(
 # Files in the order of conftest.py: the longest first.
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help book check-book same-bytes serve test test-fast test-portable lint types lock notebooks models benchmarks references mutants clean
+.PHONY: help book check-book same-bytes serve runtime test test-fast test-portable lint types lock notebooks models benchmarks references mutants clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -67,6 +67,10 @@ serve: book  ## show the built site on http://127.0.0.1:8000
 notebooks: $(STAMP)  ## run the notebooks again and store their outputs
 	$(BIN)/python tools/notebooks.py
 
+# Optional: with it, and after another `make book`, pages can be run where they are read. It needs no environment.
+runtime:  ## assemble what runs the chapters in a browser into _runtime (39 MB, from npm and pip, all hashes checked)
+	$(PYTHON) tools/runtime.py
+
 models: $(STAMP)  ## train the stored models of the chapter on VAEs again (a minute)
 	$(BIN)/python tools/models.py
 
@@ -122,4 +126,4 @@ mutants: .venv-mutants/.installed  ## change the package and list what no test n
 	.venv-mutants/bin/python tools/mutants.py $(ONLY)
 
 clean:  ## remove the environments and the built site
-	rm -rf $(VENV) .venv-benchmarks .venv-portable .venv-mutants .venv-references _build
+	rm -rf $(VENV) .venv-benchmarks .venv-portable .venv-mutants .venv-references _build _runtime

@@ -29,16 +29,16 @@ def marks_of(item: pytest.Item) -> set[str]:
 
 
 def turn_of(item: pytest.Item) -> int:
-    """The build of the book first; meanwhile what needs a browser and no book; what is short comes last, so that
-    parallel workers end together."""
+    """The build of the book first; meanwhile the chapters under Node, then what needs a browser and no book; what is
+    short comes last, so that parallel workers end together."""
     marks, file = marks_of(item), item.nodeid.split("::")[0]
-    if file == "tests/test_site.py":
-        return 0
+    if file in ("tests/test_site.py", "tests/test_wasm.py"):
+        return 0 if "site" in file else 1
     if "browser" in marks:
-        return 2 if "site" in marks else 1
+        return 3 if "site" in marks else 2
     if "notebook" in marks:
-        return 3
-    return 6 if "site" in marks else 4 if file == "tests/test_notebooks.py" else 5
+        return 4
+    return 7 if "site" in marks else 5 if file == "tests/test_notebooks.py" else 6
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks

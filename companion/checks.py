@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, NoReturn
 
 import numpy as np
@@ -84,12 +85,19 @@ def _to_numpy(value: Any) -> np.ndarray:
     if hasattr(value, "to_numpy"):  # pandas and polars
         array = value.to_numpy()
         try:  # pandas' own integers with missing ones, which become NaN
-            return array if array.dtype.kind != "O" else value.to_numpy(dtype=float, na_value=np.nan)
-        except (TypeError, ValueError):  # text, or a frame with columns of text
+            if array.dtype.kind != "O" or not all(map(_is_real, set(map(type, array.flat)))):  # dates, text
+                return array
+            return value.to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError):
             return array
     if isinstance(value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray) for v in value):
         return np.ma.array(value)
     return np.asanyarray(value)
+
+
+def _is_real(kind: type) -> bool:
+    """Whether entries of this type are real numbers, or say that one is missing."""
+    return issubclass(kind, (Real, np.bool_, type(None))) or kind.__name__ == "NAType"
 
 
 def numbers(where: str, argument: str, value: ArrayLike, fix: str, truths: bool = False) -> np.ndarray:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from companion import checks
+from companion.special import products
 
 
 # --- parameters ---------------------------------------------------------------------------------------------------
@@ -165,8 +166,8 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 def _product(a, b, out):
     rows = ONE_THREAD // (a.shape[1] * b.shape[1]) or 1
-    if len(a) <= rows:
-        return np.dot(a, b, out=out)
+    if len(a) <= rows or products.IN_BROWSER:
+        return products.dot(a, b, out=out)
     for start in range(0, len(a), rows):
         np.dot(a[start : start + rows], b, out=out[start : start + rows])
     return out

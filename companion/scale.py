@@ -22,7 +22,6 @@ from companion.families.statistics import Statistics
 from companion.glm.responses import RESPONSES
 from companion.glm.result import Regression
 from companion.scaling import gather, mixtures, on_dask, regressions, runs
-from companion.scaling.checkpoints import again
 from companion.scaling.packing import check, pack, unpack
 from companion.scaling.pieces import READ, VIEWED
 from companion.scaling.reduction import Progress
@@ -42,7 +41,8 @@ def chunks(source: Any, *, columns: Any = None, rows: int | None = 2**16) -> Chu
     source : array_like, iterable, function or path
         An array or data frame; a list or another iterable of arrays, or of functions without arguments that return one;
         a function without arguments that returns such an iterable; the path of a .npy (memory-mapped), .csv, .csv.gz or
-        .parquet file, of a folder of such files, or a list of paths.
+        .parquet file, of a folder of such files, or a list of paths. A .csv file has names if its first line has one
+        that is no number, and is in UTF-8.
     columns : str, int or list, optional
         Which columns of a file, a data frame or an array (n, d). One name gives chunks (n,), a list (n, d).
     rows : int
@@ -56,7 +56,8 @@ def chunks(source: Any, *, columns: Any = None, rows: int | None = 2**16) -> Chu
     Raises
     ------
     ValueError, TypeError
-        If the source is of no such kind, or a chunk cannot be read: the error names it.
+        If the source is of no such kind, or a chunk cannot be read: the error names it. (Of a Dask collection whose own
+        tasks fail it is the error of the task.)
 
     Examples
     --------
@@ -94,12 +95,15 @@ def statistics(
         As in `chunks`. By default a chunk has so many rows that its numbers fill 2 MB, or 32 MB of an array or a memory
         map, of which nothing is copied.
     threads : int
-        Chunks that are summed at a time. The result does not depend on it.
+        Chunks that are summed at a time; a browser has one thread. The result does not depend on it.
     progress : bool or function, optional
         True prints a line to stderr every five seconds; a function is called with a `Progress` after every chunk.
     checkpoint : path, optional
-        Where the subtotals are kept, at most once a second and when the run is interrupted. Called again with the same
-        source, the run goes on from there, to the same bits. The file stays; delete it to begin anew.
+        Where the subtotals are kept, at most once a second, when the run is interrupted and at its end. Called again
+        with the same source, the run goes on from there, to the same bits. The file stays; delete it to begin anew.
+        What is compared to know the source: `rows`, the sizes of its parts, the first 65,536 rows of its first chunk,
+        and its last ones where these cost no call of a function and no pass (of a CSV or Parquet file the last 64 KB).
+        A change between them goes unseen.
     **fixed
         The parameters that the family holds fixed, as in its `statistics`; with several families a mapping for each
         that has some: ``Binomial={"n": 12}``.
@@ -112,8 +116,9 @@ def statistics(
     Raises
     ------
     ValueError, TypeError
-        If a chunk is refused or cannot be read: the error names the chunk and the row, in it and in the whole. If a
-        checkpoint is of another run or another source.
+        If a chunk is refused or cannot be read: the error names the chunk and the row, in it and in the whole. If the
+        columns of data frames or files do not have the same names in the same order: name them in `columns`. If a
+        checkpoint is of another call, or of a source that is known to be another.
     ImportError
         If the source needs a library that is not installed.
 
@@ -216,8 +221,8 @@ def regression(
     family, intercept
         As in `companion.regression.fit`.
     X : array_like, iterable, function, path or Dask collection
-        As the source of `statistics`. Without `y`, an iterable of pairs (X, y) or of triples (X, y, weights), or a
-        function that returns one.
+        As the source of `statistics`. Without `y`, an iterable of pairs (X, y) or of triples (X, y, weights), or of
+        functions that return one, or a function that returns such an iterable.
     y, weights, offset, n
         As in `companion.regression.fit`, cut as X is: arrays for an array, iterables for an iterable, names of columns
         for a file or a data frame. An offset and an n may also be one number for all.
@@ -232,7 +237,8 @@ def regression(
     Raises
     ------
     SeparationError
-        A ValueError: if the columns separate the data and a Newton step shows it.
+        A ValueError: if the columns separate the data, completely or in part, and a Newton step shows it. Where none
+        does (a column that is nonzero in a single row, say), the ValueError is that Newton's method did not converge.
     ValueError, TypeError
         As `companion.regression.fit` and `statistics`.
 
@@ -257,11 +263,15 @@ def regression(
     if n is None and family is Binomial:
         checks.fail(where, "n", None, "the number of trials", "Pass n=6, or as many as there are rows.")
     intercept = checks.flag(where, "intercept", intercept)
-    shared = {name: v for name, v in (("offset", offset), ("n", n)) if isinstance(v, (int, float, np.number))}
+    shared = {
+        name: v
+        for name, v in (("offset", offset), ("n", n))
+        if isinstance(v, (int, float, np.number, np.ndarray)) and not np.ndim(v)
+    }
     model = regressions.Model(where, family, intercept, shared.get("offset"), shared.get("n"))
     offset, n = (None if name in shared else v for name, v in (("offset", offset), ("n", n)))
     others = (("y", y), ("weights", weights), ("offset", offset), ("n", n))
-    identity = {"family": family.__name__, "intercept": intercept, "shared": repr(shared)}
+    identity = {"family": family.__name__, "intercept": intercept, "offset and n": repr(shared)}
     with runs.passes(
         where, X, others, columns, rows, threads, progress, checkpoint, READ, identity, pairs=y is None
     ) as run:
@@ -332,10 +342,9 @@ def em(
     with runs.passes(
         where, source, (("weights", weights),), columns, rows, threads, progress, checkpoint, READ, identity
     ) as run:
+        run.require_repeatable()
         parts = run.run(mixtures.Expect(where, mixture))
         trace = [parts[0]]
-        if not run.repeatable:
-            again(where)
         for _ in range(steps):
             mixture = mixtures.maximised(where, mixture, parts)
             parts = run.run(mixtures.Expect(where, mixture))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -30,7 +31,7 @@ def what_the_book_is_made_of() -> str:
     packages = sorted({f"{d.name}=={d.version}" for d in importlib.metadata.distributions()})
     digest = hashlib.sha256("\n".join([sys.version, *packages]).encode())
     files = [path for folder in ("book", "companion") for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
-    for path in [*sorted(ROOT.glob("_*.yml")), *files]:
+    for path in [*sorted(ROOT.glob("_*.yml")), *sorted(ROOT.glob("_runtime/runtime.json")), *files]:
         if "__pycache__" not in path.parts and ".ipynb_checkpoints" not in path.parts:
             digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -98,15 +99,35 @@ def address(site):
     server.server_close()
 
 
-@pytest.fixture(scope="module")  # closed before notebooks run: Playwright keeps an event loop of its own
-def browser():
-    """Chromium by Playwright, or a skip that says what is missing."""
+OPEN = contextlib.ExitStack()  # the browser, while there is one
+
+
+@functools.cache
+def chromium():
+    """Chromium by Playwright, started once for all files of a worker; or what is missing."""
     reason = "browser tests need: pip install -r tests/requirements-browser.txt"
     sync_api = pytest.importorskip("playwright.sync_api", reason=reason)
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"browser tests need one of: {', '.join(BROWSERS)}")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
+    playwright = OPEN.enter_context(sync_api.sync_playwright())
+    browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    OPEN.callback(browser.close)
+    OPEN.callback(chromium.cache_clear)
+    return browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    return chromium()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem):
+    """No browser while notebooks run: Playwright keeps an event loop of its own."""
+    if nextitem is None or nextitem.nodeid.split("::")[0].endswith(".ipynb"):
+        OPEN.close()
+
+
+def pytest_sessionfinish():
+    OPEN.close()

@@ -20,8 +20,8 @@ from companion.families import (
     Poisson,
     VonMises,
     Weibull,
-    sums,
 )
+from companion.families.sums import Ratios
 from companion.numerics import exact_moments, num_acc
 from companion.residuals import residual
 from companion.special.remainders import phi
@@ -69,7 +69,7 @@ def test_chunks_do_not_show(name, monkeypatch):
     cls, x, fixed, _ = drawn(name, 600)
     whole, weights = cls.statistics(x, **fixed), np.random.default_rng(4).random(600)
     weighted = cls.statistics(x, weights, **fixed)
-    monkeypatch.setattr(sums, "CHUNK", 7 * x[0].size)
+    monkeypatch.setattr(cls._sums, "chunk", 7 * x[0].size)
     assert_same(cls.statistics(x, **fixed), whole)
     assert_same(cls.statistics(x, weights, **fixed), weighted)
     assert_same(cls.statistics(np.sort(x, axis=0) if x.ndim == 1 else x[::-1], **fixed), whole)
@@ -129,13 +129,16 @@ CASES["offset 1e9"] = 1e9 + np.random.default_rng(1).normal(size=2000)
 CASES["offset 1e9, spread 1e-3"] = 1e9 + 1e-3 * np.random.default_rng(2).normal(size=2000)
 CASES["first one far away"] = np.concatenate([[-1e8], 1e9 + np.random.default_rng(3).normal(size=2000)])
 CASES["drifting"] = np.geomspace(1e-3, 1e9, 2000)
+CASES["about zero"] = np.random.default_rng(4).normal(size=2000)
+CASES["three spreads from zero"] = 3 + np.random.default_rng(5).normal(size=2000)  # where differences begin to be taken
+CASES["about zero, then far"] = np.concatenate([np.random.default_rng(6).normal(size=1000), np.full(1000, 1e9)])
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("chunk", [3, 100, 65536])
+@pytest.mark.parametrize("chunk", [3, 100, 2**20])
 def test_mean_and_sd_have_their_digits(case, chunk, monkeypatch):
     """1e-13 of the exact values for the doubles given, in chunks and merged, forwards and backwards."""
-    monkeypatch.setattr(sums, "CHUNK", chunk)
+    monkeypatch.setattr(Normal._sums, "chunk", chunk)
     for x in (CASES[case], CASES[case][::-1]):
         third = max(1, len(x) // 3)
         mean, sd = map(float, exact_moments(x))
@@ -170,12 +173,14 @@ def test_raw_moments_would_fail():
     assert_allclose(Normal.fit(x).variance(), exact, rtol=1e-13)
 
 
+@pytest.mark.parametrize("chunk", [20, 2**18])
 @pytest.mark.parametrize("spread", [1e-9, 1e-6, 1e-3, 2e-3, 0.1, 0.3, 1.0])
-def test_jensen_gaps_have_their_digits(spread):
+def test_jensen_gaps_have_their_digits(spread, chunk, monkeypatch):
     """Gamma: log mean − mean log; inverse Gaussian: mean × (mean of 1/x) − 1; against sums in 60 digits."""
     from decimal import Decimal, getcontext
 
     getcontext().prec = 60
+    monkeypatch.setattr(Ratios, "chunk", chunk)
     x = 2.0**20 * np.exp(spread * np.random.default_rng(6).normal(size=301))
     d = [Decimal(float(v)) for v in x]
     mean = sum(d) / len(d)

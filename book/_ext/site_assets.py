@@ -36,6 +36,8 @@ UNUSED_FILES = (
     "katex/katex.min.js",  # it ran here
     "katex/README.md",
     "images/logo_*",
+    "run",  # run_here.py publishes these under a name of their version
+    "codemirror",
 )
 
 

@@ -42,7 +42,7 @@ def write_addresses(app, outdir):
     base = app.config.html_baseurl and app.config.html_baseurl.rstrip("/") + "/"
     path = urlsplit(base).path or "/"
     (outdir / "404.html").write_text(NOT_FOUND.format(title=escape(app.config.html_title), base=path), encoding="utf-8")
-    robots = "User-agent: *\nDisallow: /_sources/\n"
+    robots = "User-agent: *\nDisallow:\n"
     if base:
         robots += f"Sitemap: {base}sitemap.xml\n"
         pages = sorted(app.builder.get_target_uri(name) for name in app.env.found_docs)

@@ -47,6 +47,8 @@ def cells(path: Path) -> list[dict]:
     for cell, following in zip(code, [*code[1:], None], strict=True):
         source, tags = "".join(cell["source"]), cell["metadata"].get("tags", [])
         entry = {"id": cell["id"], "source": source, "tags": tags}
+        if "slow" in cell["metadata"]:  # how long a reader's browser takes, "about 40 s": it asks first
+            entry["slow"] = cell["metadata"]["slow"]
         if "exercise" in tags:
             check = (
                 "".join(following["source"]) if following and "check" in following["metadata"].get("tags", []) else ""

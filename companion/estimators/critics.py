@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from companion import checks
 from companion.estimators.common import Estimate, average_error, refuse_ties, two_samples, whiten
+from companion.special.products import dot
 
 FOLDS = 5
 #: Gaussian bumps among the features.
@@ -162,7 +163,7 @@ def _features(a, b, rng):
     def of(s):
         z = s / scale
         squares = (z[:, upper[0]] * z[:, upper[1]]) / np.sqrt(2)
-        distance = np.maximum(np.sum(z**2, axis=1)[:, None] - 2 * z @ centres.T + np.sum(centres**2, axis=1), 0.0)
+        distance = np.maximum(np.sum(z**2, axis=1)[:, None] - 2 * dot(z, centres.T) + np.sum(centres**2, axis=1), 0.0)
         return np.concatenate([np.ones((len(z), 1)), z, squares, np.exp(-distance / (2 * width**2))], axis=1)
 
     return of(a), of(b)
@@ -205,12 +206,12 @@ def _newton(parts, fx, fy, w):
     objective = value + 0.5 * np.sum(penalty * w**2)
     for _ in range(50):
         gradient = fx.T @ slope_x + fy.T @ slope_y + penalty * w
-        hessian = (fy * in_y[:, None]).T @ fy + np.diag(penalty)
+        hessian = dot((fy * in_y[:, None]).T, fy) + np.diag(penalty)
         if in_x is None:  # a covariance under the weights
             mean = fy.T @ in_y
             hessian -= np.outer(mean, mean)
         else:
-            hessian += (fx * in_x[:, None]).T @ fx
+            hessian += dot((fx * in_x[:, None]).T, fx)
         step = np.linalg.solve(hessian, gradient)
         decrement = float(gradient @ step)
         if decrement < 1e-8:

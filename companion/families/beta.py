@@ -14,7 +14,7 @@ from companion import checks
 from companion.families.dirichlet import Dirichlet, MeanLogs, divergence, inverse_mean_map
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
-from companion.families.sums import count, weighted_sum
+from companion.families.sums import count, dot, weighted_sum
 from companion.special import gamma_function
 from companion.special.remainders import phi
 
@@ -29,11 +29,15 @@ class MeanLogPairs(MeanLogs):
 
     def update(self, member, x, weights, work):
         first, second = np.empty(2), np.empty(2)
+        near = weights is None and self.is_near_zero()
         for i, function in enumerate((np.log, lambda x, out: np.log1p(np.negative(x, out=out), out=out))):
             away = function(x, out=work[0])
-            away -= self.shift[i]
+            if not near:
+                away -= self.shift[i]
             first[i] = weighted_sum(away, weights)
-            second[i] = away @ (away if weights is None else np.multiply(away, weights, out=work[1]))
+            second[i] = dot(away, away if weights is None else np.multiply(away, weights, out=work[1]))
+        if near:
+            return self.plus(len(x), **self.from_zero(len(x), first, second))
         return self.plus(count(x, weights), first=first, second=second)
 
 

@@ -315,7 +315,9 @@ class ExponentialFamily(Distribution):
         explains; NaN and infinite values also show in the sums."""
         low, high = self.support
         above, below = (np.greater, np.less) if self.fit_excludes_ends else (np.greater_equal, np.less_equal)
-        inside = (low == -np.inf or above(x.min(), low)) and (high == np.inf or below(x.max(), high))
+        inside = (low == -np.inf or above(np.minimum.reduce(x, axis=None), low)) and (
+            high == np.inf or below(np.maximum.reduce(x, axis=None), high)
+        )
         return inside and (not self.discrete or bool((np.floor(x) == x).all()))
 
     def _check_sample(self, x: np.ndarray, method: str) -> None:

@@ -12,12 +12,14 @@ from scipy import stats
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.normal import Normal
-from companion.families.sums import Moments
+from companion.families.sums import CHUNK, Moments
 
 
 @dataclass(frozen=True, eq=False)
 class LogMoments(Moments):
     """Moments of y = log x."""
+
+    chunk = CHUNK
 
     @staticmethod
     def variable(x, out):

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from companion import checks
-from companion.families import sums as kinds
 from companion.families.sums import Sums
 
 
@@ -146,17 +145,19 @@ def of_sample(family, x, weights, fixed, method):
     """Statistics of the sample x (n, ...), weights (n,) or None: one pass, no copy of x. Errors name the `method`."""
     where, n = f"{family.__name__}.{method}", len(x)
     member = family._example(**fixed) if fixed else _member(family)
-    rows = min(n, max(1, kinds.CHUNK * n // x.size))
+    rows = min(n, max(1, family._sums.chunk * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
     if x.dtype.kind in "iu" and abs(float(x.flat[0])) > 2.0**53:  # else what rounding loses is small next to the spread
         _require_doubles(where, x)
     with np.errstate(all="ignore"):
         sums = family._sums.start(member, x, weights)
-        for i, start in enumerate(range(0, n, rows)):
-            part = np.asarray(x[start : start + rows], dtype=float)
+        first = rows if n == rows else max(1, rows // 16)  # after a short one, point and size of the sums are known
+        for i, start in enumerate((0, *range(first, n, rows))):
+            end = start + rows if start else first
+            part = np.asarray(x[start:end], dtype=float)
             if not member._accepts(part):
                 member._check_sample(x, method)
-            w = None if weights is None else weights[start : start + rows]
+            w = None if weights is None else weights[start:end]
             sums = sums.update(member, part, w, work[:, : len(part)])
             if i & (i + 1) == 0:  # the shift follows the mean: at 1, 2, 4, 8, … chunks
                 sums = sums.centred()

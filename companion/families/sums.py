@@ -24,19 +24,19 @@ inverse Gaussian.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from companion import checks
 
-#: Observations that are summed at a time: two buffers of this length stay in a processor's cache.
-CHUNK = 65536
+#: Numbers that are summed at a time: two buffers of this length stay in a processor's cache.
+CHUNK = 2**17
 
 #: Squares below it have lost digits: the smallest normal double over the rounding unit.
 _SMALL = np.finfo(float).tiny / np.finfo(float).eps
 
-_ROW = np.ones(512)
+_ROW = np.ones(1024)
 
 #: Marks a field that is no sum: two samples have it in common before their sums are added.
 CONSTANT = {"constant": True}
@@ -56,6 +56,10 @@ class Sums:
     """
 
     weight: float
+
+    #: Numbers that are summed at a time. Threads take turns between the steps of a sum: where steps are quick, longer
+    #: ones are worth more than the cache.
+    chunk: ClassVar[int] = CHUNK
 
     # --- what a kind states -------------------------------------------------------------------------------------------
     @classmethod
@@ -197,6 +201,8 @@ class Moments(Shifted):
         :math:`\sum w\,(y-c)` and :math:`\sum w\,(y-c)^2`.
     """
 
+    chunk = 2**20
+
     first: Any
     second: Any
 
@@ -210,13 +216,28 @@ class Moments(Shifted):
         return cls(weight=0.0, shift=first_mean(cls.variable(head(x), None), weights), first=0.0, second=0.0)
 
     def update(self, member, x, weights, work):
-        away = self.variable(x, work[0])
-        away = np.subtract(away, self.shift, out=work[0] if away.shape == work[0].shape else None)
+        y = self.variable(x, work[0])
+        if weights is None and y.ndim == 1 and self.is_near_zero():
+            return self.plus(len(y), **self.from_zero(len(y), weighted_sum(y, None), dot(y, y)))
+        away = np.subtract(y, self.shift, out=work[0] if y.shape == work[0].shape else None)
         if away.ndim == 1:
-            second = away @ (away if weights is None else np.multiply(away, weights, out=work[1]))
+            second = dot(away, away if weights is None else np.multiply(away, weights, out=work[1]))
         else:
             second = weighted_sum(away * away, weights)
         return self.plus(count(x, weights), first=weighted_sum(away, weights), second=second)
+
+    def is_near_zero(self) -> bool:
+        """Whether 0 is as good a point as the mean, within three standard deviations of it: sums are then taken without
+        the differences, and round by at most ten times as much."""
+        if not self.weight:
+            return False
+        near = self.shift * self.shift * self.weight < 9.0 * self.squares()
+        return bool(near.all() if near.ndim else near)
+
+    def from_zero(self, weight: float, first: Any, second: Any) -> dict[str, Any]:
+        """Sums about c of a chunk whose sums about 0 are `first` and `second`, by the names of the fields."""
+        c = self.shift
+        return {"first": first - weight * c, "second": second - c * (2 * first - weight * c)}
 
     def centre(self):
         return self.shift + self.first / self.weight
@@ -259,10 +280,19 @@ class Comoments(Moments):
         :math:`\sum w\,(x-c)(x-c)^\top`.
     """
 
+    chunk = CHUNK
+
     def update(self, member, x, weights, work):
+        if weights is None and self.is_near_zero():
+            return self.plus(len(x), **self.from_zero(len(x), weighted_sum(x, None), x.T @ x))
         away = away_from(x, self.shift, work[0])
         scaled = away if weights is None else np.multiply(away, weights[:, None], out=work[1])
         return self.plus(count(x, weights), first=weighted_sum(away, weights), second=scaled.T @ away)
+
+    def from_zero(self, weight, first, second):
+        first, mixed = first - weight * self.shift, np.outer(self.shift, first)
+        outer = np.outer(self.shift, self.shift)
+        return {"first": first, "second": second - mixed - mixed.T + weight * outer}
 
     def about(self, shift):
         d = self.shift - shift
@@ -297,6 +327,8 @@ class Ratios(Shifted):
     ratio, remainder : float
         :math:`\sum w\,t` and :math:`\sum w\,f(t)`.
     """
+
+    chunk = 2**18
 
     ratio: float
     remainder: float
@@ -347,15 +379,27 @@ def count(x: np.ndarray, weights: np.ndarray | None) -> float:
 
 def weighted_sum(values: np.ndarray, weights: np.ndarray | None) -> Any:
     """Σ w v over the first axis; `values` (n,) or (n, d)."""
-    if weights is not None:
-        return weights @ values
     if values.ndim > 1:
-        return np.ones(len(values)) @ values
-    rows = len(values) // len(_ROW)
-    if rows < 2 or not values.flags.c_contiguous:
-        return values.sum()
-    whole = rows * len(_ROW)  # rows of 512 by BLAS, as exact as NumPy's sum in pairs and faster
-    return (values[:whole].reshape(rows, -1) @ _ROW).sum() + values[whole:].sum()
+        return (np.ones(len(values)) if weights is None else weights) @ values
+    if weights is not None:
+        return dot(values, weights)
+    rows, rest = divmod(len(values), len(_ROW))
+    if not rows or not values.flags.c_contiguous:
+        return np.add.reduce(values)
+    if rest:
+        return weighted_sum(values[:-rest], None) + np.add.reduce(values[-rest:])
+    return np.add.reduce(np.vecdot(values.reshape(rows, -1), _ROW))
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> Any:
+    """Σ a b of numbers (n,). In rows of 512 by BLAS: as exact as NumPy's sum in pairs, and on one thread, whatever BLAS
+    may use, so that threads that read chunks of their own do not wait for each other."""
+    rows, rest = divmod(len(a), len(_ROW))
+    if not rows or not (a.flags.c_contiguous and b.flags.c_contiguous):
+        return np.vecdot(a, b)
+    if rest:
+        return dot(a[:-rest], b[:-rest]) + np.vecdot(a[-rest:], b[-rest:])
+    return np.add.reduce(np.vecdot(a.reshape(rows, -1), b.reshape(rows, -1)))
 
 
 def away_from(x: np.ndarray, shift: Any, out: np.ndarray) -> np.ndarray:

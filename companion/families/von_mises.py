@@ -13,7 +13,7 @@ from scipy.special import i0e, ive
 
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
-from companion.families.sums import CHUNK, Shifted, count, weighted_sum
+from companion.families.sums import CHUNK, Shifted, count, dot, weighted_sum
 from companion.special import bessel
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -48,9 +48,9 @@ class Angles(Shifted):
     def update(self, member, x, weights, work):
         half = np.multiply(np.subtract(x, self.shift, out=work[0]), 0.5, out=work[0])
         sine, cosine = np.sin(half, out=work[1]), np.cos(half, out=work[0])  # of the half angle
-        both = 2 * (sine @ (cosine if weights is None else cosine * weights))
+        both = 2 * dot(sine, cosine if weights is None else cosine * weights)
         return self.plus(
-            count(x, weights), sine=both, versine=2 * (sine @ (sine if weights is None else sine * weights))
+            count(x, weights), sine=both, versine=2 * dot(sine, sine if weights is None else sine * weights)
         )
 
     def centre(self):

@@ -14,6 +14,7 @@ from companion import checks
 from companion.families import MultivariateNormal
 from companion.hidden.linear_vae import _kl_to_prior
 from companion.network import Network, Parameters, _dtype_name, _size
+from companion.special.products import dot
 
 
 class CountModel:
@@ -142,7 +143,7 @@ class CountModel:
         size = max(1, 200_000 // (len(z) * self.pixels))
         for cut in (slice(start, start + size) for start in range(0, z.shape[1], size)):  # some megabytes at a time
             l = self._log_odds(z[:, cut])
-            value[:, cut] += tilted @ l[0].T if len(l) == 1 else (l @ tilted[:, :, None])[..., 0]
+            value[:, cut] += dot(tilted, l[0].T) if len(l) == 1 else (l @ tilted[:, :, None])[..., 0]
             np.abs(l, out=l)
             value[:, cut] -= 0.5 * self.trials * l.sum(axis=-1)
             np.exp(np.negative(l, out=l), out=l)

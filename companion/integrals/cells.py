@@ -13,6 +13,7 @@ nodes of the first cells lie apart, and flat log-densities around it.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -23,6 +24,7 @@ from scipy.special import log_ndtr
 
 from companion import checks
 from companion.integrals.quadrature import QuadratureError
+from companion.special.products import dot
 
 _BLOCK = 2**16  # log-likelihoods computed at a time: a decoder's output may be large
 _MOST_LATENTS = {1: 4_000_000, 2: 8_000_000}
@@ -36,14 +38,14 @@ _COARSE = 1e-3
 
 
 class Progress:
-    """Prints a line every five CPU seconds of a long run, and nothing in a short one, however busy the machine."""
+    """Prints a line to stderr every five CPU seconds of a long run, none in a short one, however busy the machine."""
 
     def __init__(self, where: str, every: float = 5.0):
         self._where, self._every, self._next = where, every, time.process_time() + every
 
     def __call__(self, text: str) -> None:
         if time.process_time() > self._next:
-            print(f"{self._where}: {text}", flush=True)
+            print(f"{self._where}: {text}", file=sys.stderr, flush=True)
             self._next = time.process_time() + self._every
 
 
@@ -222,8 +224,8 @@ class _Integral:
         shifted = np.where(whole[:, None], logs - np.where(none, 0.0, top)[:, None], 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             sums = np.exp(np.where(none[:, None], 0.0, logs - top[:, None])) @ np.exp(self.rule.log_weights)
-        rough = self.caution * np.sum(np.abs(shifted @ self.rule.tail), axis=1)
-        lattice = (shifted @ self.rule.lattice).reshape(len(top), *[self.points] * self.k)
+        rough = self.caution * np.sum(np.abs(dot(shifted, self.rule.tail)), axis=1)
+        lattice = dot(shifted, self.rule.lattice).reshape(len(top), *[self.points] * self.k)
         peak = lattice
         for axis in range(1, self.k + 1):  # twice what a parabola rises between points of the lattice
             bend = np.abs(np.diff(lattice, n=2, axis=axis)) * self.k / 4

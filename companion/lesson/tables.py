@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from companion import checks
+
+#: Where cells run on a page without a notebook's kernel: what shows a table there, given as text and as HTML by type.
+on_page: Callable[[dict[str, str]], object] | None = None
 
 _FIX = "Pass columns by their heading, e.g. show({'n': [1, 2], 'KL': [0.5, 0.25]})."
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -44,15 +48,21 @@ def show(columns: Mapping[str, Sequence[Any] | np.ndarray], digits: int | Mappin
     cells = _cells(columns, digits)
     numeric = [all(isinstance(value, (int, float, np.number)) for value in values) for values in columns.values()]
     text = _text(list(columns), cells, numeric)
+    page = on_page or _notebook()
+    if page is None:
+        print(text)
+    else:
+        page({"text/plain": text, "text/html": _html(list(columns), cells, numeric)})
+
+
+def _notebook():
+    """What shows a table in a notebook, None elsewhere."""
     try:
         from IPython import get_ipython
         from IPython.display import display
     except ImportError:
-        get_ipython = None
-    if get_ipython is None or not hasattr(get_ipython(), "kernel"):
-        print(text)
-        return
-    display({"text/plain": text, "text/html": _html(list(columns), cells, numeric)}, raw=True)
+        return None
+    return functools.partial(display, raw=True) if hasattr(get_ipython(), "kernel") else None
 
 
 def _cells(columns, digits):

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 
 from companion import checks, stored_files
 from companion.scaling.packing import pack, unpack
 from companion.scaling.reduction import Pass, Progress, Task, Tree
+from companion.scaling.sources import again, digest
 
 #: Seconds between two savings.
 EVERY = 1.0
 
-_KIND = "companion.scale checkpoint, version 1"
+_KIND = "companion.scale checkpoint, version 2"
 
 
 class Run:
@@ -41,9 +43,10 @@ class Run:
         self.where, self.chunks, self.threads, self.watch = where, chunks, threads, watch
         self.path = _checked_path(where, checkpoint)
         self.done: list[Any] = []
-        self.repeatable = chunks.repeatable
         self.replayed = 0
         self.now: Any = None
+        #: Chunks and rows of the first pass, which all others have too.
+        self.size: tuple[int, int] | None = None
         self._saved_at, self._news = time.monotonic(), False
         if self.path:
             self.identity = {"of": where, **(identity or {}), **fingerprint(chunks)}
@@ -57,31 +60,34 @@ class Run:
         if self._news:
             self._save(None)
 
+    def require_repeatable(self) -> None:
+        """Raise an error if there can be no second pass."""
+        if self.chunks.once is not None:
+            again(self.where, self.chunks.once)
+
     def run(self, task: Task) -> Any:
         """The result of the next pass."""
         if self.replayed < len(self.done):
             self.replayed += 1
             return self.done[self.replayed - 1]
-        if self.replayed and not self.repeatable:
-            again(self.where)
-        state = Pass(task, self.replayed)
+        if self.replayed:
+            self.require_repeatable()
+        state = Pass(task, self.replayed, self.size)
         if self.now is not None:
             levels, state.chunks, state.rows = self.now
             state.tree, self.now = Tree(task, levels), None
-        if not self.path:
-            self.replayed += 1
-            self.done.append(self.advance(state, None))
-            return self.done[-1]
         try:
-            result = self.advance(state, self._sometimes)
+            result = self.advance(state, self._sometimes if self.path else None)
         except BaseException:
-            if state.chunks:
+            if self.path and state.chunks:
                 self._save(state)
             raise
         self.replayed += 1
         self.done.append(result)
-        self._news = True
-        self._sometimes(None)
+        self.size = state.chunks, state.rows
+        if self.path:
+            self._news = True
+            self._sometimes(None)
         return result
 
     def advance(self, state: Pass, keep: Callable[[Pass], None] | None) -> Any:
@@ -95,9 +101,9 @@ class Run:
     def _save(self, state):
         """Written beside the file and put in its place: there is a whole file at any time."""
         now = None if state is None else ([list(level) for level in state.tree.levels], state.chunks, state.rows)
-        description, numbers = pack((self.done, now))
+        description, numbers = pack((self.done, now, self.size))
         header = {"kind": _KIND, "identity": self.identity, "content": description}
-        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             with open(beside, "wb") as file:
                 stored_files.write(self.where, file, header, {"numbers": numbers})
@@ -121,8 +127,9 @@ class Run:
             expected = f"{checks.describe(mine.get(name))}, as in this call"
             checks.fail(self.where, f"{name} of checkpoint {path.name}", value, expected, fix)
         try:
-            done, now = unpack(header.get("content"), arrays.get("numbers", np.zeros(0)))
+            done, now, size = unpack(header.get("content"), arrays.get("numbers", np.zeros(0)))
             self.done = list(done)
+            self.size = None if size is None else (int(size[0]), int(size[1]))
             if now is not None:
                 levels, chunks, rows = now
                 self.now = [(int(level), kept) for level, kept in levels], int(chunks), int(rows)
@@ -130,18 +137,13 @@ class Run:
             stored_files.broken(where, path, f"its content is wrong: {reason}")
 
 
-def again(where: str) -> NoReturn:
-    """Raise the error for a second pass over what is exhausted after the first."""
-    fix = "Pass a list, or a function without arguments that makes the iterable anew for each pass."
-    checks.fail(where, "source", "an iterator, exhausted after one pass", "a source that can be read again", fix)
-
-
 def fingerprint(chunks: Any) -> dict[str, Any]:
-    """What tells one source from another: sizes and the first chunk."""
+    """What tells one source from another: sizes, the first chunk and, where reading it costs little, the last one."""
     sizes = chunks.sizes()
     if sizes is not None and len(sizes) > 1000:
-        sizes = [len(sizes), *sizes[:1000]]
-    return {"rows a chunk": chunks.size, "rows of the source": sizes, "first chunk": chunks.peek()}
+        sizes = [len(sizes), digest([np.array(sizes, dtype=object)])]
+    first, last = chunks.peek()
+    return {"rows a chunk": chunks.size, "sizes of the source": sizes, "first chunk": first, "last chunk": last}
 
 
 def _checked_path(where, path):
@@ -150,6 +152,7 @@ def _checked_path(where, path):
     if not isinstance(path, (str, PathLike)) or not str(fspath(path)):
         checks.fail(where, "checkpoint", path, "a path", 'Pass e.g. checkpoint="run.npz".', TypeError)
     path = Path(os.fsdecode(path))
-    if path.is_dir() or not path.parent.is_dir():
-        checks.fail(where, "checkpoint", str(path), "the path of a file in a folder that exists", "Make the folder.")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        expected = "the path of a file in a folder that exists and can be written to"
+        checks.fail(where, "checkpoint", str(path), expected, "Make the folder, or pass another.")
     return path

@@ -11,6 +11,7 @@ import numpy as np
 from companion import checks
 from companion.families import ExponentialFamily
 from companion.families.statistics import Statistics
+from companion.glm.design import LARGEST, SMALLEST
 from companion.scaling.reduction import RowError
 
 _FAMILY = "Pass a class of companion.families, e.g. Normal, or a list of them."
@@ -58,11 +59,18 @@ def read_chunk(where: str, x: Any, weights: Any) -> tuple[np.ndarray, np.ndarray
     if weights is None:
         return x, None, None
     fix = "Pass one non-negative weight for each row."
+    if np.ma.is_masked(weights):
+        advice = "Give masked rows weight zero: weights.filled(0)."
+        checks.fail(where, "weights", weights, "values without a mask", advice)
     weights = checks.real_array(where, "weights", weights, fix, truths=True)
     if weights.shape != x.shape[:1]:
         checks.fail(where, "shape of weights", weights.shape, f"{x.shape[:1]}, one for each row", fix)
-    good = (weights >= 0) & np.isfinite(weights)
-    checks.require(where, "weights", weights, good, "a non-negative finite weight", fix)
+    checks.require(
+        where, "weights", weights, (weights >= 0) & np.isfinite(weights), "a non-negative finite weight", fix
+    )
+    good = (weights == 0) | ((weights > SMALLEST) & (weights < LARGEST))
+    expected = f"0, or a number between {SMALLEST:g} and {LARGEST:g}, so that sums of weights keep their digits"
+    checks.require(where, "weights", weights, good, expected, "Multiply all weights by one number.")
     if weights.all():
         return x, weights, None
     rows = np.flatnonzero(weights)
@@ -105,6 +113,8 @@ def _check_fixed(where, family, values):
         if name not in needed:
             fix = f"{family.__name__} holds {', '.join(needed) or 'no parameter'} fixed."
             checks.fail(where, name, value, f"no argument {name}", fix, TypeError)
+        if value is not None:
+            checks.scalar(where, name, value, f"{family.__name__} holds one value of {name} for all rows.")
     for name in needed:
         if values.get(name) is None:
             raise TypeError(
@@ -118,7 +128,7 @@ def finite(where: str, found: tuple[Statistics, ...]) -> tuple[Statistics, ...]:
     for statistics in found:
         for term in (statistics.weight, *statistics.sums.terms().values()):
             if not (np.isfinite(term).all() if np.ndim(term) else math.isfinite(term)):
-                fix = "The sums of these observations overflow: change the unit of measurement."
+                fix = "The sums of these observations overflow: change the unit of measurement, or of the weights."
                 checks.fail(where, "largest sum", float(np.max(np.abs(term))), "a finite number", fix)
     return found
 
@@ -130,6 +140,6 @@ class Finish:
     where: str
     single: bool
 
-    def __call__(self, found: tuple[Statistics, ...]) -> Any:
-        found = finite(self.where, found)
+    def __call__(self, kept: Any) -> Any:
+        found = finite(self.where, kept.result)
         return found[0] if self.single else found

@@ -12,8 +12,8 @@ import numpy as np
 
 from companion import checks
 from companion.scaling.checkpoints import Run
-from companion.scaling.given import left_over
-from companion.scaling.pieces import Chunk, Piece, Place, Sliced, select
+from companion.scaling.given import data_of, left_over
+from companion.scaling.pieces import Chunk, Piece, Place, Sliced, frame_names, is_name, select
 from companion.scaling.reduction import Fault, Pass, Task, Tree, apply, nothing, refuse
 from companion.scaling.sources import Chunks, digest
 
@@ -25,7 +25,7 @@ AT_A_TIME = 32
 
 def is_collection(thing: Any) -> bool:
     """Whether this is a Dask array, series or data frame; asked without importing Dask."""
-    return not isinstance(thing, type) and hasattr(thing, "__dask_graph__") and hasattr(thing, "to_delayed")
+    return hasattr(type(thing), "__dask_graph__") and hasattr(type(thing), "to_delayed")
 
 
 def delayed(where: str) -> Callable[..., Any]:
@@ -46,15 +46,15 @@ class Partitions:
     def __init__(self, where: str, source: Any, others: tuple[tuple[str, Any], ...], columns: Any):
         self.where, self.columns = where, left_over(source, others, columns)
         if getattr(source, "ndim", 1) == 0:
-            checks.fail(where, "shape of source", (), "(n,) or (n, d)", "Pass rows.", TypeError)
+            checks.fail(where, f"shape of {data_of(where)}", (), "(n,) or (n, d)", "Pass rows.", TypeError)
         self.rows, self.starts = _known(source)
-        fields = [_blocks(where, "source", self._selected(source))]
+        fields = [_blocks(where, data_of(where), select(source, self.columns, where))]
         for name, other in others:
             if other is None:
                 fields.append([None] * len(fields[0]))
                 continue
-            if isinstance(other, (str, int)) and hasattr(source, "columns"):
-                other = source[other]
+            if is_name(other) and frame_names(source) is not None:
+                other = select(source, other, where, name)
             if not is_collection(other):
                 other = _cut(where, name, other, self.starts, self.rows)
             elif self.starts is not None and hasattr(other, "rechunk"):
@@ -68,25 +68,19 @@ class Partitions:
             fields.append(blocks)
         self.fields = list(zip(*fields))
 
-    def _selected(self, source):
-        if self.columns is None:
-            return source
-        if hasattr(source, "columns"):
-            return select(source, self.columns)
-        return source[:, self.columns]
-
     #: A collection can be computed again.
-    repeatable, size = True, None
+    once, size = None, None
 
     def sizes(self) -> list[Any]:
         """Of the fingerprint: the number of partitions, and rows where they are known."""
         return [len(self.fields), self.rows]
 
-    def peek(self) -> str:
-        """A digest of the first partition."""
+    def peek(self) -> tuple[str, str]:
+        """Digests of the first and of the last partition."""
         from dask.base import compute
 
-        return digest(np.asarray(field) for field in compute(*self.fields[0]) if field is not None)
+        first, last = compute(self.fields[0], self.fields[-1])
+        return digest(f for f in first if f is not None), digest((f for f in last if f is not None), last=True)
 
     def kept(self, task: Task, first: int = 0, last: int | None = None) -> list[Any]:
         """What is kept of each partition, delayed."""
@@ -121,7 +115,7 @@ def _cut(where, name, other, starts, rows):
         checks.fail(where, name, other, "what is cut as the data are", fix, TypeError)
     if np.shape(other)[:1] != (rows,):
         checks.fail(where, f"shape of {name}", np.shape(other), f"({rows}, ...)", "Pass one for each row.")
-    return np.split(np.asarray(other), starts[1:])
+    return np.split(np.asanyarray(other), starts[1:])
 
 
 def _of_partition(task, number, start, *fields):
@@ -154,20 +148,21 @@ def _merged(task, *kept):
     return tree.total()
 
 
-def _result(task, finish, kept):
+def _result(task, finish, partitions, kept):
     if kept is None:
-        nothing(task.where)
-    return finish(kept.result)
+        nothing(task.where, partitions)
+    return finish(kept)
 
 
 def tree(task: Task, found: list[Any], finish: Callable[[Any], Any]) -> Any:
     """The result of a pass, delayed: partitions are added in groups, the groups in groups."""
     merge, result = delayed(task.where)(_merged, pure=True), delayed(task.where)(_result, pure=True)
+    partitions = len(found)
     while len(found) > 1:
         found = [merge(task, *found[i : i + TOGETHER]) for i in range(0, len(found), TOGETHER)]
     if not found:
-        nothing(task.where)
-    return result(task, finish, found[0])
+        nothing(task.where, 0)
+    return result(task, finish, partitions, found[0])
 
 
 def pieces(where: str, task: Task, chunks: Chunks) -> list[Any]:
@@ -188,7 +183,8 @@ def _apart(found, rows):
             continue
         for start, stop, _ in piece.chunks(rows, 0, 2**20):
             fields = tuple(_Part(field, start, stop) if field is not None else None for field in piece.fields)
-            yield Piece(fields, piece.columns, f"{piece.label} (rows {start:,} to {stop - 1:,})".strip(), stop - start)
+            label = f"{piece.label or 'the array'} (rows {start:,} to {stop - 1:,})"
+            yield Piece(fields, piece.columns, label, stop - start)
 
 
 class _Part:
@@ -215,7 +211,10 @@ class DaskRun(Run):
 
         parts, task = self.partitions, state.task
         if not (keep or self.watch):
-            return compute(tree(task, parts.kept(task), _same))[0]
+            found = compute(tree(task, parts.kept(task), _same))[0]
+            state.chunks, state.rows = len(parts.fields), found.rows
+            state.check_size()
+            return found.result
         while state.chunks < len(parts.fields):
             last = min(len(parts.fields), state.chunks + AT_A_TIME)
             for kept in compute(*parts.kept(task, state.chunks, last)):
@@ -224,5 +223,5 @@ class DaskRun(Run):
         return state.result()
 
 
-def _same(result):
-    return result
+def _same(kept):
+    return kept

@@ -31,8 +31,7 @@ def _described(thing, numbers):
     if isinstance(thing, Place):
         return {"place": list(thing)}
     if isinstance(thing, Kept):
-        parts = (thing.place, thing.shape, thing.rows, thing.result)
-        return {"kept": [_described(part, numbers) for part in parts]}
+        return {"kept": [_described(part, numbers) for part in tuple(thing)]}
     if isinstance(thing, (tuple, list)):
         return {"tuple": [_described(part, numbers) for part in thing]}
     if isinstance(thing, Statistics):
@@ -69,8 +68,8 @@ class _Reader:
                 return found.copy() if shape else float(found)
             case {"place": [number, label, start, stop]}:
                 return Place(number, label, start, stop)
-            case {"kept": [place, shape, rows, result]}:
-                return Kept(*(self.made(part) for part in (place, shape, rows, result)))
+            case {"kept": [_, _, _, _, _] as parts}:
+                return Kept(*(self.made(part) for part in parts))
             case {"tuple": list(parts)}:
                 return tuple(self.made(part) for part in parts)
             case {"family": str(name), "fixed": dict(fixed), "sums": dict(sums)}:

@@ -7,6 +7,7 @@ last bit on one thread, on several, and in a run that was interrupted and goes o
 from __future__ import annotations
 
 import re
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,9 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 import numpy as np
 
 from companion import checks
-from companion.scaling.pieces import Chunk, Place
-from companion.scaling.sources import Chunks, load
+from companion.scaling.given import data_of
+from companion.scaling.pieces import Chunk, Place, check_names
+from companion.scaling.sources import Chunks, load, names_of
 
 
 class Task(Protocol):
@@ -34,10 +36,12 @@ class Task(Protocol):
 
 
 class Kept(NamedTuple):
-    """What is kept of some chunks: the first of them that has rows, its shape without them, rows, and the result."""
+    """What is kept of some chunks: the first of them that has rows, its shape without them, the names of its columns,
+    all rows, and the result."""
 
     place: Place
     shape: tuple[int, ...]
+    names: tuple[str, ...] | None
     rows: int
     result: Any
 
@@ -79,7 +83,7 @@ def _applied(task, chunk, fields):
         return fault(error)
     if result is None:
         return None
-    return Kept(chunk.place, np.shape(fields[0])[1:], rows_of(fields), result)
+    return Kept(chunk.place, np.shape(fields[0])[1:], names_of(chunk, fields[0]), rows_of(fields), result)
 
 
 class RowError(ValueError):
@@ -127,7 +131,9 @@ def merged(task: Task, one: Kept | None, two: Kept | None) -> Kept | None:
     if one.shape != two.shape:
         expected, fix = f"{one.shape}, as in {one.place}", "All chunks hold the same columns."
         checks.fail(task.where, f"shape of a row of {two.place}", two.shape, expected, fix)
-    return Kept(one.place, one.shape, one.rows + two.rows, task.merge(one.result, two.result))
+    check_names(task.where, one.names, one.place, two.names, two.place)
+    rows, result = one.rows + two.rows, task.merge(one.result, two.result)
+    return Kept(one.place, one.shape, one.names or two.names, rows, result)
 
 
 class Tree:
@@ -163,8 +169,9 @@ class Progress(NamedTuple):
 class Pass:
     """The state of one pass, which a checkpoint holds."""
 
-    def __init__(self, task: Task, step: int = 0):
-        self.task, self.step, self.tree, self.chunks, self.rows = task, step, Tree(task), 0, 0
+    def __init__(self, task: Task, step: int = 0, size: tuple[int, int] | None = None):
+        self.task, self.step, self.size = task, step, size
+        self.tree, self.chunks, self.rows, self.streamed = Tree(task), 0, 0, False
 
     def run(
         self,
@@ -174,7 +181,7 @@ class Pass:
         keep: Callable[[Pass], None] | None = None,
     ) -> Any:
         """The result of the pass; `keep` is called with the pass after every chunk."""
-        where, of_rows = self.task.where, chunks.rows
+        where, of_rows, self.streamed = self.task.where, chunks.rows, chunks.streamed
         for chunk, rows, kept in _results(self.task, chunks.parts(self.chunks), threads):
             if isinstance(kept, Fault):
                 refuse(where, chunk.place, kept, self.rows)
@@ -197,22 +204,45 @@ class Pass:
 
     def result(self) -> Any:
         """What all chunks add up to."""
+        self.check_size()
         with np.errstate(all="ignore"):
             total = self.tree.total()
         if total is None:
-            nothing(self.task.where)
+            nothing(self.task.where, self.chunks, self.rows, self.streamed)
         return total.result
 
+    def check_size(self) -> None:
+        """Raise an error if the pass met other chunks or rows than the first one."""
+        if self.size not in (None, (self.chunks, self.rows)):
+            where = self.task.where
+            found, expected = _chunks_and_rows(self.chunks, self.rows), _chunks_and_rows(*self.size)
+            raise ValueError(
+                f"{where}: {data_of(where)} in pass {self.step + 1:,} = {found}; expected {expected}, as in the first. "
+                "It changed between passes, or a function returned an iterator that had been read before: let it make "
+                "a new one at each call."
+            )
 
-def nothing(where: str) -> NoReturn:
-    """Raise the error for a source without an observation of positive weight."""
-    fix = "There is nothing to fit in an empty sample, nor in one whose weights are all zero."
-    checks.fail(where, "source", [], "at least one observation of positive weight", fix)
+
+def _chunks_and_rows(chunks: int, rows: int) -> str:
+    return f"{chunks:,} chunk{'s' if chunks != 1 else ''} of {rows:,} rows in all"
+
+
+def nothing(where: str, chunks: int, rows: int | None = None, streamed: bool = False) -> NoReturn:
+    """Raise the error for a source without an observation of positive weight; `rows` None says that nobody counted."""
+    expected = "at least one observation of positive weight"
+    if rows:
+        fix = f"All weights of the {rows:,} rows are zero: give some row a positive one."
+        checks.fail(where, "sum of weights", 0.0, expected, fix)
+    found = f"{chunks:,} chunks" if chunks != 1 else "1 chunk"
+    found = f"{data_of(where)} = {found} {'without rows' if rows == 0 else 'without a row of positive weight'}"
+    fix = "Pass data; what yields chunks only once may have been read before." if streamed else "Pass data."
+    raise ValueError(f"{where}: {found if chunks else f'{data_of(where)} = no chunks'}; expected {expected}. {fix}")
 
 
 def _results(task: Task, parts: Iterator[Chunk], threads: int) -> Iterator[tuple[Chunk, int, Any]]:
-    """Every chunk, its rows, and what was kept of it, in the order of the chunks."""
-    if threads == 1:
+    """Every chunk, its rows, and what was kept of it, in the order of the chunks. A browser has one thread: the result
+    is the same."""
+    if threads == 1 or sys.platform == "emscripten":
         for chunk in parts:
             yield chunk, *_counted(task, chunk)
         return
@@ -239,5 +269,5 @@ def _counted(task, chunk):
         held.append(chunk.read())
         return held[0]
 
-    kept = apply(task, Chunk(chunk.place, read))
+    kept = apply(task, chunk._replace(read=read))
     return rows_of(held[0]), kept

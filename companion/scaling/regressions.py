@@ -118,8 +118,8 @@ class Factor:
     def merge(self, one: Any, two: Any) -> Any:
         """What is kept of two samples together."""
         if one[3] != two[3]:
-            fix = "All chunks hold the same columns in the same order."
-            checks.fail(self.where, "columns of X", two[3], f"{one[3]}, as in the first chunk", fix)
+            found, fix = list(one[3] or two[3]), "Pass data frames alone, or arrays alone."
+            checks.fail(self.where, "columns of X in some chunks", found, "names in all chunks, or in none", fix)
         kinds = {type(label) for label in one[4] + two[4]}
         if len(kinds) > 1:
             found = sorted(kind.__name__ for kind in kinds)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from inspect import getgeneratorstate, isgenerator
 from typing import Any, NoReturn
 
 import numpy as np
 
 from companion import checks
-from companion.scaling.given import checked_columns, pairs_of, pieces_of
-from companion.scaling.pieces import READ, Chunk, Piece, Place
+from companion.scaling.given import checked_columns, data_of, pairs_of, pieces_of
+from companion.scaling.pieces import READ, Chunk, Piece, Place, check_names, frame_names
 
 
 class Chunks:
@@ -36,10 +37,16 @@ class Chunks:
         if rows is not None:
             self.size = checks.positive_integer(where, "rows", rows, "Pass how many rows a chunk has, e.g. 2**16.")
         columns = checked_columns(where, columns)
+        given = ((data_of(where), source), *others)
+        for name, value in given:
+            fresh(where, name, value)
+        #: What can be read only once, by its name, if anything.
+        self.once = next((name for name, value in given if _passes(value)), None)
+        self._begun = False
         self._once: list[Piece] = []
         self._again: Callable[[], Iterator[Piece]] | None = None
         self._stream: Iterator[Piece] | None = None
-        pieces = pairs_of(where, source, columns) if pairs else pieces_of(where, source, others, columns)
+        pieces = pairs_of(where, source, others, columns) if pairs else pieces_of(where, source, others, columns)
         if isinstance(pieces, list):
             self._once = pieces
         elif callable(pieces):
@@ -54,13 +61,18 @@ class Chunks:
         return None if not sizes or None in sizes else sum(size or 0 for size in sizes)
 
     @property
+    def streamed(self) -> bool:
+        """Whether chunks are yielded one after the other, so that how many there are shows only in a pass."""
+        return self._stream is not None or self._again is not None
+
+    @property
     def repeatable(self) -> bool:
         """Whether there can be a second pass."""
         return self._stream is None
 
     def sizes(self) -> list[int | None] | None:
-        """Rows of the pieces, where they are known: part of the fingerprint."""
-        return [piece.rows for piece in self._once] if self._once else None
+        """Rows of the pieces, or bytes of a text file, where they are known: part of the fingerprint."""
+        return [piece.size() for piece in self._once] if self._once else None
 
     def pieces(self) -> list[Piece] | None:
         """The pieces, each of which can be read without the others; None of what yields them one after the other."""
@@ -69,7 +81,11 @@ class Chunks:
     def _all(self) -> Iterator[Piece]:
         if self._again is not None:
             return self._again()
-        return iter(self._once) if self._stream is None else self._stream
+        if self._stream is None:
+            return iter(self._once)
+        fresh(self._where, data_of(self._where), self)
+        self._begun = True
+        return self._stream
 
     def parts(self, skip: int = 0) -> Iterator[Chunk]:
         """All chunks but the first `skip`, unread."""
@@ -98,35 +114,83 @@ class Chunks:
             number = at[0]
             at[0] += 1
             if number >= skip:
-                yield Chunk(Place(number, piece.label, start, stop), read)
+                yield Chunk(Place(number, piece.label, start, stop), read, piece.names)
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        first, at = None, Place(0, "")
         for chunk in self.parts():
-            yield np.asarray(load(self._where, chunk)[0])
+            array = load(self._where, chunk)[0]
+            names = names_of(chunk, array)
+            check_names(self._where, first, at, names, chunk.place)
+            if first is None:
+                first, at = names, chunk.place
+            yield np.asanyarray(array)
 
-    def peek(self) -> str:
-        """A digest of the first chunk, which is part of the fingerprint. A stream has it still before it."""
+    def peek(self) -> tuple[str, str]:
+        """Digests of the first chunk and of the last rows, parts of the fingerprint. The latter is empty where it would
+        cost a call or a pass. A stream has its chunks still before it."""
         chunk = next(self._first(), None)
-        return "" if chunk is None else digest(load(self._where, chunk))
+        first = "" if chunk is None else digest(load(self._where, chunk))
+        if not self._once:
+            return first, ""
+        place = Place(len(self._once) - 1, self._once[-1].label)
+        return first, digest(load(self._where, Chunk(place, self._once[-1].end)), last=True)
 
     def _first(self):
         if self._stream is None:
             return self.parts()
-        piece = next(self._stream, None)
+        try:
+            piece = next(self._stream, None)
+        except Exception as error:
+            failed(self._where, Place(0, ""), error)
         if piece is None:
             return iter(())
-        if type(piece) is Piece and callable(piece.fields[0]):  # called once
-            piece = Piece((piece.fields[0](), *piece.fields[1:]), piece.columns, piece.label)
+        if type(piece) is Piece:  # its functions are called once
+            fields = load(self._where, Chunk(Place(0, piece.label), next(piece.chunks(self.size))[2]))
+            piece = Piece(fields, None, piece.label, piece.rows)
         rest = self._stream
         self._stream = (item for part in ((piece,), rest) for item in part)
         return self._chunks_of(piece, [0], 0)
 
 
-def digest(values: Iterable[Any]) -> str:
-    """SHA-256 of the first rows of some arrays."""
+def _passes(value):
+    """Whether it can be read only once."""
+    return isinstance(value, Iterator) or (isinstance(value, Chunks) and not value.repeatable)
+
+
+def fresh(where: str, argument: str, value: Any) -> None:
+    """Raise the error for an iterator that has been read before, as far as it tells."""
+    begun = (
+        value._begun if isinstance(value, Chunks) else isgenerator(value) and getgeneratorstate(value) == "GEN_CLOSED"
+    )
+    if begun:
+        fix = "Make it anew, or pass a list, or a function without arguments that makes it anew for each pass."
+        _fail_once(where, argument, "an iterator that has been read before", "one that has not", fix)
+
+
+def again(where: str, argument: str) -> NoReturn:
+    """Raise the error for a second pass over what can be read only once."""
+    fix = "Pass a list, or a function without arguments that makes the iterable anew for each pass."
+    _fail_once(where, argument, "an iterator, exhausted after one pass", "what can be read again", fix)
+
+
+def _fail_once(where: str, argument: str, found: str, expected: str, fix: str) -> NoReturn:
+    raise ValueError(f"{where}: {argument} = {found}; expected {expected}. {fix}")
+
+
+def names_of(chunk: Chunk, array: Any) -> tuple[str, ...] | None:
+    """Names of the data's columns, if they have names."""
+    names = frame_names(array)
+    return chunk.names if names is None else tuple(map(str, names))
+
+
+def digest(values: Iterable[Any], last: bool = False) -> str:
+    """SHA-256 of the first or of the last 65,536 rows of some arrays."""
     seal = hashlib.sha256()
     for value in values:
-        array = np.asarray(value)[: 2**16] if np.ndim(value) else np.asarray(value)
+        array = np.asarray(value)
+        if array.ndim:
+            array = array[-(2**16) :] if last else array[: 2**16]
         content = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
         seal.update(f"{array.dtype.str}{np.shape(value)}".encode() + content)
     return seal.hexdigest()
@@ -145,8 +209,9 @@ def failed(where: str, place: Place, error: BaseException) -> NoReturn:
     text = str(error)
     if isinstance(error, ImportError) or text.startswith(f"{where}: "):
         raise error
-    if isinstance(error, (ValueError, TypeError)) and text.startswith("scale: "):  # our own, about columns
-        raise type(error)(f"{where}: {text.removeprefix('scale: ')}") from None
+    for own in ("scale: ", "scale.chunks: "):  # about columns, or of chunks that are a source
+        if isinstance(error, (ValueError, TypeError)) and text.startswith(own):
+            raise type(error)(f"{where}: {text.removeprefix(own)}") from None
     reason = " ".join(f"{type(error).__name__}: {text}".split())
     raise ValueError(
         f"{where}: {place} = not read ({reason}); expected a chunk that can be read. Repair it or leave it out; with a "

@@ -127,9 +127,11 @@ def served(folder, names):
     server.server_close()
 
 
-@contextlib.contextmanager
-def watched(browser, **options):
-    """A window, and what its page says on the console or asks of other machines: nothing, when a page is left."""
+@functools.cache
+def window_of(browser, **options):
+    """A window, and what its page says on the console or asks of other machines: nothing, when a page is left.
+
+    It stays open for the tests of all files. Each loads its page anew, but a new window takes ten times as long."""
     context = browser.new_context(**{"reduced_motion": "reduce", **options})
     page, said = context.new_page(), []
     page.on("console", lambda message: said.append(message.text))
@@ -138,8 +140,7 @@ def watched(browser, **options):
         "request",
         lambda request: said.append(request.url) if not request.url.startswith(("http://127.0.0.1", "data:")) else None,
     )
-    yield page, said
-    context.close()
+    return page, said
 
 
 @contextlib.contextmanager
@@ -160,12 +161,9 @@ def loaded(window, address, width=900, height=1000, scripts=True):
     assert said == []
 
 
-@contextlib.contextmanager
 def opened(browser, address, width=900, height=1000, **options):
-    """The page in a window of its own, with options of the browser."""
-    with watched(browser, **options) as window:
-        with loaded(window, address, width, height, options.get("java_script_enabled", True)) as page:
-            yield page
+    """The page in the window with these options of the browser."""
+    return loaded(window_of(browser, **options), address, width, height, options.get("java_script_enabled", True))
 
 
 def settle(page):

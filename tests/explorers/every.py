@@ -25,9 +25,7 @@ def playground(case, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def window(browser):
-    """One window for the tests of a file: each loads the page anew, but a new window takes ten times as long."""
-    with watched(browser) as window:
-        yield window
+    return window_of(browser)
 
 
 @pytest.fixture
@@ -180,15 +178,14 @@ def test_drag_by_mouse(case, page):
 
 
 def test_drag_by_touch(case, browser, playground):
-    if not case.DRAGS:
-        return
-    with watched(browser, has_touch=True, is_mobile=True, device_scale_factor=2) as phone:
-        for index, key in case.DRAGS:
-            drag_by_touch(case, phone, playground, index, key)
+    for index, key in case.DRAGS:
+        drag_by_touch(case, browser, playground, index, key)
 
 
-def drag_by_touch(case, phone, playground, index, key):
-    with loaded(phone, playground, width=390, height=800) as page:
+def drag_by_touch(case, browser, playground, index, key):
+    with opened(
+        browser, playground, width=390, height=800, has_touch=True, is_mobile=True, device_scale_factor=2
+    ) as page:
         before = state_of(page, case.NAME)
         x, y = handle_at(page, case.NAME, index)
         touch = page.context.new_cdp_session(page)
@@ -228,15 +225,14 @@ def test_words_of_the_text_set_it(case, page):
 
 
 def test_without_javascript_a_figure_stands_in(case, browser, playground):
-    with watched(browser, java_script_enabled=False) as window:
-        for width in (360, 900):
-            with loaded(window, playground, width=width, scripts=False) as page:
-                inside = lambda css: page.locator(", ".join(f"explorer-{case.NAME} {each}" for each in css.split(", ")))
-                figure = page.get_by_role("img").and_(inside(".explorer-figure"))
-                assert figure.is_visible() and figure.bounding_box()["height"] > 80
-                assert inside("[role=status]").is_visible() and inside("dd").first.is_visible()
-                assert inside("input:visible, button:visible, .handle:visible").count() == 0
-                assert page.locator("explorer-set").inner_text() == "Set"
+    for width in (360, 900):
+        with opened(browser, playground, width=width, java_script_enabled=False) as page:
+            inside = lambda css: page.locator(", ".join(f"explorer-{case.NAME} {each}" for each in css.split(", ")))
+            figure = page.get_by_role("img").and_(inside(".explorer-figure"))
+            assert figure.is_visible() and figure.bounding_box()["height"] > 80
+            assert inside("[role=status]").is_visible() and inside("dd").first.is_visible()
+            assert inside("input:visible, button:visible, .handle:visible").count() == 0
+            assert page.locator("explorer-set").inner_text() == "Set"
 
 
 def test_fits_every_width(case, window, playground):

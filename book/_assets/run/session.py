@@ -1,0 +1,129 @@
+"""A page's Python: each cell runs as if the page had been run from its top to there.
+
+Cells of a chapter use short names again and again. A cell that is run a second time must not find what cells below it
+made of them: it gets what the cells above it bound, and generators in the state in which those left them. Claims that
+break are told, and the cell goes on.
+"""
+
+import dis
+import functools
+import json
+import sys
+import time
+
+import harness
+
+MOST = 10_000  # characters of text that a page shows of one cell
+_bound, _states, _first = {}, {}, {}  # by cell: the names it bound, the states of generators after it; names of no cell
+_run = None
+
+
+def prepare():
+    """Import what nearly every chapter needs; claims do not stop a cell from now on."""
+    harness.start()
+    _first.update(vars(sys.modules["__main__"]))
+    import figures  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+    from companion.lesson import claims
+
+    for name, value in list(vars(claims).items()):
+        if not name.startswith("_") and getattr(value, "__module__", "") == claims.__name__:
+            setattr(claims, name, _going_on(value))
+
+
+def forget():
+    _bound.clear()
+    _states.clear()
+
+
+async def run(cell, name, code, chain, emit):
+    """Run a cell after the cells of `chain`; the JSON of what stopped it, or of None."""
+    global _run
+    _run = _Run(emit)
+    before = _begin(list(chain))
+    await harness.run_cell(code, _run.tell, name)
+    _end(cell, before)
+    _run.flush()
+    if _run.stopped:
+        _run.stopped["makes"] = sorted(_made_by(code))
+    return json.dumps(_run.stopped)
+
+
+class _Run:
+    """The way of a cell's output to the page: text ten times a second at most, whatever a loop prints."""
+
+    def __init__(self, emit):
+        self.emit, self.stopped = emit, None
+        self.waiting, self.sent, self.last = [], 0, time.monotonic()
+
+    def tell(self, kind, data):
+        if kind in ("stdout", "stderr"):
+            self.waiting.append(data)
+            if time.monotonic() - self.last > 0.1:
+                self.flush()
+            return
+        self.flush()
+        if kind == "error":
+            error = sys.exception()
+            missing = error.name if isinstance(error, NameError) else None
+            message = getattr(error, "msg", None) or str(error)
+            self.stopped = {"kind": type(error).__name__, "message": message, "trace": data, "missing": missing}
+        else:
+            self.emit(kind, _pictures(data) if kind == "svg" else data)
+
+    def flush(self):
+        text, self.waiting, self.last = "".join(self.waiting), [], time.monotonic()
+        if text and self.sent <= MOST:
+            self.sent += len(text)
+            self.emit("stream", text if self.sent <= MOST else text[: MOST - self.sent] + "\n… the rest is not shown\n")
+
+
+def _begin(chain):
+    names = vars(sys.modules["__main__"])  # one object for good: functions of cells keep it as their globals
+    names.clear()
+    names.update(_first)
+    for cell in chain:
+        names.update(_bound.get(cell, {}))
+    for generator, state in next((_states[cell] for cell in reversed(chain) if cell in _states), []):
+        generator.bit_generator.state = state
+    return dict(names)
+
+
+def _end(cell, before):
+    names, random = vars(sys.modules["__main__"]), sys.modules.get("numpy.random")
+    _bound[cell] = {key: value for key, value in names.items() if key not in before or before[key] is not value}
+    generators = [value for value in names.values() if random and isinstance(value, random.Generator)]
+    _states[cell] = [(generator, generator.bit_generator.state) for generator in generators]
+
+
+def _made_by(code):
+    """Names that a cell would have bound."""
+    try:
+        steps = dis.get_instructions(compile(code, "<cell>", "exec"))
+    except SyntaxError:
+        return set()
+    return {step.argval for step in steps if step.opname in ("STORE_NAME", "STORE_GLOBAL")}
+
+
+def _pictures(text):
+    """The versions of a drawing that the site has of a stored one: wide and narrow, light and dark."""
+    if 'id="figure_1"' not in text:
+        return json.dumps([["", None, text, text]])
+    import figures
+
+    made = figures.versions(text)
+    return json.dumps([[ending, size, light, figures.in_the_dark(light)] for ending, size, light in made])
+
+
+def _going_on(claim):
+    @functools.wraps(claim)
+    def told(*arguments, **options):
+        try:
+            return claim(*arguments, **options)
+        except AssertionError as error:
+            sys.stdout.flush()
+            _run.tell("broken", str(error))
+
+    return told

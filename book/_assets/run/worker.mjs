@@ -1,0 +1,89 @@
+// One Python for the page, in a thread of its own. All files come from this site.
+const tell = (type, more = {}) => postMessage({ type, ...more });
+const load = self.fetch.bind(self);
+const hex = (bytes) => [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+let files = {}, loaded = 0, session;
+
+const damaged = (address, what) => {
+  const name = decodeURIComponent(new URL(address, location).pathname.split("/").pop());
+  const error = new Error(`${name} ${what}`);
+  error.file = name;
+  fail(error);
+  return error;
+};
+
+// Files are counted as they come and held to their sums. Their names carry versions: what the browser has is right.
+self.fetch = async (address, options = {}) => {
+  const name = String(address).split("/").pop(), sum = files[name]?.sha256, known = Boolean(sum && self.crypto?.subtle);
+  const response = await load(address, { ...options, cache: "force-cache", integrity: known ? "" : options.integrity || "" })
+    .catch(() => { throw damaged(address, "did not arrive"); });
+  if (!response.ok) throw damaged(address, "is missing");
+  if (name.endsWith(".wasm")) { // compiled while it comes; browsers keep the result for a response that nobody touched
+    count(files[name]?.bytes || 0);
+    return response;
+  }
+  const chunks = new TransformStream({ transform(chunk, out) { count(chunk.length); out.enqueue(chunk); } });
+  const bytes = await new Response(response.body.pipeThrough(chunks)).arrayBuffer()
+    .catch(() => { throw damaged(address, "did not arrive"); });
+  if (known && hex(await crypto.subtle.digest("SHA-256", bytes)) !== sum) throw damaged(address, "is damaged");
+  return new Response(bytes, { status: 200, headers: response.headers });
+};
+const count = (bytes) => tell("loaded", { bytes: (loaded += bytes) });
+
+let failed = false;
+function fail(error) {
+  if (!failed) tell("fatal", { file: error.file || null, message: String(error.message || error) });
+  failed = true;
+}
+
+// Pyodide only warns, and waits for ever, when its program cannot be compiled.
+const warn = console.warn;
+console.warn = (...words) => {
+  warn(...words);
+  if (words.some((word) => word instanceof Error && /wasm|memory|compile/i.test(`${word.name} ${word.message}`))) {
+    fail(/memory/i.test(words.join()) ? new Error("out of memory") : Object.assign(new Error("is damaged"), { file: "pyodide.asm.wasm" }));
+  }
+};
+
+async function start({ runtime, packages, wheel, scripts, sums }) {
+  files = sums;
+  const texts = Promise.all(scripts.map(async (address) => [address.split("/").pop(), await (await fetch(address)).text()]));
+  const ours = fetch(wheel).then((response) => response.arrayBuffer());
+  for (const early of [texts, ours]) early.catch(() => {});
+  const { loadPyodide } = await import(runtime + "pyodide.mjs").catch(() => { throw damaged(runtime + "pyodide.mjs", "is missing or damaged"); });
+  const python = await loadPyodide({ indexURL: runtime, packages, checkIntegrity: true }).catch((error) => {
+    const unread = error instanceof SyntaxError || /import/.test(error.message); // its own next module
+    throw unread ? damaged(runtime + "pyodide.asm.mjs", "is missing or damaged") : error;
+  });
+  python.unpackArchive(await ours, "whl");
+  // where they stand in a checkout, seen from the package
+  const place = "/home/pyodide/book/_ext";
+  python.FS.mkdirTree(place);
+  for (const [name, text] of await texts) python.FS.writeFile(`${place}/${name}`, text);
+  // A package that did not arrive is no error of Pyodide's; it would be one of the first cell that imports it.
+  const missing = python.runPython(`
+import importlib.util, json, sys
+sys.dont_write_bytecode = True
+sys.path.append(${JSON.stringify(place)})
+[name for name in ${JSON.stringify([...packages, "PIL", "companion"])} if importlib.util.find_spec(name) is None]`).toJs();
+  if (missing.length) throw Object.assign(new Error(`${missing.join(", ")} is missing`), { file: missing.join(", ") });
+  session = python.pyimport("session");
+}
+
+self.onmessage = async ({ data }) => {
+  try {
+    if (data.type === "start") {
+      await start(data);
+      tell("ready");
+      session.prepare();
+    } else if (data.type === "forget") {
+      session.forget();
+    } else if (data.type === "run") {
+      const { cell, name, code, chain } = data;
+      const stopped = await session.run(cell, name, code, chain, (kind, out) => tell("out", { kind, out }));
+      tell("done", { stopped: JSON.parse(stopped) });
+    }
+  } catch (error) {
+    fail(error);
+  }
+};
