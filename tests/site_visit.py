@@ -149,6 +149,13 @@ class Visit:
             return out.slice(0, 2).map((e) => `${e.tagName}: ${e.textContent.replace(/\\s+/g, " ").slice(0, 80)}`);
         })""")
 
+    def cut_lines(self):
+        """Formulas, code and printed lines that must be pushed sideways; only printed columns may."""
+        boxes = ".bd-article :is(.math-scroll, pre:not(.columns))"
+        return self.page.evaluate(f"""() => [...document.querySelectorAll("{boxes}")]
+            .filter((box) => box.scrollWidth > box.clientWidth + 16)
+            .map((box) => `${{box.scrollWidth}} in ${{box.clientWidth}}: ${{box.textContent.slice(0, 120)}}`)""")
+
     def leave_out_formulas(self):
         """Put a letter in the place of each: they are nine tenths of a page's elements, and axe is slow on many."""
         self.page.evaluate("document.querySelectorAll('.katex').forEach((formula) => formula.replaceWith('x'))")
@@ -270,7 +277,7 @@ def seen(visit, name, axe):
     visit.page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
     light["overflow"] += visit.overflow(360)
     light["boxes without keyboard"], light["formulas"] = visit.boxes_without_keyboard(), visit.unlike_the_text()
-    light["cut tables"] = visit.cut_tables()
+    light["cut tables"], light["cut lines"] = visit.cut_tables(), visit.cut_lines()
 
     visit.page.emulate_media(color_scheme="dark")
     dark = {"theme": visit.theme("dark"), "overflow": visit.overflow(1280), "formulas": visit.unlike_the_text()}
