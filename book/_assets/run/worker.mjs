@@ -47,6 +47,8 @@ console.warn = (...words) => {
   }
 };
 
+self.onunhandledrejection = ({ reason }) => session || fail(reason); // before a page is ready, nothing else would tell
+
 async function start({ runtime, packages, wheel, scripts, sums }) {
   files = sums;
   const texts = Promise.all(scripts.map(async (address) => [address.split("/").pop(), await (await fetch(address)).text()]));
