@@ -8,6 +8,7 @@ from site_pages import MAX_WEIGHT, problems
 
 __all__ = [
     "pytest_generate_tests",
+    "test_formulas_and_lines_fit_on_a_phone",
     "test_formulas_are_like_the_text_around_them",
     "test_page_in_the_browser",
     "test_pictures_are_clear_in_the_dark",
@@ -49,6 +50,11 @@ def test_wide_formulas_can_be_scrolled_by_keyboard(look, name):
 
 def test_pictures_are_clear_in_the_dark(look, name):
     problems(look(name)["dark"]["faint pictures"])
+
+
+def test_formulas_and_lines_fit_on_a_phone(look, name):
+    if "/api/" not in name:  # docstrings have their formulas in rows, for the terminal
+        problems(look(name)["light"]["cut lines"])
 
 
 def test_tables_fit_on_a_phone(look, name):

@@ -183,7 +183,7 @@ class Page {
       while (this.queue.length) {
         const job = this.queue[0];
         if (job.cell.slow && !job.cell.allowed && !(await this.ask(job.cell))) {
-          this.queue.shift();
+          this.queue = this.queue.filter((each) => each !== job && !(job.answer && each.answer === job.answer));
           this.mark(job, "idle");
           job.cell.show("left out");
           continue;
