@@ -45,6 +45,12 @@ def scripts():
     return {path.name: path.read_bytes() for path in sorted(files) if path.suffix in (".mjs", ".css", ".py")}
 
 
+def folder(there):
+    """Where the runtime is published: another name whenever a file of it is another."""
+    sums = json.dumps([[name, entry["sha256"]] for name, entry in sorted(there["files"].items())])
+    return f"{there['folder']}-{hashlib.sha256(sums.encode()).hexdigest()[:8]}"
+
+
 def version():
     """Of all scripts together: they import each other."""
     parts = [f"{name} {hashlib.sha256(body).hexdigest()}" for name, body in scripts().items()]
@@ -79,7 +85,7 @@ def about(path, there):
     total = hashlib.sha256(body).hexdigest()
     return {
         "runtime": {
-            "folder": f"../runtime/{there['folder']}/",
+            "folder": f"../runtime/{folder(there)}/",
             "bytes": there["bytes"] + len(body),
             "packages": there["packages"],
         },
@@ -105,7 +111,7 @@ def write(app, exception):
     name, body = package_wheel.wheel()
     ours = f"companion-{hashlib.sha256(body).hexdigest()[:12]}"
     for old in [*out.glob("run/*"), *out.glob("runtime/*")]:  # of earlier builds
-        if there is None or old.name not in (version(), there["folder"], ours):
+        if there is None or old.name not in (version(), folder(there), ours):
             shutil.rmtree(old) if old.is_dir() else old.unlink()
     if there is None:
         return
@@ -113,7 +119,7 @@ def write(app, exception):
     for name, body in scripts().items():
         keep(out / "run" / version() / name, body)
     for name in there["files"]:
-        keep(out / "runtime" / there["folder"] / name, (ROOT / "_runtime" / there["folder"] / name).read_bytes())
+        keep(out / "runtime" / folder(there) / name, (ROOT / "_runtime" / there["folder"] / name).read_bytes())
     for page in sorted(app.env.found_docs):
         if has_cells(app, page):
             text = json.dumps(about(Path(app.env.doc2path(page)), there), ensure_ascii=False)

@@ -13,22 +13,27 @@ const damaged = (address, what) => {
   return error;
 };
 
-// Files are counted as they come and held to their sums. Their names carry versions: what the browser has is right.
+// Files are counted as they come and held to their sums. Their names carry versions: what the browser has kept is right,
+// or else it is asked for once more.
 self.fetch = async (address, options = {}) => {
   const name = String(address).split("/").pop(), sum = files[name]?.sha256, known = Boolean(sum && self.crypto?.subtle);
   const integrity = sum && !known && !name.endsWith(".wasm") ? written(sum) : ""; // far from https only the browser can sum
-  const response = await load(address, { ...options, cache: "force-cache", integrity })
-    .catch(() => { throw damaged(address, "did not arrive"); });
-  if (!response.ok) throw damaged(address, "is missing");
-  if (name.endsWith(".wasm")) { // compiled while it comes; browsers keep the result for a response that nobody touched
-    count(files[name]?.bytes || 0);
-    return response;
+  for (const cache of ["force-cache", "reload"]) {
+    const response = await load(address, { ...options, cache, integrity })
+      .catch(() => { if (cache === "reload" || !integrity) throw damaged(address, "did not arrive"); });
+    if (!response?.ok && cache === "force-cache") continue;
+    if (!response.ok) throw damaged(address, "is missing");
+    if (name.endsWith(".wasm")) { // compiled while it comes; browsers keep the result for a response that nobody touched
+      count(files[name]?.bytes || 0);
+      return response;
+    }
+    const chunks = new TransformStream({ transform(chunk, out) { count(chunk.length); out.enqueue(chunk); } });
+    const bytes = await new Response(response.body.pipeThrough(chunks)).arrayBuffer()
+      .catch(() => { throw damaged(address, "did not arrive"); });
+    if (!known || hex(await crypto.subtle.digest("SHA-256", bytes)) === sum) return new Response(bytes, { status: 200, headers: response.headers });
+    count(-bytes.byteLength);
   }
-  const chunks = new TransformStream({ transform(chunk, out) { count(chunk.length); out.enqueue(chunk); } });
-  const bytes = await new Response(response.body.pipeThrough(chunks)).arrayBuffer()
-    .catch(() => { throw damaged(address, "did not arrive"); });
-  if (known && hex(await crypto.subtle.digest("SHA-256", bytes)) !== sum) throw damaged(address, "is damaged");
-  return new Response(bytes, { status: 200, headers: response.headers });
+  throw damaged(address, "is damaged");
 };
 const count = (bytes) => tell("loaded", { bytes: (loaded += bytes) });
 
