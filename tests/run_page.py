@@ -28,7 +28,7 @@ TYPES = {
     ".png": "image/png",
     ".wasm": "application/wasm",
 }
-PATIENCE = 240  # seconds; on an idle machine nothing takes a tenth of them
+PATIENCE = 300  # seconds; on an idle machine nothing takes a tenth of them
 # What browsers ask for of their own accord; that a page asks none of them is seen in Chromium.
 THEIR_OWN = (".mozilla.org", ".mozilla.com", ".mozilla.net", ".firefox.com", ".google.com", ".googleapis.com")
 
@@ -257,9 +257,14 @@ class Page:
         return self.settled(cell, seconds)
 
     def run_all(self, seconds: float = PATIENCE):
+        """Run the whole page; those of its cells that ask first are let run."""
         self.click('[data-run="all"]')
         self.until("document.querySelector('[data-phase=running]')")
-        self.until("!document.querySelector('[data-phase=running], [data-phase=loading]')", seconds=seconds)
+        self.until(
+            """(document.querySelector("[data-run-status] [data-act=yes]")?.click(),
+                !document.querySelector("[data-phase=running], [data-phase=loading]"))""",
+            seconds=seconds,
+        )
 
 
 class Lasting:

@@ -7,6 +7,7 @@ it. What stops Python, or needs a page of its own, comes last.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 
 import pytest
@@ -57,10 +58,16 @@ def opened(request, site):
     firefox.quit()
 
 
+def with_a_slow_cell(body):
+    record = json.loads(body)
+    next(cell for cell in record["cells"] if cell["id"] == "code-length")["slow"] = "about 40 s"
+    return json.dumps(record).encode()
+
+
 @pytest.fixture(scope="module")
 def started(opened, site):
     """The page with Python started, and what it had said and asked for until the click."""
-    with Server(site) as server, opened(server) as page:
+    with Server(site, faults={r"/divergence\.json$": with_a_slow_cell}) as server, opened(server) as page:
         page.before, page.offer, page.named = list(server.log), page.says(), page.js(NAMED)
         assert "ready" in page.start()
         yield page
@@ -166,6 +173,21 @@ def test_the_keyboard_alone_edits_and_runs(page):
     assert not page.js(inside)
     page.act("weldon", "reset")
     assert page.run("weldon") == "done"
+
+
+def test_a_slow_cell_asks_first(page):
+    asked = "document.querySelector('[data-run-status] [data-act=no]') !== null"
+    page.act("code-length", "run")
+    page.until(asked)
+    assert "about 40 s" in page.says()
+    assert page.js("document.activeElement.dataset.act") == "yes"
+    page.click("[data-run-status] [data-act=no]")
+    page.until("document.querySelector('[data-run-status]').dataset.phase === 'done'")
+    assert page.state("code-length") == "idle"
+    page.act("code-length", "run")
+    page.until(asked)
+    page.click("[data-run-status] [data-act=yes]")
+    assert page.settled("code-length") == "done"
 
 
 def test_every_cell_runs_and_figures_keep_their_names(page):

@@ -8,7 +8,7 @@ export class Answer {
   constructor(page, author, check, stub) {
     Object.assign(this, { page, author, check, stub, id: `answer:${author.id}`, passed: false, ran: null });
     this.fold = author.root.closest("details.solution");
-    const title = this.fold.previousElementSibling?.querySelector?.(".caption-number")?.textContent.trim();
+    const title = this.fold.previousElementSibling?.querySelector?.(".caption-number")?.textContent.trim().replace(/\.$/, "");
     this.name = title || `the exercise of cell ${author.number}`;
     this.field = element("div", { class: "cell_input run-editor highlight" });
     this.said = element("span", { class: "run-said", role: "status" });

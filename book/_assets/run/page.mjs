@@ -271,14 +271,17 @@ class Page {
     const lacking = cells.filter((cell) => cell.state === "failed" && cell.lacks).length;
     const claims = broken.reduce((sum, cell) => sum + cell.outputs.broken.length, 0);
     const checks = cells.reduce((sum, cell) => sum + cell.outputs.checks, 0);
-    const parts = [];
-    if (aim instanceof Answer) parts.push(aim.passed ? `Passed: your answer to ${aim.name}.` : `Not yet: your answer to ${aim.name}.`);
+    const answered = aim instanceof Answer, parts = [];
+    if (answered) parts.push(`${aim.passed ? "Passed" : "Not yet"}: your answer to ${aim.name}`);
     else parts.push(cells.length === 1 ? `Cell ${cells[0].number} ran` : `${cells.length} cells ran`);
-    if (claims) parts.push(`: ${many(claims, "claim")} broke, in `, ...this.links(broken));
-    if (failed.length) parts.push(claims ? "; an error in " : ": an error in ", ...this.links(failed));
-    if (lacking) parts.push(`${failed.length || claims ? "; " : ": "}${many(lacking, "cell")} ${lacking === 1 ? "lacks" : "lack"} what a cell above did not make`);
-    if (!claims && !failed.length && !lacking && checks) parts.push(`, and ${checks === 1 ? "the one check holds" : `all ${checks} checks hold`}`);
-    if (!(aim instanceof Answer)) parts.push(".");
+    const begin = answered ? ". Above it, " : ": ";
+    if (claims) parts.push(`${begin}${many(claims, "claim")} broke, in `, ...this.links(broken));
+    if (failed.length) parts.push(`${claims ? "; " : begin}an error in `, ...this.links(failed));
+    if (lacking) parts.push(`${failed.length || claims ? "; " : begin}${many(lacking, "cell")} ${lacking === 1 ? "lacks" : "lack"} what a cell above did not make`);
+    if (!answered && !claims && !failed.length && !lacking && checks) parts.push(`, and ${checks === 1 ? "the one check holds" : `all ${checks} checks hold`}`);
+    parts.push(".");
+    const earlier = answered ? [] : this.cells.filter((cell) => cell.state === "broken" && !cells.includes(cell));
+    if (earlier.length) parts.push(" Claims stay broken in ", ...this.links(earlier), ".");
     if (aim === null) this.answers.filter((answer) => !answer.passed && answer.code !== answer.stub)
       .forEach((answer) => parts.push(` ${answer.name} ran with the printed solution: yours has not passed.`));
     if (aim instanceof Cell && "differs" in aim.root.dataset && aim !== this.cells.at(-1)) parts.push(" The cells below show what was before your change, until they run.");
