@@ -24,7 +24,7 @@ BUILT = {"build", "site", "address", "pages"}  # fixtures that need the whole bo
 def marks_of(item: pytest.Item) -> set[str]:
     if item.nodeid.split("::")[0].endswith(".ipynb"):
         return {"notebook"}
-    asked = set(getattr(item, "fixturenames", ()))
+    asked = {*getattr(item, "fixturenames", ()), *(mark.name for mark in item.iter_markers("browser"))}
     return ({"browser"} & asked) | ({"site"} if BUILT & asked else set())
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import posixpath
+import re
+import shutil
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from firefox import Firefox
+
+from conftest import BROWSERS, FLAGS
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -33,7 +37,7 @@ class Server:
     """A folder served under a sub-path as GitHub Pages does, without compression.
 
     `log` has (path, status, bytes of the body) of every answer, `foreign` what was asked of other hosts by browsers
-    that take this one for their proxy. `faults` maps the end of a path to bytes -> bytes, or to None for "404";
+    that take this one for their proxy. `faults` maps a pattern of paths to bytes -> bytes, or to None for "404";
     while `down` is set, connections are closed without an answer.
     """
 
@@ -47,8 +51,7 @@ class Server:
         class Handler(_Handler):
             server_of = serving
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
+        self.http = _Http(("127.0.0.1", 0), Handler)
         self.port = self.http.server_port
         self.origin = f"http://127.0.0.1:{self.port}"
         self.address = self.origin + under
@@ -73,8 +76,8 @@ class Server:
         if not file.is_file():
             return None
         body = file.read_bytes()
-        for end, fault in self.faults.items():
-            if path.endswith(end):
+        for pattern, fault in self.faults.items():
+            if re.search(pattern, path):
                 body = fault(body) if fault else None
         return body
 
@@ -84,6 +87,13 @@ class Server:
     def sent(self, part: str = "") -> int:
         """Bytes of the bodies that went out for paths with this part."""
         return sum(size for path, _, size in self.log if part in path)
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A reader who goes on, or whose Python is stopped, breaks off what is under way."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -250,6 +260,20 @@ class Page:
         self.click('[data-run="all"]')
         self.until("document.querySelector('[data-phase=running]')")
         self.until("!document.querySelector('[data-phase=running], [data-phase=loading]')", seconds=seconds)
+
+
+class Lasting:
+    """Chromium with a profile on the disk: the windows that Playwright opens otherwise keep no large file."""
+
+    def __init__(self, browser, folder: Path):
+        self.browser, self.folder, self.count = browser, folder, 0
+
+    def new_context(self, **options):
+        self.count += 1
+        path = next(filter(None, map(shutil.which, BROWSERS)))
+        return self.browser.browser_type.launch_persistent_context(
+            self.folder / str(self.count), executable_path=path, args=FLAGS, **options
+        )
 
 
 class InChromium(Page):

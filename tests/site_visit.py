@@ -26,7 +26,8 @@ def zipped(body):
 
 
 # Contrast is two thirds of axe's time, the same verdict ten thousand times a page. Empties texts that have the colour,
-# size, weight, opacity and grounds of two texts before them; `REFILLED` puts them back.
+# size, weight, opacity and grounds of two texts before them, but keeps whole two blocks with a link of each look,
+# for the rule on links; `REFILLED` puts them back.
 ALIKE = """() => {
     window.emptied = [];
     const grounds = new Map(), seen = new Map();
@@ -39,13 +40,22 @@ ALIKE = """() => {
         }
         return grounds.get(e);
     };
+    const linked = new Map(), whole = [];
+    for (const link of document.querySelectorAll("a[href]")) {
+        const block = link.closest("p, li, td, th, dd, dt, figcaption, div");
+        if (!block || block.textContent.trim() === link.textContent.trim() || block.textContent.length > 2000) continue;
+        const own = getComputedStyle(link), around = getComputedStyle(block), line = own.textDecorationLine;
+        const look = [own.color, line, own.fontWeight, around.color, around.fontWeight, ground(link)].join("|");
+        linked.set(look, (linked.get(look) || 0) + 1);
+        if (linked.get(look) <= 2) whole.push(block);
+    }
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), texts = [];
     while (walker.nextNode()) if (walker.currentNode.nodeValue.trim()) texts.push(walker.currentNode);
     for (const text of texts) {
         const e = text.parentElement, style = getComputedStyle(e);
         const look = [e.tagName, style.color, style.fontSize, style.fontWeight, style.display, ground(e)].join("|");
         seen.set(look, (seen.get(look) || 0) + 1);
-        if (seen.get(look) > 2) {
+        if (seen.get(look) > 2 && !whole.some((block) => block.contains(e))) {
             window.emptied.push([text, text.nodeValue]);
             text.nodeValue = "";
         }
@@ -67,6 +77,8 @@ THIN = """() => {
 # After that colours do not matter, and code needs no elements within its lines.
 BARE = "window.thinned.forEach(([code, text]) => (code.textContent = text))"
 REFILLED = "window.emptied.forEach(([text, words]) => (text.nodeValue = words))"
+
+OF_COLOURS = ["color-contrast", "link-in-text-block"]
 
 
 class Visit:
@@ -173,16 +185,19 @@ class Visit:
         return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in results for n in v["nodes"]]
 
     def faint_texts(self):
-        """Contrast, judged where a text first looks as it does (see `ALIKE`)."""
+        """What depends on colours, judged where a text first looks as it does (see `ALIKE`): contrast, and links that
+        nothing else tells from the text around them."""
         self.page.evaluate(ALIKE)
-        found = self.found_by_axe("{runOnly: {type: 'rule', values: ['color-contrast']}}")
+        found = self.found_by_axe(f"{{runOnly: {{type: 'rule', values: {OF_COLOURS}}}}}")
         self.page.evaluate(REFILLED)
         return found
 
     def violations(self):
-        """What axe finds apart from contrast."""
+        """What axe finds apart from colours."""
         self.let_boxes_settle()
-        return self.found_by_axe("{rules: {'color-contrast': {enabled: false}}}")
+        return self.found_by_axe(
+            "{rules: {'color-contrast': {enabled: false}, 'link-in-text-block': {enabled: false}}}"
+        )
 
     def all_violations(self, axe):
         """What axe finds on a page that is not looked at otherwise."""
@@ -277,7 +292,5 @@ def seen(visit, name, axe):
     visit.page.evaluate(BARE)
     visit.page.set_viewport_size({"width": 360, "height": 800})
     light["violations"] += visit.violations()
-    visit.page.emulate_media(color_scheme="dark")
-    dark["violations"] += visit.found_by_axe("{runOnly: ['link-in-text-block']}")  # only colours differ
     both = {"outside": visit.outside(), "complaints": list(visit.complaints)}
     return {"light": light | both, "dark": dark | both}

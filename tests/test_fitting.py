@@ -454,6 +454,7 @@ def test_parameters_that_are_held():
     assert fit(NegativeBinomial, COUNTS, r=2).held == {"r": 2.0}
 
 
+@pytest.mark.slow
 def test_shapes_that_our_families_hold_are_estimated_on_request():
     for family, name, dist, x in ((NegativeBinomial, "r", stats.nbinom, COUNTS), (Weibull, "k", stats.weibull_min, X)):
         ours, theirs = fit(family, x, **{name: None}), fit(dist, x)
@@ -627,12 +628,14 @@ def test_large_counts_are_no_end_of_the_domain():
         fit(stats.poisson, [10**12, 10**12 + 5])  # SciPy's log-probabilities have too few
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("x", "held"), [(SIX, {"loc": 0}), ([0, 0, 0, 0, 1, 2, -1, 3.0], {}), (SIX, {"loc": 1})])
 def test_light_tails_have_no_t_distribution(x, held):
     with pytest.raises(ValueError, match="to the end of the domain"):
         fit(stats.t, x, **held)
 
 
+@pytest.mark.slow
 def test_components_that_are_one_are_refused():
     rng = np.random.default_rng(0)
     rng.normal(size=60), rng.poisson(np.r_[[1] * 20, [8] * 20])

@@ -89,6 +89,17 @@ def test_the_lock_file_names_only_what_is_there(small, tmp_path):
     assert {name: entry["depends"] for name, entry in lock["packages"].items()} == {"numpy": ["six"], "six": []}
 
 
+def test_compiled_modules_come_with_matplotlib(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "compiled", lambda folder, cache: b"compiled")
+    about = runtime.assemble(tmp_path / "one", small)
+    folder = tmp_path / "one" / runtime.FOLDER
+    lock = json.loads((folder / runtime.LOCK).read_text(encoding="utf-8"))
+    assert (folder / runtime.BYTECODE).read_bytes() == b"compiled"
+    assert lock["packages"]["bytecode"]["sha256"] == about["files"][runtime.BYTECODE]["sha256"] == digest(b"compiled")
+    assert lock["packages"][runtime.PACKAGES[-1]]["depends"] == ["six", "bytecode"]
+    assert about["files"][runtime.LOCK]["sha256"] == digest((folder / runtime.LOCK).read_bytes())
+
+
 def test_a_file_that_no_source_has_is_named_with_every_reason(small, tmp_path):
     (small / "pyodide.mjs").unlink()
     with pytest.raises(runtime.Missing) as error:

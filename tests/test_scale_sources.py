@@ -160,6 +160,8 @@ def test_more_passes_than_one_over_an_iterator():
     refused(lambda: scale.regression(Poisson, ((b, b) for b in BLOCKS)), f"X = an iterator, {said}")
     found = scale.regression(Poisson, scale.chunks(X2), lambda: X2())
     assert found.observations == 20
+    found = scale.regression(Poisson, BLOCKS, iter(BLOCKS), weights=(np.ones(5) for _ in BLOCKS))  # cut at once
+    assert found.observations == 20
 
 
 def test_pairs_with_weights_offsets_and_trials_beside_them():

@@ -13,6 +13,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "book" / "_ext")]
 
 from firefox import Firefox, installed  # noqa: E402
-from run_page import InChromium, InFirefox, Server  # noqa: E402
+from run_page import InChromium, InFirefox, Lasting, Server  # noqa: E402
 from site_visit import Visit  # noqa: E402
 from stubs import cells  # noqa: E402
 
@@ -66,7 +67,11 @@ def pages(browser: str, server: Server, name: str):
         finally:
             firefox.quit()
     else:
-        with OPEN, Visit(chromium(), server.address, name) as visit:
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+            OPEN,
+            Visit(Lasting(chromium(), Path(folder)), server.address, name) as visit,
+        ):
             yield InChromium(visit, server)
 
 

@@ -77,6 +77,7 @@ CARRIER = "open_webui-0.12.4-py3-none-any.whl"
 CARRIER_SHA256 = "02e9caba96234db3fa17a92e56163b3f7f2b8ca8227fa886b85c178d696483f6"
 #: The official addresses: Pyodide's package file by file, and the release with its wheels.
 RELEASE = "https://cdn.jsdelivr.net"
+BYTECODE = "bytecode-1-py3-none-any.whl"
 PATIENCE = 8  # seconds for the official release to answer
 #: What npm and pip say where there is no network.
 SILENCE = re.compile(
@@ -213,12 +214,32 @@ def closure(lock: dict) -> list[str]:
     return sorted(needed)
 
 
-def small_lock(lock: dict, names: list[str]) -> bytes:
-    """Pyodide's lock file with these packages only."""
+def small_lock(lock: dict, names: list[str], bytecode: str = "") -> bytes:
+    """Pyodide's lock file with these packages only, and with their compiled modules, a wheel of this hash."""
     packages = {name: dict(lock["packages"][name]) for name in names}
     for entry in packages.values():
         entry["depends"] = [name for name in entry["depends"] if name in packages]
+    if bytecode:
+        packages["bytecode"] = {"name": "bytecode", "version": "1", "file_name": BYTECODE, "sha256": bytecode}
+        packages["bytecode"] |= {"depends": [], "imports": [], "install_dir": "site", "package_type": "package"}
+        packages["bytecode"] |= {"unvendored_tests": False}
+        packages[PACKAGES[-1]]["depends"].append("bytecode")
     return (json.dumps({**lock, "packages": packages}, indent=1, sort_keys=True) + "\n").encode()
+
+
+def compiled(folder: Path, cache: Path) -> bytes | None:
+    """A wheel of compiled modules, so that the reader's browser need not compile them; None without Node."""
+    script = Path(__file__).with_name("bytecode.mjs")
+    made_of = sorted(path.read_bytes() for path in [script, *folder.glob("*.json"), *folder.glob("*.mjs")])
+    kept = cache / f"bytecode-{sha256(b''.join(made_of))[:12]}.whl"
+    if not kept.is_file():
+        if shutil.which("node") is None:
+            print("runtime: without Node no modules are compiled, and pages start some seconds later", file=sys.stderr)
+            return None
+        fresh = kept.with_suffix(".new")
+        _run("node", ["node", str(script), str(folder), str(fresh)], folder)
+        fresh.replace(kept)
+    return kept.read_bytes()
 
 
 def licence(wheel: bytes) -> tuple[str, str]:
@@ -271,6 +292,13 @@ def assemble(out: Path = OUT, cache: Path | None = None) -> dict:
         for name, body in bodies.items():
             (fresh / name).write_bytes(body)
         fresh.chmod(0o755)
+        bytecode = compiled(fresh, cache)
+        if bytecode is not None:  # in the lock file a package that comes with matplotlib
+            (fresh / BYTECODE).write_bytes(bytecode)
+            bodies[BYTECODE] = bytecode
+            licences[BYTECODE] = "those of the wheels that it was compiled from"
+            bodies[LOCK] = small_lock(lock, names, sha256(bytecode))
+            (fresh / LOCK).write_bytes(bodies[LOCK])
         shutil.rmtree(out / FOLDER, ignore_errors=True)
         fresh.rename(out / FOLDER)
     finally:

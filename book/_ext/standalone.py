@@ -18,6 +18,7 @@ import package_wheel
 import standalone_wheel
 from standalone_cells import Notebook
 from standalone_names import Names, Unknown
+from standalone_picture import picture
 
 FOLDER = "notebooks"
 README = """{title}
@@ -39,13 +40,18 @@ def versions(app, page):
     """[(file name, text)] of a page: complete, and for students."""
     doctree = app.env.get_doctree(page)
     figures = doctree.findall(lambda node: node.tagname == "figure" and node.next_node(explorer.explorer_node))
-    words = {label: figure.next_node(explorer.explorer_node).astext() for figure in figures for label in figure["ids"]}
+    drawn = {label: shown(figure.next_node(explorer.explorer_node)) for figure in figures for label in figure["ids"]}
     site = app.config.html_baseurl and app.config.html_baseurl.rstrip("/") + "/"
     for ending, answers in (("", True), ("-student", False)):
         names = Names(app, page)
         path = Path(app.env.doc2path(page))
-        notebook = Notebook(path, names, site, app.config.html_title, words.__getitem__, answers)
+        notebook = Notebook(path, names, site, app.config.html_title, drawn.__getitem__, answers)
         yield f"{path.stem}{ending}.ipynb", notebook.whole()
+
+
+def shown(node):
+    """An explorer as it begins: in words, and the address of its picture."""
+    return node.astext(), picture(node["explorer"], node["html"])
 
 
 def text(notebook):

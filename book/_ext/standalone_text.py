@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import escape
 
 from standalone_names import Names, Unknown
 
@@ -44,7 +45,7 @@ EFFORT = re.compile(r"\s*(★{1,3})\s*(?:\((\d+) min\))?\s*$")
 class Markdown:
     """Turns the cells of one page into plain Markdown; `here` are the labels that its notebook keeps."""
 
-    def __init__(self, names: Names, here: set[str], site: str, explorers: Callable[[str, str], str], answers: bool):
+    def __init__(self, names: Names, here: set[str], site: str, explorers: Callable[[str], tuple], answers: bool):
         self.names, self.here, self.site, self.explorers, self.answers = names, here, site, explorers, answers
         self.chapters: dict[str, str] = {}  # others that a number leads to
         self.asking = False  # in the section of questions to oneself
@@ -148,8 +149,10 @@ class Markdown:
     def explorer(self, name, label, classes, body, kind):
         title = f"**{self.names.numbered(label)}.** {self.inline(body)}"
         place = self.link("on the site", self.names.page, label) if self.site else "on the book's site"
-        words = f"*To be moved {place}; here in words, as it begins:* {self.explorers(label)}"
-        return box("info", f"{anchor(label)}{title}\n\n{words}")
+        words, picture = self.explorers(label)
+        words, moved = escape(words), f"*Here as it begins; to be moved {place}.*"
+        image = f'<img alt="{words}" src="{picture}">'
+        return f"{anchor(label)}\n\n{image}\n\n{title} {moved}\n\n{folded('The figure in words', words)}"
 
     def exercise(self, title, label, classes, body, kind):
         effort = EFFORT.search(title)

@@ -11,10 +11,10 @@ from scipy import stats
 from scipy.special import betaln, xlog1py, xlogy
 
 from companion import checks
+from companion.families.adding import count, dot, weighted_sum
 from companion.families.dirichlet import Dirichlet, MeanLogs, divergence, inverse_mean_map
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
-from companion.families.sums import count, dot, weighted_sum
 from companion.special import gamma_function
 from companion.special.remainders import phi
 

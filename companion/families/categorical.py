@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
+from companion.families.adding import count
 from companion.families.exponential_family import ExponentialFamily
-from companion.families.sums import Sums, count
+from companion.families.sums import Sums
 from companion.special.remainders import choose, expm1_remainder, kl_term
 
 #: A fit holds one probability for every class up to the largest.

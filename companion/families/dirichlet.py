@@ -14,7 +14,7 @@ from scipy.special import gammaln, loggamma, psi, softmax, xlogy, zeta
 
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
-from companion.families.sums import CHUNK, Moments
+from companion.families.sums import Moments
 from companion.special import gamma_function
 from companion.special.concentrations import single_divergence
 from companion.special.remainders import log_ratio, phi, phi_of
@@ -27,7 +27,7 @@ class MeanLogs(Moments):
     """Moments of y = log x, by coordinate. The fit needs the means; the squares tell whether all observations are
     equal."""
 
-    chunk = CHUNK // 2
+    chunk = 2**16
 
     @staticmethod
     def variable(x, out):

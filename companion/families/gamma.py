@@ -11,9 +11,10 @@ from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
 from companion import checks
+from companion.families.adding import count, dot, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
-from companion.families.sums import Ratios, count, dot, weighted_sum
+from companion.families.sums import Ratios
 from companion.special import gamma_function
 from companion.special.remainders import choose, log_ratio, phi, phi_of
 

@@ -11,8 +11,9 @@ from scipy import stats
 from scipy.special import exp1
 
 from companion import checks
+from companion.families.adding import weighted_sum
 from companion.families.exponential_family import ExponentialFamily
-from companion.families.sums import Ratios, weighted_sum
+from companion.families.sums import Ratios
 from companion.special.remainders import log_ratio, phi_of
 
 _LOG_2PI = np.log(2 * np.pi)

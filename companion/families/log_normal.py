@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
+from companion.families.adding import CHUNK
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.normal import Normal
-from companion.families.sums import CHUNK, Moments
+from companion.families.sums import Moments
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,14 +29,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from companion import checks
-
-#: Numbers that are summed at a time: two buffers of this length stay in a processor's cache.
-CHUNK = 2**17
+from companion.families.adding import CHUNK, away_from, count, dot, first_mean, head, weighted_sum
 
 #: Squares below it have lost digits: the smallest normal double over the rounding unit.
 _SMALL = np.finfo(float).tiny / np.finfo(float).eps
-
-_ROW = np.ones(1024)
 
 #: Marks a field that is no sum: two samples have it in common before their sums are added.
 CONSTANT = {"constant": True}
@@ -370,55 +366,3 @@ def _locked(values: dict[str, Any]) -> dict[str, Any]:
         if type(value) is np.ndarray:
             value.flags.writeable = False
     return values
-
-
-def count(x: np.ndarray, weights: np.ndarray | None) -> float:
-    """The weight of a chunk."""
-    return len(x) if weights is None else weights.sum()
-
-
-def weighted_sum(values: np.ndarray, weights: np.ndarray | None) -> Any:
-    """Σ w v over the first axis; `values` (n,) or (n, d)."""
-    if values.ndim > 1:
-        return (np.ones(len(values)) if weights is None else weights) @ values
-    if weights is not None:
-        return dot(values, weights)
-    rows, rest = divmod(len(values), len(_ROW))
-    if not rows or not values.flags.c_contiguous:
-        return np.add.reduce(values)
-    if rest:
-        return weighted_sum(values[:-rest], None) + np.add.reduce(values[-rest:])
-    return np.add.reduce(np.vecdot(values.reshape(rows, -1), _ROW))
-
-
-def dot(a: np.ndarray, b: np.ndarray) -> Any:
-    """Σ a b of numbers (n,). In rows of 512 by BLAS: as exact as NumPy's sum in pairs, and on one thread, whatever BLAS
-    may use, so that threads that read chunks of their own do not wait for each other."""
-    rows, rest = divmod(len(a), len(_ROW))
-    if not rows or not (a.flags.c_contiguous and b.flags.c_contiguous):
-        return np.vecdot(a, b)
-    if rest:
-        return dot(a[:-rest], b[:-rest]) + np.vecdot(a[-rest:], b[-rest:])
-    return np.add.reduce(np.vecdot(a.reshape(rows, -1), b.reshape(rows, -1)))
-
-
-def away_from(x: np.ndarray, shift: Any, out: np.ndarray) -> np.ndarray:
-    """x − shift, written into `out`; of short vectors many at a time."""
-    if x.ndim == 1 or not (x.flags.c_contiguous and out.flags.c_contiguous) or x.shape[1] > 32:
-        return np.subtract(x, shift, out=out)
-    many = len(x) // 64 * 64
-    np.subtract(x[:many].reshape(-1, 64 * x.shape[1]), np.tile(shift, 64), out=out[:many].reshape(-1, 64 * x.shape[1]))
-    np.subtract(x[many:], shift, out=out[many:])
-    return out
-
-
-def head(x: np.ndarray) -> np.ndarray:
-    """The first observations: a sixteenth of a chunk, so that their mean is at most four sd from that of the chunk; of
-    short samples a thousand."""
-    return np.array(x[: max(1024, min(len(x), CHUNK) // 16)], dtype=float)
-
-
-def first_mean(y: np.ndarray, weights: np.ndarray | None) -> Any:
-    """The mean of the first observations, exactly theirs if all are equal."""
-    away, weights = y - y[0], None if weights is None else weights[: len(y)]
-    return y[0] + weighted_sum(away, weights) / count(y, weights)

@@ -12,8 +12,9 @@ from scipy import stats
 from scipy.special import i0e, ive
 
 from companion import checks
+from companion.families.adding import CHUNK, count, dot, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
-from companion.families.sums import CHUNK, Shifted, count, dot, weighted_sum
+from companion.families.sums import Shifted
 from companion.special import bessel
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)

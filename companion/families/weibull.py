@@ -11,9 +11,10 @@ from scipy import stats
 from scipy.special import gamma, gammaln, xlogy
 
 from companion import checks
+from companion.families.adding import count, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
-from companion.families.sums import CONSTANT, Shifted, count, weighted_sum
+from companion.families.sums import CONSTANT, Shifted
 from companion.special.remainders import expm1_remainder, log_ratio
 
 

@@ -40,13 +40,13 @@ class Chunks:
         given = ((data_of(where), source), *others)
         for name, value in given:
             fresh(where, name, value)
-        #: What can be read only once, by its name, if anything.
-        self.once = next((name for name, value in given if _passes(value)), None)
         self._begun = False
         self._once: list[Piece] = []
         self._again: Callable[[], Iterator[Piece]] | None = None
         self._stream: Iterator[Piece] | None = None
         pieces = pairs_of(where, source, others, columns) if pairs else pieces_of(where, source, others, columns)
+        #: What can be read only once, by its name, if anything; a list has been cut by now.
+        self.once = None if isinstance(pieces, list) else next((name for name, v in given if _passes(v)), None)
         if isinstance(pieces, list):
             self._once = pieces
         elif callable(pieces):

@@ -105,7 +105,7 @@ export class Outputs {
   }
 
   stream(text) {
-    for (const part of text.match(/(?:^✓.*\n?)+|(?:^(?!✓).*(?:\n|$))+/gm) || []) {
+    for (const part of text.match(/(?:^✓.*\n?)+|(?:^(?!✓).*(?:\n|$))+/gm).filter(Boolean)) {
       const checks = part.startsWith("✓");
       if (!this.last || (!this.last.open && this.last.checks !== checks)) {
         if (!part.trim()) continue;

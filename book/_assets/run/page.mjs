@@ -183,7 +183,7 @@ class Page {
       while (this.queue.length) {
         const job = this.queue[0];
         if (job.cell.slow && !job.cell.allowed && !(await this.ask(job.cell))) {
-          this.queue.shift();
+          this.queue = this.queue.filter((each) => each !== job && !(job.answer && each.answer === job.answer));
           this.mark(job, "idle");
           job.cell.show("left out");
           continue;
@@ -281,6 +281,7 @@ class Page {
     if (!(aim instanceof Answer)) parts.push(".");
     if (aim === null) this.answers.filter((answer) => !answer.passed && answer.code !== answer.stub)
       .forEach((answer) => parts.push(` ${answer.name} ran with the printed solution: yours has not passed.`));
+    if (aim instanceof Cell && "differs" in aim.root.dataset && aim !== this.cells.at(-1)) parts.push(" The cells below show what was before your change, until they run.");
     this.say("done", ...parts);
   }
 

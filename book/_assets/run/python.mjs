@@ -8,7 +8,8 @@ export function sentence({ file, message = "" } = {}, running = false) {
   if (navigator.onLine === false) return "Python could not be loaded: you are offline.";
   if (file && /damaged/.test(message)) return `Python did not start: ${file} is damaged on this site.`;
   if (file) return `Python did not start: ${file} could not be loaded from this site.`;
-  return `Python ${running ? "broke off" : "did not start"}: ${message.split("\n").filter(Boolean).pop() || "its thread ended"}`;
+  const last = message.split("\n").filter(Boolean).pop() || "its thread ended";
+  return `Python ${running ? "broke off" : "did not start"}: ${last.slice(0, 120).replace(/[.\s]*$/, "")}.`;
 }
 
 /** Why this browser cannot run Python, or nothing. */

@@ -2,6 +2,7 @@
 const tell = (type, more = {}) => postMessage({ type, ...more });
 const load = self.fetch.bind(self);
 const hex = (bytes) => [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const written = (sum) => `sha256-${btoa(String.fromCharCode(...sum.match(/../g).map((pair) => parseInt(pair, 16))))}`;
 let files = {}, loaded = 0, session;
 
 const damaged = (address, what) => {
@@ -15,7 +16,8 @@ const damaged = (address, what) => {
 // Files are counted as they come and held to their sums. Their names carry versions: what the browser has is right.
 self.fetch = async (address, options = {}) => {
   const name = String(address).split("/").pop(), sum = files[name]?.sha256, known = Boolean(sum && self.crypto?.subtle);
-  const response = await load(address, { ...options, cache: "force-cache", integrity: known ? "" : options.integrity || "" })
+  const integrity = sum && !known && !name.endsWith(".wasm") ? written(sum) : ""; // far from https only the browser can sum
+  const response = await load(address, { ...options, cache: "force-cache", integrity })
     .catch(() => { throw damaged(address, "did not arrive"); });
   if (!response.ok) throw damaged(address, "is missing");
   if (name.endsWith(".wasm")) { // compiled while it comes; browsers keep the result for a response that nobody touched
@@ -44,6 +46,8 @@ console.warn = (...words) => {
     fail(/memory/i.test(words.join()) ? new Error("out of memory") : Object.assign(new Error("is damaged"), { file: "pyodide.asm.wasm" }));
   }
 };
+
+self.onunhandledrejection = ({ reason }) => session || fail(reason); // before a page is ready, nothing else would tell
 
 async function start({ runtime, packages, wheel, scripts, sums }) {
   files = sums;
