@@ -181,16 +181,6 @@ def test_head_says_what_the_page_is(pages, name):
         )
 
 
-@every_notebook
-def test_notebook_can_be_downloaded(site, pages, name):
-    links = [a["href"] for a in pages[name].all("a") if "download" in a]
-    assert links, "the page has no download link"
-    copy = site / urljoin(name, links[0])
-    assert json.loads(copy.read_text(encoding="utf-8")) == json.loads(
-        (ROOT / name).with_suffix(".ipynb").read_text(encoding="utf-8")
-    )
-
-
 def source_of(name):
     """What is written in Markdown on this page, without code."""
     source = (ROOT / name).with_suffix(".ipynb")

@@ -176,8 +176,9 @@ class Markdown:
         return box(BOXES[min(classes, default="note")], f"**{self.inline(title)}**\n\n{self.text(body)}")
 
     def proof(self, title, label, classes, body, kind):
-        text = f"{self.text(body)}\n\n∎"
-        return folded("Proof", text) if "dropdown" in classes else f"*Proof.*\n\n{text}"
+        text = self.text(body)
+        text += " ∎" if re.search(r"[.)]$", text) else "\n\n∎"
+        return folded("Proof", text) if "dropdown" in classes else f"*Proof.* {text}"
 
     def statement(self, title, label, classes, body, kind):
         title = f" ({self.inline(title)})" if title else ""
