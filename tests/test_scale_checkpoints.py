@@ -26,7 +26,8 @@ STEPS = 60
 
 @pytest.fixture
 def saved(monkeypatch):
-    """Counts how often a checkpoint is written."""
+    """Counts how often a checkpoint is written, of a run that takes less than the time between two savings."""
+    monkeypatch.setattr(checkpoints, "EVERY", 1e9)
     count, save = [], checkpoints.Run._save
     monkeypatch.setattr(checkpoints.Run, "_save", lambda self, state: (count.append(state), save(self, state)))
     return count
@@ -56,13 +57,11 @@ def interrupted(limit, error=KeyboardInterrupt):
 
 # --- seldom -----------------------------------------------------------------------------------------------------------
 def test_many_quick_steps_are_written_seldom(saved, tmp_path):
-    begun = time.monotonic()
     found = em(np.split(DRAWS, 6), tmp_path / "run.npz")
     assert len(found.log_likelihoods) == STEPS + 1  # passes
-    assert 1 <= len(saved) <= 2 + (time.monotonic() - begun) / checkpoints.EVERY
-    assert saved[-1] is None and same(found, em(np.split(DRAWS, 6)))
-    again, count = em(np.split(DRAWS, 6), tmp_path / "run.npz"), len(saved)
-    assert same(again, found) and len(saved) == count  # nothing new, nothing written
+    assert saved == [None] and same(found, em(np.split(DRAWS, 6)))
+    again = em(np.split(DRAWS, 6), tmp_path / "run.npz")
+    assert same(again, found) and len(saved) == 1  # nothing new, nothing written
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, SystemExit])
@@ -71,7 +70,7 @@ def test_an_interrupted_em_goes_on_to_the_same_bits(error, limit, saved, tmp_pat
     source, count = interrupted(limit, error)
     with pytest.raises(ValueError if error is OSError else error):
         em(source, tmp_path / "run.npz")
-    assert len(saved) <= 2
+    assert len(saved) <= 1
     found = em(source, tmp_path / "run.npz")
     assert same(found, em(np.split(DRAWS, 6)))
     assert count[0] <= 6 * (STEPS + 1) + 2 + 6  # the first chunk of each run, and the pass that was interrupted
