@@ -220,9 +220,10 @@ class Page:
         )
 
     def settled(self, cell: str, seconds: float = PATIENCE) -> str:
-        """The state of a cell when it no longer waits or runs."""
+        """The state of a cell when it no longer waits or runs; cells that ask first are let run."""
         return self.until(
-            """(([state]) => !["queued", "running"].includes(state) && state)(
+            """(([state]) => (document.querySelector("[data-run-status] [data-act=yes]")?.click(),
+                !["queued", "running"].includes(state) && state))(
                 [document.querySelector(`[data-cell='${given[0]}']`).dataset.state])""",
             cell,
             seconds=seconds,
