@@ -16,7 +16,6 @@ import zipfile
 import zlib
 from html import unescape
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from site_pages import NOTEBOOKS as PAGES
@@ -29,9 +28,6 @@ import package_wheel
 import standalone
 import standalone_wheel
 import stubs
-from sphinx.errors import ExtensionError
-from standalone_names import Unknown
-from standalone_text import Markdown
 
 NAMES = [Path(page).stem for page in PAGES]
 FORMULA = re.compile(r"\$\$.+?\$\$|\$(?:\\.|[^$\\\n]|\n(?!\s*\n))+\$", re.S)
@@ -311,56 +307,6 @@ def test_carries_the_package_with_the_data_that_it_uses(reads, made, name, versi
     wanted = {"palette.json"}.union(*(reads.get(function, set()) for function in called | words | asked))
     models = {file for file in data if file.startswith("models/")}
     assert wanted == data - models and bool(models) == ("stored" in called)
-
-
-# --- what is not known stops the build ---
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        ":::{wonder} why\n:::",
-        "```{wonder}\n```",
-        "a {wonder}`role`",
-        "a {eq}`label`",
-        "{cite:ps}`white1982`",
-        ":::{note}\nnever closed",
-        ":::{admonition} A title\n:class: wonder\nText\n:::",
-        ":::{admonition} A title\n:wonder: 1\nText\n:::",
-        "words[^1]",
-        "{{ substitution }}",
-        "[a file](divergence.ipynb)",
-        "![picture](a.png)",
-        "[words]{.class}",
-        "Term\n: its definition",
-        "% a comment",
-        "+++",
-        "    :::{wonder}\n    :::",
-    ],
-)
-def test_what_a_notebook_cannot_show_is_an_error(text):
-    def nothing(role, content):
-        raise Unknown(f'{{{role}}}: nothing has the label "{content}"')
-
-    names = SimpleNamespace(find=nothing, page="book/page")
-    with pytest.raises(Unknown):
-        Markdown(names, set(), "", dict, True).text(text)
-
-
-def test_formulas_code_and_escapes_are_left_alone():
-    text = r"Costs \$5, `{eq}` and $\{x\}\,{a}`$ or" + "\n\n$$\n\\frac{a}{b}\n$$\n\n```python\n:::{x}\n```"
-    assert Markdown(SimpleNamespace(page=""), set(), "", dict, True).text(text) == text
-
-
-def test_such_an_error_ends_the_build(monkeypatch, tmp_path):
-    def unknown(app, page):
-        raise Unknown("divergence.ipynb, cell head: {wonder}")
-
-    monkeypatch.setattr(standalone, "pages", lambda env: ["book/divergence"])
-    monkeypatch.setattr(standalone, "versions", unknown)
-    app = SimpleNamespace(builder=SimpleNamespace(name="html"), env=None, outdir=tmp_path)
-    with pytest.raises(ExtensionError, match=r"cell head: .wonder"):
-        standalone.write(app, None)
 
 
 # --- they run ---
