@@ -89,7 +89,8 @@ def main():
                 page.go(name)
                 server.log.clear()
                 begun = time.perf_counter()
-                page.run(first, seconds=300)
+                page.start()
+                page.run(first)
                 taken = time.perf_counter() - begun
                 print(f"{name}, {visit} visit: first result after {taken:.1f} s, {server.sent('runtime/'):,} bytes")
             begun = time.perf_counter()
