@@ -48,4 +48,5 @@ def main(path, options):
     print("\n" + json.dumps(raised))
 
 
-main(sys.argv[1], json.loads(sys.argv[2]))
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(sys.argv[2]))

@@ -117,12 +117,12 @@ def test_far_sections_wait_and_the_keyboard_reaches_them(browser, address):
     """What is far from the window is not laid out until it comes near, but stops in it are there at the first Tab."""
     wide = """[...document.querySelectorAll(".math-scroll, .bd-article pre")].filter(
         (box) => !box.closest("details") && box.scrollWidth > box.clientWidth + 1)"""
-    with Visit(browser, address, NOTEBOOKS[0], viewport={"width": 360, "height": 800}) as visit:
+    with Visit(browser, address, "book/projection.html", viewport={"width": 360, "height": 800}) as visit:
         last = "document.querySelector('.bd-article > section > section:nth-last-of-type(3) p')"
         skipped = f"!{last}.checkVisibility({{contentVisibilityAuto: true}})"
         assert visit.page.evaluate(skipped)
         visit.page.keyboard.press("Tab")
-        assert visit.page.evaluate(f"{wide}.length") > 3
+        assert visit.page.evaluate(f"{wide}.length") > 0  # printed columns, which do not go on below
         problems(visit.page.evaluate(f"{wide}.filter((box) => box.tabIndex !== 0).map((box) => box.outerHTML)"))
         visit.page.evaluate(f"{last}.scrollIntoView()")
         visit.page.wait_for_function(f"!({skipped})")

@@ -29,8 +29,7 @@ BUTTON = (
     '<div class="run-here pst-js-only"><button type="button" class="btn btn-sm" data-run="start" data-page="{page}" '
     "onclick=\"import('{address}').then(m=>m.start(this),()=>this.nextElementSibling.textContent="
     "'Python could not be loaded: this site did not answer.')\">Run this page here</button>"
-    '<p role="status" data-run-status>About {megabytes} MB the first time, kept by the browser; '
-    "your code stays on this machine.</p></div>"
+    '<p role="status" data-run-status>About {megabytes} MB, once; your code stays on this machine.</p></div>'
 )
 
 
