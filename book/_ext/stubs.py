@@ -50,9 +50,7 @@ def cells(path: Path) -> list[dict]:
         if "slow" in cell["metadata"]:  # how long a reader's browser takes, "about 40 s": it asks first
             entry["slow"] = cell["metadata"]["slow"]
         if "exercise" in tags:
-            check = (
-                "".join(following["source"]) if following and "check" in following["metadata"].get("tags", []) else ""
-            )
-            entry["stub"] = stub(source, check)
+            checked = following is not None and "check" in following["metadata"].get("tags", [])
+            entry["stub"] = stub(source, "".join(following["source"]) if checked else "")
         found.append(entry)
     return found

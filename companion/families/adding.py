@@ -1,4 +1,5 @@
-"""How the numbers of a sample are added: in pieces that stay in the cache, and by BLAS on one thread."""
+"""How the numbers of a sample are added: in pieces that stay in the cache. Numbers are added by BLAS on one thread;
+products of matrices, of vectors' coordinates, take as many as BLAS is allowed."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ def weighted_sum(values: np.ndarray, weights: np.ndarray | None) -> Any:
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> Any:
-    """Σ a b of numbers (n,). In rows of 512 by BLAS: as exact as NumPy's sum in pairs, and on one thread, whatever BLAS
-    may use, so that threads that read chunks of their own do not wait for each other."""
+    """Σ a b of numbers (n,). In rows of 1,024 by BLAS: as exact as NumPy's sum in pairs, and on one thread, whatever
+    BLAS may use, so that threads that read chunks of their own do not wait for each other."""
     rows, rest = divmod(len(a), len(_ROW))
     if not rows or not (a.flags.c_contiguous and b.flags.c_contiguous):
         return np.vecdot(a, b)
