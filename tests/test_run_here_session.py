@@ -58,6 +58,10 @@ CELLS = [  # (cell, code, cells above)
     ("long error", "raise ValueError('x' * 10**6)", []),
     ("no html", f"{NONE}A()", []),
     ("a class", f"{NONE}A", []),
+    ("patches", "import builtins\nimport numpy as np\nnp.log = np.exp\ndel builtins.oct", []),
+    ("sees", "float(np.log(0.0)), 'oct' in vars(builtins)", ["patches"]),
+    ("patches", "import builtins\nimport numpy as np", []),  # edited: it leaves NumPy alone
+    ("sees no more", "float(np.log(1.0)), 'oct' in vars(builtins)", ["patches"]),
     ("asks", "input('name? ')", []),
 ]
 
@@ -75,6 +79,11 @@ def test_names_of_cells_above_and_no_others(ran):
     assert ran["after"][0]["missing"] == "x"
     assert ran["without"][0]["missing"] == "y"
     assert ran["after again"] == [None, [["text", "1"]]]
+
+
+def test_modules_are_what_cells_above_made_of_them(ran):
+    assert ran["sees"][1] == [["text", "(1.0, False)"]]
+    assert ran["sees no more"][1] == [["text", "(0.0, True)"]]
 
 
 def test_an_assertion_without_words_says_its_line(ran):

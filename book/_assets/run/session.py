@@ -20,6 +20,7 @@ PIECES = 200  # of each other kind of output
 REST = "\n… the rest is not shown\n"
 GONE = object()  # in place of the value of a name that a cell deleted
 _bound, _states, _first = {}, {}, {}  # by cell: the names it bound, the states of generators after it; names of no cell
+_modules, _patched = [], {}  # modules and the functions and classes they had; by cell: what it put in their place
 _run = None
 
 
@@ -36,10 +37,14 @@ def prepare():
     for name, value in list(vars(claims).items()):
         if not name.startswith("_") and getattr(value, "__module__", "") == claims.__name__:
             setattr(claims, name, _going_on(value))
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("builtins", "companion", "math", "numpy", "random", "scipy"):
+            _modules.append((module, {key: value for key, value in vars(module).items() if callable(value)}))
 
 
 def forget():
     _bound.clear()
+    _patched.clear()
     _states.clear()
 
 
@@ -95,7 +100,29 @@ class _Run:
             self.emit("stream", text if self.sent <= MOST else text[: MOST - self.sent] + REST)
 
 
+def _patches():
+    """What stands in place of functions and classes of modules."""
+    return {
+        (place, key): vars(module).get(key, GONE)
+        for place, (module, first) in enumerate(_modules)
+        for key, value in first.items()
+        if vars(module).get(key, GONE) is not value
+    }
+
+
+def _put(place, key, value):
+    if value is not GONE:
+        setattr(_modules[place][0], key, value)
+    elif key in vars(_modules[place][0]):
+        delattr(_modules[place][0], key)
+
+
 def _begin(chain):
+    for place, key in _patches():
+        _put(place, key, _modules[place][1][key])
+    for cell in chain:
+        for (place, key), value in _patched.get(cell, {}).items():
+            _put(place, key, value)
     names = vars(sys.modules["__main__"])  # one object for good: functions of cells keep it as their globals
     names.clear()
     names.update(_first)
@@ -105,10 +132,12 @@ def _begin(chain):
             del names[name]
     for generator, state in next((_states[cell] for cell in reversed(chain) if cell in _states), []):
         generator.bit_generator.state = state
-    return dict(names)
+    return dict(names), _patches()
 
 
 def _end(cell, before):
+    before, patches = before
+    _patched[cell] = {key: value for key, value in _patches().items() if patches.get(key) is not value}
     names, random = vars(sys.modules["__main__"]), sys.modules.get("numpy.random")
     _bound[cell] = {key: value for key, value in names.items() if key not in before or before[key] is not value}
     _bound[cell].update(dict.fromkeys(before.keys() - names.keys(), GONE))
