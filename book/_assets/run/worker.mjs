@@ -52,7 +52,8 @@ console.warn = (...words) => {
   }
 };
 
-self.onunhandledrejection = ({ reason }) => session || fail(reason); // before a page is ready, nothing else would tell
+// Before a page is ready, nothing else would tell; nor when a cell ends the whole interpreter.
+self.onunhandledrejection = ({ reason }) => (!session || reason?.name === "ExitStatus") && fail(reason);
 
 async function start({ runtime, packages, wheel, scripts, sums }) {
   files = sums;
