@@ -323,8 +323,11 @@ MEMORY = b"""WebAssembly.instantiateStreaming = async () => {
 """
 FAULTS = {
     "missing wheel": ({r"_companion-.*\.whl$": None}, "companion"),
-    "missing library": ({r"/numpy-.*\.whl$": None}, "numpy"),
-    "damaged library": ({r"/six-.*\.whl$": lambda body: body[:5000] + b"?" + body[5001:]}, "six"),
+    "missing libraries": ({r"/packages\.bin$": None}, "packages.bin could not be loaded"),
+    "damaged libraries": (
+        {r"/packages\.bin$": lambda body: body[:5000] + b"?" + body[5001:]},
+        "packages.bin is damaged",
+    ),
     "damaged Python": (
         {r"/pyodide\.asm\.wasm$": lambda body: body[:1000] + bytes(1000) + body[2000:]},
         "pyodide.asm.wasm",

@@ -69,7 +69,7 @@ class Page {
     if (!document.querySelector(`link[href="${style.href}"]`)) document.head.append(style);
     else style.onload();
     this.python = new Python({
-      runtime: at(page.runtime.folder), packages: page.runtime.packages, sums: page.files, wheel: at(page.wheel),
+      runtime: at(page.runtime.folder), sums: page.files, wheel: at(page.wheel),
       scripts: page.scripts.map((name) => new URL(name, import.meta.url).href),
     }, (bytes) => this.loaded(bytes));
     loadEditor();
