@@ -1,5 +1,5 @@
 // Compiles the modules that chapters import, those of Python's own library too, in the runtime itself: a page then
-// starts in two thirds of the time. `linked` lists the modules of machine code that it met.
+// starts some seconds earlier. `linked` lists the modules of machine code that it met.
 // usage: node bytecode.mjs RUNTIME-FOLDER OUT.zip
 import {writeFileSync} from 'node:fs';
 import {resolve} from 'node:path';
