@@ -266,11 +266,10 @@ def packed(wheels: list[bytes], made: dict[str, bytes]) -> bytes:
     files = {name: body for wheel in wheels for name, body in unzipped(wheel).items() if not NOT_SHIPPED.search(name)}
     files = in_place_of_sources(files, made, "site/")
     linked = set(made.get("linked", b"").decode().split())
-    entries = [
-        [name, len(body), int(name in linked or name.startswith("scipy.libs/"))] for name, body in sorted(files.items())
-    ]
+    names = sorted(files)
+    entries = [[name, len(files[name]), int(name in linked or name.startswith("scipy.libs/"))] for name in names]
     line = json.dumps(entries, separators=(",", ":")) + "\n"
-    return gzip.compress(line.encode() + b"".join(files[name] for name, *_ in entries), 9, mtime=0)
+    return gzip.compress(line.encode() + b"".join(files[name] for name in names), 9, mtime=0)
 
 
 def with_compiled(stdlib: bytes, made: dict[str, bytes]) -> bytes:
