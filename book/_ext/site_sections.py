@@ -1,34 +1,51 @@
 """Sections far from the window are laid out when they come near, so that a long page shows at once.
 
-Until then a browser takes the height said here, in CSS pixels on a wide screen, for the length of its scroll bar
-(`content-visibility` in site.css).  It need only be about right.
+Until then a browser takes the heights said here, in CSS pixels on a wide and on a narrow screen, for the length of its
+scroll bar (`content-visibility` in site.css).  They need only be about right, but never too small: what does not fit
+lies on the next section as long as neither is laid out.
 """
 
 import math
+import re
 from collections import Counter
 
 from bs4 import Comment
 
+# what adds how much to a section, at 1350 and at 360 pixels: fitted to the chapters, from above
+WIDE = {"": 80, "text": 0.42, "line": 21, "figure": 400, "details": 62, "tr": 56, "math": 150, "li": 29, "box": 34}
+NARROW = {"": 95, "text": 0.77, "line": 42, "figure": 560, "details": 90, "tr": 120, "math": 118, "li": 49, "box": 50}
+
 
 def say_heights(soup, aside):
-    """Give each section of the page its height; `aside` are the formulas and code that comments stand for."""
+    """Give each section of the page its heights; `aside` are the formulas and code that comments stand for."""
     for section in soup.select("section > section"):
         if not section.find_parent("section").find_parent("section"):
-            section["style"] = f"--tall: {estimate(section, aside)}"
+            found = contents(section, aside)
+            wide, narrow = (
+                math.ceil(sum(found[what] * price for what, price in prices.items()) / 50) * 50
+                for prices in (WIDE, NARROW)
+            )
+            section["style"] = f"--wide: {wide}; --narrow: {narrow}"
 
 
-def estimate(section, aside):
-    """Rather too tall: what does not fit would lie under the next section as long as neither is laid out."""
-    lines, letters = 0, 0
+def contents(section, aside):
+    """How much of everything a section shows while its boxes are closed."""
+    found = Counter({"": 1})
     for text in section.find_all(string=True):
         if text.find_parent(("details", "svg")):
             continue
         if not isinstance(text, Comment):
-            letters += len(text.strip())
+            found["text"] += len(text.strip())
         elif text.startswith("aside"):
             content = aside[int(text.split()[1])]
-            lines += content.count("\n") + 2 if content.startswith("<pre") else 0
-    shown = [tag for tag in section.find_all(("figure", "details", "tr", "div")) if not tag.find_parent("details")]
-    count = Counter("formula" if "math" in tag.get("class", []) else tag.name for tag in shown)
-    blocks = 550 * count["figure"] + 55 * count["details"] + 38 * count["tr"] + 70 * count["formula"]
-    return math.ceil((100 + letters / 2 + 23 * lines + blocks) / 50) * 50
+            if content.startswith("<pre"):
+                found["line"] += content.count("\n") + 2
+            elif not text.find_parent("div", class_="math"):
+                found["text"] += len(re.sub(r"<[^>]*>", "", content.rpartition('class="katex-html"')[2]))
+    for tag in section.find_all(("figure", "details", "tr", "li", "div")):
+        classes = tag.get("class", [])
+        if not tag.find_parent("details"):
+            found[tag.name] += 1
+            found["math"] += "math" in classes
+            found["box"] += "admonition" in classes
+    return found
