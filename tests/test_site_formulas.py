@@ -76,7 +76,7 @@ def test_formulas_of_a_small_book(tmp_path):
     assert html.count('class="katex"') == 12
     # what reads as it is drawn is said once, the rest in MathML and drawn for the eye alone
     assert html.count("<math") == html.count('class="katex-html" aria-hidden="true"') == 2
-    assert "<mtable" in html  # a bare line break gets its environment
+    assert "<mtable" in html  # lines that are aligned get their environment
     assert "MathJax" not in html
 
 
@@ -117,6 +117,15 @@ def test_a_long_formula_ends_its_lines_where_a_reader_would():
     assert drawn("f = a (b + c) - d") == "{|f{{|=a(b|+c)}|−d}}"  # within brackets last of all
     assert drawn(r"f = \big[(a + b)\big] + c, \quad g = d") == "{|f{{|=[(a|+b)]}|+c,}}{|g|=d}"  # at a wide space first
     assert drawn(r"f = \frac{a + b \quad c}{d}").count("|") == 2  # not within a fraction
+
+
+def test_lines_of_a_display():
+    from katex_render import lines_of
+
+    assert lines_of("a\n  \nb \\\\ c") == ["a", "b", "c"]  # each may go on below
+    assert lines_of("a &= b \\\\\n&= c") == [r"\begin{aligned}a &= b \\ &= c\end{aligned}"]
+    for whole in (r"\begin{cases} a & b \\ c\end{cases} \& \Big\{d\Big\}", r"\sum_{\substack{a \\ b}}"):
+        assert lines_of(whole) == [whole]
 
 
 def test_leave_to_break_is_given_at_wide_spaces_in_no_group():

@@ -12,7 +12,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
-from katex_render import macros_of, render, with_line_breaks
+from katex_render import lines_of, macros_of, render
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ def place_in_cell(node):
 def html_of(translator, node, display):
     tex = node.astext()
     try:
-        return render(with_line_breaks(tex) if display else tex, display, macros_of(translator.config))
+        macros = macros_of(translator.config)
+        return "<br/>".join(render(line, display, macros) for line in (lines_of(tex) if display else [tex]))
     except ValueError as error:
         logger.warning("malformed TeX%s: %s", place_in_cell(node), error, location=node, type="katex")
         return f'<code class="tex-error">{translator.encode(tex)}</code>'
@@ -45,7 +46,8 @@ def visit_inline(self, node):
 
 def visit_display(self, node):
     self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight"))
-    self.body.append(f'<div class="math-scroll">{html_of(self, node, display=True)}</div>')
+    html = html_of(self, node, display=True)
+    self.body.append(f'<div class="math-scroll{" lines" * ("<br/>" in html)}">{html}</div>')
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "Link to this equation")

@@ -74,15 +74,23 @@ def macros_of(config):
     )
 
 
-def with_line_breaks(tex):
-    r"""Wrap TeX whose `\\` or blank lines stand outside any environment.
+GROUPS = re.compile(r"(\\(?:begin|end)\{[^}]*\}|\\\\(?:\[[^]\s]*\])?|\n\s*\n|\\[{}&]|[{}&])")
+LINE_ENDS = re.compile(r"\\\\.*|\n\s*\n")
 
-    Sphinx promises that a bare `\\` starts a new line; TeX needs an environment for it.
+
+def lines_of(tex):
+    r"""The lines of a display: formulas of their own, each free to go on below on a phone, or one formula.
+
+    Sphinx promises that a blank line or a bare `\\` starts a new line. Lines that are aligned (`&`) stay together, in
+    the environment that TeX needs for them.
     """
-    parts = [part.strip() for part in re.split(r"\n\s*\n", tex) if part.strip()]
-    tex = r" \\ ".join(parts)
-    outside, depth = "", 0
-    for piece in re.split(r"(\\begin\{[^}]*\}|\\end\{[^}]*\})", tex):
-        depth += piece.startswith(r"\begin{") - piece.startswith(r"\end{")
-        outside += "" if depth else piece
-    return rf"\begin{{aligned}}{tex}\end{{aligned}}" if r"\\" in outside else tex
+    lines, depth, aligned = [""], 0, False
+    for piece in GROUPS.split(tex.strip()):
+        depth += (piece.startswith(r"\begin") or piece == "{") - (piece.startswith(r"\end") or piece == "}")
+        aligned |= piece == "&" and not depth
+        if not depth and LINE_ENDS.fullmatch(piece):
+            lines.append("")
+        else:
+            lines[-1] += piece
+    lines = [line.strip() for line in lines if line.strip()]
+    return [r"\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}"] if aligned else lines

@@ -38,8 +38,9 @@ class LogNormal(ExponentialFamily):
        A(\eta) = -\frac{\eta_1^2}{4\eta_2} - \tfrac12\log(-2\eta_2) + \tfrac12\log 2\pi, \qquad
        \mathrm{E}[u] = (\mu, \mu^2+\sigma^2)
 
-       \mathrm{KL}(p\|q) = \mathrm{KL}\big(\mathrm{N}(\mu_p,\sigma_p^2)\,\|\,\mathrm{N}(\mu_q,\sigma_q^2)\big),
-       \quad \text{since KL does not change when both variables are transformed alike}
+       \mathrm{KL}(p\|q) = \mathrm{KL}\big(\mathrm{N}(\mu_p,\sigma_p^2)\,\|\,\mathrm{N}(\mu_q,\sigma_q^2)\big)
+
+    The last line holds since KL does not change when both variables are transformed alike.
 
     Parameters
     ----------
