@@ -68,7 +68,7 @@ notebooks: $(STAMP)  ## run the notebooks again and store their outputs
 	$(BIN)/python tools/notebooks.py
 
 # Optional: with it, and after another `make book`, pages can be run where they are read. It needs no environment.
-runtime:  ## assemble what runs the chapters in a browser into _runtime (47 MB, from npm and pip, all hashes checked)
+runtime:  ## assemble what runs the chapters in a browser into _runtime (39 MB, from npm and pip, all hashes checked)
 	$(PYTHON) tools/runtime.py
 
 models: $(STAMP)  ## train the stored models of the chapter on VAEs again (a minute)

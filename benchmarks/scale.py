@@ -9,6 +9,8 @@ the other parts stay. Run it on a machine that does nothing else, and then refre
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib.util
 import json
 import os
 import pickle
@@ -106,19 +108,46 @@ def threads(x, repeats=9):
 
 
 def instead(x, repeats=5):
-    """Seconds of the clock of what one would do without this package, in the same partitions."""
+    """Seconds of the clock of what one would do without this package, in the same partitions; scikit-learn's ways are
+    timed where it is installed."""
     import dask
     import dask.array as da
 
-    data = da.from_array(x, chunks=len(x) // 16)
+    parts = np.array_split(x, 16)
+    data = da.from_array(x, chunks=len(parts[0]))
     calls = {
-        "mean and variance by dask.array": lambda: dask.compute(data.mean(), data.var()),
+        "normal fit": lambda: scale.fit(Normal, parts),
+        "gamma fit": lambda: scale.fit(Gamma, parts),
+        "map and reduce (n, mean, squares)": lambda: functools.reduce(joined, map(moments, parts)),
         "normal fit on Dask": lambda: scale.fit(Normal, data),
-        "mean and mean logarithm by dask.array": lambda: dask.compute(data.mean(), da.log(data).mean()),
+        "mean and variance by dask.array": lambda: dask.compute(data.mean(), data.var()),
         "gamma fit on Dask": lambda: scale.fit(Gamma, data),
+        "mean and mean logarithm by dask.array": lambda: dask.compute(data.mean(), da.log(data).mean()),
     }
+    if importlib.util.find_spec("sklearn"):
+        from sklearn.preprocessing import StandardScaler
+
+        def partial_fit():
+            scaler = StandardScaler()
+            for part in parts:
+                scaler.partial_fit(part[:, None])
+
+        calls["StandardScaler.partial_fit"] = partial_fit
     found = in_turn(calls, repeats, time.perf_counter)
     return [{"what": what, "n": len(x), "seconds": seconds} for what, seconds in found.items()]
+
+
+def moments(part):
+    """What an aggregation in the manner of Spark keeps of a partition: n, mean and squares about it."""
+    mean = part.mean()
+    return len(part), mean, np.square(part - mean).sum()
+
+
+def joined(one, other):
+    """The same of two partitions together."""
+    (n, mean, squares), (m, other_mean, other_squares) = one, other
+    gap = other_mean - mean
+    return n + m, mean + gap * m / (n + m), squares + other_squares + gap**2 * n * m / (n + m)
 
 
 def few(number, digits=3):

@@ -30,7 +30,7 @@ def there(tmp_path, monkeypatch):
     for name, body in FILES.items():
         (folder / name).write_bytes(body)
     sums = {name: {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)} for name, body in FILES.items()}
-    about = {"folder": "pyodide-1", "bytes": 31_000_000, "packages": ["scipy"], "files": sums}
+    about = {"folder": "pyodide-1", "bytes": 31_000_000, "files": sums}
     (tmp_path / "_runtime" / "runtime.json").write_text(json.dumps(about), encoding="utf-8")
     monkeypatch.setattr(run_here, "ROOT", tmp_path)
     monkeypatch.setattr(run_here, "runtime", lambda: about)

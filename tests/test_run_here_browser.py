@@ -166,6 +166,70 @@ def test_an_exercise_begins_empty_and_its_check_judges(page):
     assert page.state(answer) == "idle"
 
 
+def test_a_second_run_shows_its_output_too(page):
+    for text in ("print('once')", "print('✓ a claim')"):
+        assert page.rewrite("weldon", text) == "done"
+        first = page.output("weldon")
+        assert first
+        assert page.run("weldon") == "done"
+        assert page.output("weldon") == first
+    page.act("weldon", "reset")
+
+
+def test_an_edit_counts_where_it_has_not_run(page):
+    """What stands on the page is what cells below get, and outputs say when they are of other code."""
+    assert page.run("weldon") == "done"
+    source = page.editor("die")
+    page.write(source.replace("1 / 3, 2 / 3", "1 / 2, 1 / 2"))
+    assert page.verdict("die") == "changed, not yet run"
+    assert page.run("weldon") == "broken"
+    assert page.verdict("die") == ""
+    page.act("die", "reset")
+    assert "before the change" in page.verdict("weldon")
+    assert page.run("weldon") == "done"
+
+
+def test_reset_waits_for_the_end_of_a_run(page):
+    page.editor("weldon")
+    page.write("import time\nprint('begun')\ntime.sleep(2)\nprint('ended')")
+    page.press("Shift+Enter")
+    page.until("document.querySelector('[data-cell=weldon][data-state=running]')")
+    hidden = "document.querySelector('[data-cell=weldon] [data-act=reset]').hidden"
+    assert page.js(hidden)
+    page.write("print('other')")
+    page.press("Shift+Enter")  # while the first runs
+    page.until("document.querySelector('[data-cell=weldon] .cell_output').innerText.trim() === 'other'")
+    page.until("document.querySelector('[data-cell=weldon]').dataset.state === 'done'")
+    assert page.verdict("weldon") == ""
+    assert not page.js(hidden)
+    page.act("weldon", "reset")
+
+
+def test_a_pass_belongs_to_the_answer_that_was_checked(page):
+    """Not to the solution, which has run, and not to what was typed meanwhile."""
+    answer = "solution-own-kl"
+    page.run("check-own-kl")  # and with it the printed solution
+    page.editor(answer)
+    page.write("pass")
+    assert page.run(answer, "check") == "failed"
+    assert "passed" not in page.verdict(answer)  # nor is the number of that name, above, a function
+    page.reach(answer)
+    page.click(f"[data-author='{answer}'] [data-act='take']")
+    assert page.run(answer, "check") == "done"
+    passed = page.editor(answer)
+    page.write("kl = None")
+    assert (page.state(answer), page.verdict(answer)) == ("idle", "changed since it was checked")
+    page.write(passed)
+    assert (page.state(answer), page.verdict(answer)) == ("done", "✓ passed")
+    page.write("import time\ntime.sleep(2)\n" + passed)
+    page.press("Shift+Enter")
+    page.until(f"document.querySelector('[data-cell={answer}][data-state=running]')")
+    page.write("kl = None")
+    assert page.settled(answer) == "idle"
+    assert page.verdict(answer) == "changed since it was checked"
+    page.act(answer, "reset")
+
+
 def test_the_keyboard_alone_edits_and_runs(page):
     edit = "[data-cell='weldon'] [data-act='edit']"
     page.js("document.querySelector(`[data-cell='weldon'] [data-act='run']`).focus()")
@@ -259,8 +323,11 @@ MEMORY = b"""WebAssembly.instantiateStreaming = async () => {
 """
 FAULTS = {
     "missing wheel": ({r"_companion-.*\.whl$": None}, "companion"),
-    "missing library": ({r"/numpy-.*\.whl$": None}, "numpy"),
-    "damaged library": ({r"/six-.*\.whl$": lambda body: body[:5000] + b"?" + body[5001:]}, "six"),
+    "missing libraries": ({r"/packages\.bin$": None}, "packages.bin could not be loaded"),
+    "damaged libraries": (
+        {r"/packages\.bin$": lambda body: body[:5000] + b"?" + body[5001:]},
+        "packages.bin is damaged",
+    ),
     "damaged Python": (
         {r"/pyodide\.asm\.wasm$": lambda body: body[:1000] + bytes(1000) + body[2000:]},
         "pyodide.asm.wasm",
@@ -283,6 +350,16 @@ def test_offline_at_the_click_and_online_again(opened, site):
         one_sentence_and_the_page_as_it_was(page, "could not be loaded")
         server.down = False
         assert page.js("document.querySelector('[data-run=start]').disabled") is False
+
+
+def test_a_cell_that_ends_the_interpreter_is_told(opened, site):
+    with Server(site) as server, opened(server) as page:
+        page.start()
+        page.editor("die")
+        page.write("import os\nos._exit(0)")
+        page.press("Shift+Enter")
+        page.until("document.querySelector('[data-run-status][data-phase=failed]')")
+        assert "Python broke off" in page.says() and page.state("die") == "idle"
 
 
 def test_a_browser_without_webassembly(opened, site):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -72,32 +73,76 @@ def nothing(reason):
     raise runtime.Missing(reason)
 
 
+def unpacked(body):
+    """The files of a packed file, and which of them are to be compiled early."""
+    line, _, rest = gzip.decompress(body).partition(b"\n")
+    files, early = {}, set()
+    for name, size, is_early in json.loads(line):
+        files[name], rest = rest[:size], rest[size:]
+        early |= {name} if is_early else set()
+    assert not rest
+    return files, early
+
+
 def test_assembled_twice_it_has_the_same_bytes(small, tmp_path):
     about = runtime.assemble(tmp_path / "one", small)
     runtime.assemble(tmp_path / "two", small)
     runtime.assemble(tmp_path / "two", small)  # over the last one
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
-    assert list(about["files"]) == ["numpy.whl", "pyodide-lock.json", "pyodide.mjs", "six.whl"]
+    assert list(about["files"]) == ["packages.bin", "pyodide-lock.json", "pyodide.mjs"]
     assert about["bytes"] == sum(file["bytes"] for file in about["files"].values())
-    body = (small / "six.whl").read_bytes()
-    assert about["files"]["six.whl"] == {"sha256": digest(body), "bytes": len(body), "licence": "MIT"}
+    body = (tmp_path / "one" / runtime.FOLDER / runtime.PACK).read_bytes()
+    licences = "numpy 2: BSD-3-Clause, six 1: MIT"
+    assert about["files"][runtime.PACK] == {"sha256": digest(body), "bytes": len(body), "licence": licences}
+    files, early = unpacked(body)
+    assert files == {
+        f"{name}.dist-info/METADATA": runtime.unzipped((small / f"{name[:-2]}.whl").read_bytes())[
+            f"{name}.dist-info/METADATA"
+        ]
+        for name in ("numpy-2", "six-1")
+    }
+    assert not early
 
 
-def test_the_lock_file_names_only_what_is_there(small, tmp_path):
+def test_the_lock_file_names_nothing_that_is_not_there(small, tmp_path):
     runtime.assemble(tmp_path / "one", small)
     lock = json.loads((tmp_path / "one" / runtime.FOLDER / runtime.LOCK).read_text(encoding="utf-8"))
-    assert {name: entry["depends"] for name, entry in lock["packages"].items()} == {"numpy": ["six"], "six": []}
+    assert lock["packages"] == {}
+    lock = json.loads((small / runtime.LOCK).read_text(encoding="utf-8"))
+    small_lock = json.loads(runtime.small_lock(lock, runtime.closure(lock)))
+    assert {name: entry["depends"] for name, entry in small_lock["packages"].items()} == {"numpy": ["six"], "six": []}
 
 
-def test_compiled_modules_come_with_matplotlib(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "compiled", lambda folder, cache: b"compiled")
-    about = runtime.assemble(tmp_path / "one", small)
-    folder = tmp_path / "one" / runtime.FOLDER
-    lock = json.loads((folder / runtime.LOCK).read_text(encoding="utf-8"))
-    assert (folder / runtime.BYTECODE).read_bytes() == b"compiled"
-    assert lock["packages"]["bytecode"]["sha256"] == about["files"][runtime.BYTECODE]["sha256"] == digest(b"compiled")
-    assert lock["packages"][runtime.PACKAGES[-1]]["depends"] == ["six", "bytecode"]
-    assert about["files"][runtime.LOCK]["sha256"] == digest((folder / runtime.LOCK).read_bytes())
+def zipped(files):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, body in files.items():
+            archive.writestr(zipfile.ZipInfo(name), body)
+    return out.getvalue()
+
+
+def test_compiled_modules_take_the_place_of_their_sources():
+    wheel = {
+        "a/b.py": b"source",
+        "a/c.py": b"other",
+        "a/_d.so": b"early",
+        "a/_e.so": b"late",
+        "a/b.pyi": b"",
+        "a/g.h": b"",
+    }
+    made = {"site/a/b.pyc": b"compiled", "stdlib/os.pyc": b"compiled too", "linked": b"a/_d.so"}
+    files, early = unpacked(runtime.packed([zipped(wheel)], made))
+    assert files == {"a/b.pyc": b"compiled", "a/c.py": b"other", "a/_d.so": b"early", "a/_e.so": b"late"}
+    assert early == {"a/_d.so"}
+    stdlib = runtime.unzipped(runtime.with_compiled(zipped({"os.py": b"source", "sys.py": b"other"}), made))
+    assert stdlib == {"os.pyc": b"compiled too", "sys.py": b"other"}
+
+
+def test_the_linker_is_changed_in_one_place_or_not_at_all():
+    text = f"before;for(var[n,entry]of {runtime.ASKS}ask()}}}}after"
+    assert runtime.asking_once(text.encode()).decode() == text.replace(runtime.ASKS, runtime.ASKS_ONCE)
+    with pytest.raises(runtime.Missing, match="is not there"):
+        runtime.asking_once(b"another version")
 
 
 def test_a_file_that_no_source_has_is_named_with_every_reason(small, tmp_path):
@@ -178,4 +223,5 @@ def test_what_was_assembled_is_what_the_table_says():
     assert about["bytes"] == sum(file["bytes"] for file in about["files"].values())
     for name, (licence, sha256) in runtime.CORE.items():
         assert about["files"][name]["licence"] == licence
-        assert name == runtime.LOCK or about["files"][name]["sha256"] == sha256
+        changed = name in (runtime.LOCK, runtime.STDLIB, runtime.LINKER)
+        assert about["files"][name]["sha256"] != sha256 if changed else about["files"][name]["sha256"] == sha256

@@ -7,6 +7,7 @@ from math import fsum
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import psi
 
 from companion.families import (
     FAMILIES,
@@ -308,3 +309,63 @@ def test_bad_use(case):
     call, error, message = BAD[case]
     with pytest.raises(error, match=message):
         call()
+
+
+def far_head(where: float, weight: float | None):
+    """1,024 observations at `where`, then 476 close to 1; the first with a weight of their own."""
+    x = 1 + 1e-3 * np.sin(np.arange(1500.0))
+    x[:1024] = where * (1 + 0.1 * np.cos(np.arange(1024.0)))
+    weights = np.ones(1500)
+    weights[:1024] = 1.0 if weight is None else weight
+    return x, weights
+
+
+@pytest.mark.parametrize("where, weight", [(1e-20, 1e-50), (1e20, 1e-70), (1e30, 1e-300)])
+@pytest.mark.parametrize("family", [Normal, LogNormal, Gamma, InverseGaussian], ids=lambda f: f.__name__)
+def test_first_observations_far_away_that_weigh_nothing_cost_no_digits(family, where, weight):
+    """The point about which the sums are taken is that of the head, until the pass has found the mean."""
+    x, weights = far_head(where, weight)
+    assert_same_fit(family.fit(x, weights), family.fit(x[1024:]), rtol=1e-11)
+
+
+@pytest.mark.parametrize("where", [1e-10, 1e-20, 1e-100])
+def test_first_observations_far_smaller_than_the_others(where):
+    x, _ = far_head(where, None)
+    fit = InverseGaussian.fit(x)
+    mean, inverse = fsum(x) / 1500, fsum(1 / x) / 1500
+    assert_allclose([fit.mean(), fit.shape], [mean, 1 / (inverse - 1 / mean)], rtol=1e-12)
+    # log mean − mean log is of the size of log x here, and can be taken as it stands
+    shape, rate = Gamma.fit(x).shape, Gamma.fit(x).rate
+    gap = np.log(mean) - fsum(np.log(x)) / 1500
+    assert_allclose([np.log(shape) - psi(shape), shape / rate], [gap, mean], rtol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1.0, 2.0, 0.5, 1.0])], ids=["plain", "weighted"])
+@pytest.mark.parametrize("unit", [2.0**500, 2.0**700, 2.0**900, 2.0**-500], ids="{:.0e}".format)
+def test_a_small_spread_keeps_its_digits_in_units_whose_squares_overflow(unit, weights):
+    x = np.array([1.0, 1.00001, 1.00002, 0.99999])
+    near, far = Gamma.fit(x, weights), Gamma.fit(unit * x, weights)
+    assert_allclose([far.shape, far.rate * unit], [near.shape, near.rate], rtol=1e-12)
+    tiny = None if weights is None else 2.0**-500 * weights
+    near, far = InverseGaussian.fit(x, weights), InverseGaussian.fit(unit * x, tiny)
+    assert_allclose([far.mean() / unit, far.shape / unit], [near.mean(), near.shape], rtol=1e-12)
+
+
+def test_weights_whose_products_lose_digits_are_refused():
+    """Numbers below 1e-308 have few digits."""
+    with pytest.raises(ValueError, match="of weights, leave out those that are next to nothing"):
+        Normal.fit([1.0, 2.0, 4.0], 1e-320 * np.array([0.3, 0.5, 0.7]))
+    assert_same_fit(Normal.fit([1.0, 2.0, 4.0], [2.0**-980] * 3), Normal.fit([1.0, 2.0, 4.0]), rtol=1e-14)
+
+
+def assert_same_fit(one, two, rtol):
+    for name in one.parameter_names:
+        assert_allclose(one.parameter(name), two.parameter(name), rtol=rtol, err_msg=f"{one} {two}")
+
+
+@pytest.mark.parametrize("family", [Gamma, InverseGaussian], ids=lambda f: f.__name__)
+def test_samples_of_very_different_size_are_merged_about_their_common_mean(family):
+    """About the mean of the heavier one, the terms of the lighter would cancel."""
+    near, far = np.array([1.0, 1.2, 0.9, 1.1, 1.05]), np.array([1e20, 1.1e20])
+    whole, merged = family.fit(np.append(near, far)), family.fit(family.statistics(near) + family.statistics(far))
+    assert_same_fit(merged, whole, rtol=1e-12)

@@ -1,7 +1,7 @@
 """Assemble the runtime that runs the chapters in a reader's browser: ``python tools/runtime.py``, or ``make runtime``.
 
-`_runtime/` gets Pyodide and the wheels of NumPy, SciPy and matplotlib, nothing else, and `runtime.json`, which lists
-them with their licences. Files come from the first source that has them: the folder `.runtime-cache` (or
+`_runtime/` gets Pyodide, one file with NumPy, SciPy and matplotlib, compiled, and `runtime.json`, which lists both with
+their licences. Files come from the first source that has them: the folder `.runtime-cache` (or
 `$RUNTIME_CACHE`), the official release, the registries of npm and pip as this machine is set up for them. None of them
 is trusted: Pyodide's files have the hashes below, the wheels those of Pyodide's own lock file.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import email
+import gzip
 import hashlib
 import io
 import json
@@ -77,7 +78,18 @@ CARRIER = "open_webui-0.12.4-py3-none-any.whl"
 CARRIER_SHA256 = "02e9caba96234db3fa17a92e56163b3f7f2b8ca8227fa886b85c178d696483f6"
 #: The official addresses: Pyodide's package file by file, and the release with its wheels.
 RELEASE = "https://cdn.jsdelivr.net"
-BYTECODE = "bytecode-1-py3-none-any.whl"
+PACK = "packages.bin"
+STDLIB = "python_stdlib.zip"
+#: What no chapter opens: 2 MB, packed.
+NOT_SHIPPED = re.compile(
+    r"\.(pyi|pxd|pyx|pxi|h|hpp|c|cpp|a|f90|build)$|/(RECORD|py\.typed)$|/tests?/"
+    r"|/mpl-data/(sample_data|images|fonts/(afm|pdfcorefonts))/"
+)
+#: After each module of machine code the linker looks through all names that it ever met, and asks each whether it is
+#: unresolved: a quarter of the time to the first result. What is resolved stays so.
+LINKER = "pyodide.asm.mjs"
+ASKS = "Object.entries(GOT)){if(entry.value==-1){"
+ASKS_ONCE = "Object.entries(GOT)){if(entry.met)continue;if(entry.value!=-1){entry.met=true}else{"
 PATIENCE = 8  # seconds for the official release to answer
 #: What npm and pip say where there is no network.
 SILENCE = re.compile(
@@ -214,32 +226,66 @@ def closure(lock: dict) -> list[str]:
     return sorted(needed)
 
 
-def small_lock(lock: dict, names: list[str], bytecode: str = "") -> bytes:
-    """Pyodide's lock file with these packages only, and with their compiled modules, a wheel of this hash."""
+def small_lock(lock: dict, names: list[str]) -> bytes:
+    """Pyodide's lock file with these packages only."""
     packages = {name: dict(lock["packages"][name]) for name in names}
     for entry in packages.values():
         entry["depends"] = [name for name in entry["depends"] if name in packages]
-    if bytecode:
-        packages["bytecode"] = {"name": "bytecode", "version": "1", "file_name": BYTECODE, "sha256": bytecode}
-        packages["bytecode"] |= {"depends": [], "imports": [], "install_dir": "site", "package_type": "package"}
-        packages["bytecode"] |= {"unvendored_tests": False}
-        packages[PACKAGES[-1]]["depends"].append("bytecode")
     return (json.dumps({**lock, "packages": packages}, indent=1, sort_keys=True) + "\n").encode()
 
 
-def compiled(folder: Path, cache: Path) -> bytes | None:
-    """A wheel of compiled modules, so that the reader's browser need not compile them; None without Node."""
+def unzipped(body: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        return {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}
+
+
+def compiled(folder: Path, cache: Path) -> dict[str, bytes]:
+    """Compiled modules, so that the reader's browser need not compile them; none without Node."""
     script = Path(__file__).with_name("bytecode.mjs")
     made_of = sorted(path.read_bytes() for path in [script, *folder.glob("*.json"), *folder.glob("*.mjs")])
-    kept = cache / f"bytecode-{sha256(b''.join(made_of))[:12]}.whl"
+    kept = cache / f"bytecode-{sha256(b''.join(made_of))[:12]}.zip"
     if not kept.is_file():
         if shutil.which("node") is None:
             print("runtime: without Node no modules are compiled, and pages start some seconds later", file=sys.stderr)
-            return None
+            return {}
         fresh = kept.with_suffix(".new")
         _run("node", ["node", str(script), str(folder), str(fresh)], folder)
         fresh.replace(kept)
-    return kept.read_bytes()
+    return unzipped(kept.read_bytes())
+
+
+def in_place_of_sources(files: dict[str, bytes], made: dict[str, bytes], where: str) -> dict[str, bytes]:
+    """The files with compiled modules instead of the sources that they were made of."""
+    modules = {name.removeprefix(where): body for name, body in made.items() if name.startswith(where)}
+    return {name: body for name, body in files.items() if f"{name}c" not in modules} | modules
+
+
+def packed(wheels: list[bytes], made: dict[str, bytes]) -> bytes:
+    """All packages in one file for `packages.mjs`: a line of JSON, then the files. A browser unpacks it in a tenth of
+    the time that Python takes for wheels."""
+    files = {name: body for wheel in wheels for name, body in unzipped(wheel).items() if not NOT_SHIPPED.search(name)}
+    files = in_place_of_sources(files, made, "site/")
+    linked = set(made.get("linked", b"").decode().split())
+    names = sorted(files)
+    entries = [[name, len(files[name]), int(name in linked or name.startswith("scipy.libs/"))] for name in names]
+    line = json.dumps(entries, separators=(",", ":")) + "\n"
+    return gzip.compress(line.encode() + b"".join(files[name] for name in names), 9, mtime=0)
+
+
+def with_compiled(stdlib: bytes, made: dict[str, bytes]) -> bytes:
+    """Python's own library, whose archive has sources only."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, body in sorted(in_place_of_sources(unzipped(stdlib), made, "stdlib/").items()):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), body, zipfile.ZIP_DEFLATED, 9)
+    return out.getvalue()
+
+
+def asking_once(linker: bytes) -> bytes:
+    text = linker.decode()
+    if text.count(ASKS) != 1:
+        raise Missing(f"{LINKER}: the loop over names that tools/runtime.py shortens is not there")
+    return text.replace(ASKS, ASKS_ONCE).encode()
 
 
 def licence(wheel: bytes) -> tuple[str, str]:
@@ -279,26 +325,28 @@ def assemble(out: Path = OUT, cache: Path | None = None) -> dict:
         bodies = {name: fetch(name, digest, sources, cache) for name, (_, digest) in CORE.items() if name != LOCK}
         licences = {name: licence for name, (licence, _) in CORE.items()}
         names = closure(lock)
-        bodies[LOCK] = small_lock(lock, names)
+        wheels = {}
         for name in names:
             entry = lock["packages"][name]
-            wheel = bodies[entry["file_name"]] = fetch(entry["file_name"], entry["sha256"], sources, cache)
+            wheel = wheels[entry["file_name"]] = fetch(entry["file_name"], entry["sha256"], sources, cache)
             if licence(wheel) != WHEELS[name]:
                 raise Missing(f"{entry['file_name']}: {licence(wheel)}, but tools/runtime.py says {WHEELS[name]}")
-            licences[entry["file_name"]] = WHEELS[name][1]
-        out.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=out))  # complete, then put in place at once
+        with tempfile.TemporaryDirectory(prefix="official-") as official:  # as Pyodide has it, to compile in
+            for name, body in {**bodies, **wheels, LOCK: small_lock(lock, names)}.items():
+                (Path(official) / name).write_bytes(body)
+            made = compiled(Path(official), cache)
+    bodies[LOCK] = small_lock(lock, [])
+    bodies[PACK] = packed(list(wheels.values()), made)
+    licences[PACK] = ", ".join(f"{name} {': '.join(WHEELS[name])}" for name in names)
+    for name, change in {STDLIB: lambda body: with_compiled(body, made), LINKER: asking_once}.items():
+        if name in bodies:
+            bodies[name] = change(bodies[name])
+    out.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=out))  # complete, then put in place at once
     try:
         for name, body in bodies.items():
             (fresh / name).write_bytes(body)
         fresh.chmod(0o755)
-        bytecode = compiled(fresh, cache)
-        if bytecode is not None:  # in the lock file a package that comes with matplotlib
-            (fresh / BYTECODE).write_bytes(bytecode)
-            bodies[BYTECODE] = bytecode
-            licences[BYTECODE] = "those of the wheels that it was compiled from"
-            bodies[LOCK] = small_lock(lock, names, sha256(bytecode))
-            (fresh / LOCK).write_bytes(bodies[LOCK])
         shutil.rmtree(out / FOLDER, ignore_errors=True)
         fresh.rename(out / FOLDER)
     finally:
@@ -308,7 +356,7 @@ def assemble(out: Path = OUT, cache: Path | None = None) -> dict:
         for name, body in sorted(bodies.items())
     }
     total = sum(map(len, bodies.values()))
-    about = {"folder": FOLDER, "bytes": total, "packages": PACKAGES, "files": files}
+    about = {"folder": FOLDER, "bytes": total, "files": files}
     (out / "runtime.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return about
 

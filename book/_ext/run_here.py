@@ -83,11 +83,7 @@ def about(path, there):
     sums = {name: {key: entry[key] for key in ("sha256", "bytes")} for name, entry in there["files"].items()}
     total = hashlib.sha256(body).hexdigest()
     return {
-        "runtime": {
-            "folder": f"../runtime/{folder(there)}/",
-            "bytes": there["bytes"] + len(body),
-            "packages": there["packages"],
-        },
+        "runtime": {"folder": f"../runtime/{folder(there)}/", "bytes": there["bytes"] + len(body)},
         "wheel": f"../runtime/companion-{total[:12]}/{name}",
         "files": {**sums, name: {"sha256": total, "bytes": len(body)}},
         "scripts": [script for script in scripts() if script.endswith(".py")],

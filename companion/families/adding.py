@@ -53,13 +53,19 @@ def away_from(x: np.ndarray, shift: Any, out: np.ndarray) -> np.ndarray:
     return out
 
 
-def head(x: np.ndarray) -> np.ndarray:
+def head(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     """The first observations: a sixteenth of a chunk, so that their mean is at most four sd from that of the chunk; of
-    short samples a thousand."""
-    return np.array(x[: max(1024, min(len(x), CHUNK) // 16)], dtype=float)
+    short samples a thousand. Where these weigh next to nothing, those from the heaviest on. With their weights."""
+    n, start = max(1024, min(len(x), CHUNK) // 16), 0
+    if weights is not None and weights[:n].sum() < 1e-6 * np.max(weights):
+        start = int(np.argmax(weights))
+    y = np.array(x[start : start + n], dtype=float)
+    return y, None if weights is None else weights[start : start + n]
 
 
 def first_mean(y: np.ndarray, weights: np.ndarray | None) -> Any:
     """The mean of the first observations, exactly theirs if all are equal."""
-    away, weights = y - y[0], None if weights is None else weights[: len(y)]
-    return y[0] + weighted_sum(away, weights) / count(y, weights)
+    mean = y[0] + weighted_sum(y - y[0], weights) / count(y, weights)
+    if (np.abs(mean) < 1e-6 * np.abs(y[0])).any():  # the very first is far from the others: once more, from their mean
+        mean = mean + weighted_sum(y - mean, weights) / count(y, weights)
+    return mean

@@ -32,7 +32,11 @@ class LogGaps(Ratios):
             logs = _sum_of_logs(x, total, work[0])
             return self.plus(n, ratio=total / c - n, remainder=total / c - n + n * np.log(c) - logs)
         squares = dot(x, x if weights is None else np.multiply(x, weights, out=work[1]))
-        spread = squares / (n * c) / c - 2 * total / (n * c) + 1
+        squares = squares / (n * c) / c
+        if squares == np.inf:  # those of x/c are finite, unless the spread is large
+            ratios = np.divide(x, c, out=work[0])
+            squares = dot(ratios, ratios if weights is None else np.multiply(ratios, weights, out=work[1])) / n
+        spread = squares - 2 * total / (n * c) + 1
         if spread < 1e-5:
             return super().update(member, x, weights, work)
         if spread < 0.05:
@@ -44,10 +48,10 @@ class LogGaps(Ratios):
         return self.plus(n, ratio=ratio, remainder=ratio + n * np.log(c) - logs)
 
     def remainder_of(self, t, x, weights, out):
-        return weighted_sum(phi(t), weights)
+        return weighted_sum(phi(t, np.divide(x, self.shift, out=out)), weights)
 
-    def remainder_about(self, d):
-        return self.remainder + d * self.ratio + self.weight * phi(d)
+    def remainder_about(self, d, k):
+        return self.remainder + d * self.ratio + self.weight * phi(d, k)
 
     def mean(self):
         mean, gap = self.mean_and_gap()

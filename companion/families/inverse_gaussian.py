@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import exp1
 
 from companion import checks
-from companion.families.adding import weighted_sum
+from companion.families.adding import dot
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.sums import Ratios
 from companion.special.remainders import log_ratio, phi_of
@@ -24,11 +24,15 @@ class InverseGaps(Ratios):
     """Ratios t = x/c − 1 with ``remainder`` Σ w t²/(1 + t): the gap is (mean of x)·(mean of 1/x) − 1."""
 
     def remainder_of(self, t, x, weights, out):
-        """t²/(1 + t) = t² c/x: c/x less its tangent 1 − t at c."""
-        return self.shift * weighted_sum(np.divide(np.multiply(t, t, out=out), x, out=out), weights)
+        """t²/(1 + t) = t (c/x) t: c/x less its tangent 1 − t at c."""
+        scaled = np.multiply(t, np.divide(self.shift, x, out=out), out=out)
+        return dot(t, scaled if weights is None else np.multiply(scaled, weights, out=out))
 
-    def remainder_about(self, d):
-        return (self.remainder + d * (2 + d) * self.ratio + self.weight * d**2) / (1 + d)
+    def remainder_about(self, d, k):
+        return (self.remainder + d * (2 + d) * self.ratio + self.weight * d**2) / k
+
+    def size(self):
+        return self.remainder / self.shift
 
     def mean(self):
         mean, gap = self.mean_and_gap()

@@ -18,6 +18,9 @@ import numpy as np
 from companion import checks
 from companion.families.sums import Sums
 
+#: A pass is repeated from the mean that it has found if its sums were so many times as large as those about the mean.
+_LOSS = 1e4
+
 
 class Statistics:
     r"""Sufficient statistics of a weighted sample, for one family; immutable. ``a + b`` are those of both samples.
@@ -151,16 +154,13 @@ def of_sample(family, x, weights, fixed, method):
         _require_doubles(where, x)
     with np.errstate(all="ignore"):
         sums = family._sums.start(member, x, weights)
-        first = rows if n == rows else max(1, rows // 16)  # after a short one, point and size of the sums are known
-        for i, start in enumerate((0, *range(first, n, rows))):
-            end = start + rows if start else first
-            part = np.asarray(x[start:end], dtype=float)
-            if not member._accepts(part):
-                member._check_sample(x, method)
-            w = None if weights is None else weights[start:end]
-            sums = sums.update(member, part, w, work[:, : len(part)])
-            if i & (i + 1) == 0:  # the shift follows the mean: at 1, 2, 4, 8, … chunks
-                sums = sums.centred()
+        for _ in range(3):
+            sums, largest = _added(sums, member, x, weights, work, method)
+            if not np.any(largest > _LOSS * sums.centred().size()):
+                break
+            sums = (
+                sums.centred().emptied()
+            )  # the first observations were far from where most of the weight is: once more
     sums = sums.changed(weight=float(n if weights is None else weights.sum()))  # all at once, it rounds less
     sums.check_digits(where, x)
     terms = sums.terms().values()
@@ -174,6 +174,23 @@ def of_sample(family, x, weights, fixed, method):
             "The sums of these observations overflow: change the unit of measurement.",
         )
     return Statistics(family, fixed, sums.centred())
+
+
+def _added(sums, member, x, weights, work, method):
+    """The sums with the sample added, chunk by chunk, and their largest size on the way."""
+    n, rows, largest = len(x), work.shape[1], 0.0
+    first = rows if n == rows else max(1, rows // 16)  # after a short one, point and size of the sums are known
+    for i, start in enumerate((0, *range(first, n, rows))):
+        end = start + rows if start else first
+        part = np.asarray(x[start:end], dtype=float)
+        if not member._accepts(part):
+            member._check_sample(x, method)
+        w = None if weights is None else weights[start:end]
+        sums = sums.update(member, part, w, work[:, : len(part)])
+        if i & (i + 1) == 0:  # the shift follows the mean: at 1, 2, 4, 8, … chunks
+            largest = np.maximum(largest, sums.size())
+            sums = sums.centred()
+    return sums, np.maximum(largest, sums.size())
 
 
 def _require_doubles(where, x):

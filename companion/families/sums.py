@@ -83,6 +83,10 @@ class Sums:
         """The same sums about the best point that they know of."""
         return self
 
+    def size(self) -> Any:
+        """What the roundings of these sums are proportional to, in a unit that does not depend on the constants."""
+        return 0.0
+
     def check_digits(self, where: str, x: np.ndarray) -> None:
         """Raise an error if terms were so small that they lost digits; x is the whole sample."""
 
@@ -105,6 +109,10 @@ class Sums:
         new = object.__new__(type(self))
         vars(new).update(vars(self), **_locked(values))
         return new
+
+    def emptied(self) -> Self:
+        """The sums of nothing, with the same constants."""
+        return self.changed(weight=0.0, **dict.fromkeys(self.terms(), 0.0))
 
     def terms(self) -> dict[str, Any]:
         """The fields that add, without the weight."""
@@ -209,7 +217,8 @@ class Moments(Shifted):
 
     @classmethod
     def start(cls, member, x, weights):
-        return cls(weight=0.0, shift=first_mean(cls.variable(head(x), None), weights), first=0.0, second=0.0)
+        first, w = head(x, weights)
+        return cls(weight=0.0, shift=first_mean(cls.variable(first, None), w), first=0.0, second=0.0)
 
     def update(self, member, x, weights, work):
         y = self.variable(x, work[0])
@@ -244,15 +253,19 @@ class Moments(Shifted):
         return self.changed(shift=shift, first=self.first + self.weight * d, second=second)
 
     def check_digits(self, where, x):
-        small = self.squares() < _SMALL * self.weight
+        small = self.squares() < np.maximum(_SMALL * self.weight, np.finfo(float).tiny * len(x))
         if np.any(small):  # or all observations are equal
             lost = np.ptp(self.variable(x + 0.0, None), axis=0) * small
-            expected, fix = "0, or a number whose square keeps its digits", "Change the unit of measurement."
+            expected = "0, or a number whose square, with its weight, keeps its digits"
+            fix = "Change the unit of measurement; of weights, leave out those that are next to nothing."
             checks.require(where, "spread of x", lost, lost == 0, expected, fix)
 
     def squares(self) -> Any:
         """Sums of squares, by coordinate."""
         return self.second
+
+    def size(self):
+        return self.squares()
 
     def mean_and_variance(self) -> tuple[Any, Any]:
         """Mean and variance of y; the latter exactly 0 if all observations are equal."""
@@ -333,26 +346,37 @@ class Ratios(Shifted):
         """Σ w f(t) of a chunk; `out` is a buffer."""
         raise NotImplementedError
 
-    def remainder_about(self, d: Any) -> Any:
-        """Σ w f about the point c/(1 + d)."""
+    def remainder_about(self, d: Any, k: Any) -> Any:
+        """Σ w f about the point c/k, where k is 1 + d."""
         raise NotImplementedError
 
     @classmethod
     def start(cls, member, x, weights):
-        return cls(weight=0.0, shift=first_mean(head(x), weights), ratio=0.0, remainder=0.0)
+        return cls(weight=0.0, shift=first_mean(*head(x, weights)), ratio=0.0, remainder=0.0)
 
     def update(self, member, x, weights, work):
         t = np.divide(np.subtract(x, self.shift, out=work[0]), self.shift, out=work[0])
         ratio = weighted_sum(t, weights)
         return self.plus(count(x, weights), ratio=ratio, remainder=self.remainder_of(t, x, weights, work[1]))
 
+    def merge(self, other):
+        """About the mean of both where they are far apart: about that of one the terms of the other would cancel."""
+        if 1e-3 < self.shift / other.shift < 1e3:
+            return super().merge(other)
+        share = other.weight / (self.weight + other.weight)
+        mean = (1 - share) * self.shift + share * other.shift
+        return self.about(mean).plus(other.weight, **other.about(mean).terms()).centred()
+
     def centre(self):
         return self.shift * (1 + self.ratio / self.weight)
 
     def about(self, shift):
-        d = (self.shift - shift) / shift  # x/shift − 1 = (1 + d) t + d
-        ratio = self.ratio * (1 + d) + self.weight * d
-        return self.changed(shift=shift, ratio=ratio, remainder=self.remainder_about(d))
+        d, k = (self.shift - shift) / shift, self.shift / shift  # x/shift − 1 = k t + d
+        ratio = self.ratio * k + self.weight * d
+        return self.changed(shift=shift, ratio=ratio, remainder=self.remainder_about(d, k))
+
+    def size(self):
+        return self.remainder
 
     def mean_and_gap(self) -> tuple[Any, Any]:
         """Mean of x, and the mean of f about that mean; the latter exactly 0 if all observations are equal."""

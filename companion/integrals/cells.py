@@ -63,7 +63,7 @@ def _rule(k: int) -> _Rule:
     legendre = np.polynomial.legendre
     n = 16 if k == 1 else 8
     last = legendre.Legendre.basis(n - 1)
-    t = np.concatenate([[-1.0], last.deriv().roots(), [1.0]])
+    t = np.concatenate([[-1.0], np.real(last.deriv().roots()), [1.0]])  # real, but NumPy 2.5 types them complex
     w = 2 / (n * (n - 1) * last(t) ** 2)
     coefficients = np.linalg.inv(legendre.legvander(t, n - 1)).T
     lattice = coefficients @ legendre.legvander(np.linspace(-1, 1, n + 1), n - 1).T

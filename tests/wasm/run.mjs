@@ -8,6 +8,7 @@ import {resolve} from 'node:path';
 import {cpuUsage} from 'node:process';
 import {createInterface} from 'node:readline';
 import {pathToFileURL} from 'node:url';
+import {install, unpack} from '../../book/_assets/run/packages.mjs';
 
 const [folder, wheel, ...notebooks] = process.argv.slice(2).map(path => resolve(path));
 const LARGE = 400e6; // bytes: above it, what the next notebook needs cannot be told
@@ -16,11 +17,11 @@ const seconds = () => { const {user, system} = cpuUsage(); return (user + system
 
 async function begin() {
   const before = seconds();
-  const {packages} = JSON.parse(readFileSync(resolve(folder, '../runtime.json')));
+  const packages = unpack(readFileSync(`${folder}/packages.bin`));
   const {loadPyodide} = await import(pathToFileURL(`${folder}/pyodide.mjs`));
   const said = [], note = line => { said.push(line); };
   const py = await loadPyodide({indexURL: folder, stdout: note, stderr: note});
-  await py.loadPackage(packages, {messageCallback: () => {}, errorCallback: note});
+  await install(py, await packages);
   py.unpackArchive(new Uint8Array(readFileSync(wheel)), 'wheel');
   py.FS.writeFile('/home/pyodide/harness.py', readFileSync(HARNESS, 'utf8'));
   const harness = py.pyimport('harness');

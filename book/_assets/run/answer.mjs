@@ -6,7 +6,7 @@ import { Outputs, element } from "./outputs.mjs";
 
 export class Answer {
   constructor(page, author, check, stub) {
-    Object.assign(this, { page, author, check, stub, id: `answer:${author.id}`, passed: false, ran: null });
+    Object.assign(this, { page, author, check, stub, id: `answer:${author.id}`, passed: false, ran: null, verdict: null });
     this.fold = author.root.closest("details.solution");
     const title = this.fold.previousElementSibling?.querySelector?.(".caption-number")?.textContent.trim().replace(/\.$/, "");
     this.name = title || `the exercise of cell ${author.number}`;
@@ -50,7 +50,10 @@ export class Answer {
 
   changed() {
     this.resetButton.hidden = this.code === this.stub;
-    if (this.ran !== null && this.code !== this.ran) this.said.textContent = "changed since it was checked";
+    if (this.ran === null) return;
+    const [state, words] = this.code === this.ran ? this.verdict : ["idle", "changed since it was checked"];
+    this.said.textContent = words;
+    if (!["queued", "running"].includes(this.root.dataset.state)) this.state = state;
   }
 
   reset() {
@@ -88,7 +91,8 @@ export class Answer {
     if (stopped && !unmet) this.outputs.trace(stopped.trace);
     this.outputs.end();
     this.passed = !stopped;
-    this.state = !stopped ? "done" : unmet ? "broken" : "failed";
-    this.said.textContent = !stopped ? "✓ passed" : unmet ? `✗ not yet: ${stopped.message}` : `✗ ${stopped.kind}: ${stopped.message}`;
+    this.verdict = !stopped ? ["done", "✓ passed"] : unmet ? ["broken", `✗ not yet: ${stopped.message}`] : ["failed", `✗ ${stopped.kind}: ${stopped.message}`];
+    [this.state, this.said.textContent] = this.verdict;
+    if (this.code !== ran) this.changed();
   }
 }

@@ -23,8 +23,9 @@ export class Cell {
     this.tools = element("div", { class: "run-tools", role: "group", "aria-label": `Cell ${this.number}` });
     below.after(this.tools);
     this.outputs = new Outputs(root.querySelector(":scope > .cell_output"), (box) => root.append(box));
-    this.current = false; // its results are those of its code and of the cells above it
-    this.ran = null; // the code that it ran last
+    this.fresh = false; // what it ran last, it ran after the cells above as they are
+    this.ran = null; // the code that it ran last, as far as Python still knows
+    this.shows = this.stored; // the code whose outputs it shows
     root.id ||= `cell-${this.id}`;
     this.state = "idle";
   }
@@ -51,6 +52,11 @@ export class Cell {
     return this.editor ? this.editor.text() : this.stored;
   }
 
+  /** Its results are those of its code and of the cells above it. */
+  get current() {
+    return this.fresh && this.ran === this.code;
+  }
+
   get binds() {
     return bound(this.code);
   }
@@ -67,8 +73,10 @@ export class Cell {
   show(words) {
     if (!this.said) return;
     const states = { queued: "waits", running: "runs …", failed: "error", broken: "✗ claim broke" };
-    this.said.textContent = words || states[this.state] || "";
-    this.resetButton.hidden = this.code === this.stored && this.ran === null && !this.outputs.stored;
+    const busy = ["queued", "running"].includes(this.state);
+    const edited = !this.answer && this.code.trim() !== this.shows.trim();
+    this.said.textContent = words || (edited && !busy ? "changed, not yet run" : states[this.state] || "");
+    this.resetButton.hidden = busy || (this.code === this.stored && this.ran === null && !this.outputs.stored);
   }
 
   async edit() {
@@ -106,7 +114,8 @@ export class Cell {
   reset() {
     if (this.editor) this.editor.set(this.stored);
     if (this.ran !== null && this.ran !== this.stored) this.page.outdate(this);
-    if (this.ran !== this.stored) this.current = false;
+    if (this.ran !== this.stored) this.fresh = false;
+    this.shows = this.stored;
     this.outputs.restore();
     this.stale(null);
     this.state = "idle";
@@ -128,7 +137,7 @@ export class Cell {
   finish(stopped, explanation) {
     const { outputs } = this;
     if (stopped) {
-      if (stopped.kind === "AssertionError") outputs.add("broken", stopped.message || `line ${stopped.line}`);
+      if (stopped.kind === "AssertionError") outputs.add("broken", stopped.message);
       else if (explanation) outputs.note(explanation);
       else outputs.trace(stopped.trace);
     }

@@ -36,6 +36,7 @@ def start():
     Path(__file__).with_name(f"{BACKEND}.py").write_text(FIGURES, encoding="utf-8")
     importlib.invalidate_caches()
     os.environ["MPLBACKEND"] = f"module://{BACKEND}"
+    builtins.input = _no_input
     reset()
 
 
@@ -97,11 +98,12 @@ def display(*values):
     """As in a notebook: a table as a table, a figure as a figure, anything else as text."""
     for value in values:
         draws = getattr(value, "savefig", None)
-        table = getattr(value, "_repr_html_", None)
+        table = None if isinstance(value, type) else getattr(value, "_repr_html_", None)
+        html = table() if callable(table) and not draws else None
         if draws:
             show_figure(value)
-        elif table:
-            show_html(table())
+        elif isinstance(html, str):
+            show_html(html)
         else:
             _flush()
             _emit("text", repr(value))
@@ -126,6 +128,10 @@ def show_figures(*args, **kwargs):
     for number in plt.get_fignums() if plt else ():
         show_figure(plt.figure(number))
     _close()
+
+
+def _no_input(prompt=""):
+    raise RuntimeError("input() cannot ask here; write the value into the cell")
 
 
 def _close():

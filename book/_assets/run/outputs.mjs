@@ -61,10 +61,10 @@ export class Outputs {
 
   /** The next output begins a new run; until it comes the page shows the last one. */
   begin() {
-    this.ended = this.shown = false;
+    this.shown = false;
+    this.last = null;
     this.checks = 0;
     this.broken = [];
-    this.text = "";
   }
 
   clear() {
@@ -173,7 +173,8 @@ export class Outputs {
       this.root.remove();
       this.root = null;
     }
-    this.stored = null;
+    this.stored = this.last = null;
+    this.shown = false; // what still comes of a run begins anew
   }
 
   free() {

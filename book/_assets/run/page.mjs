@@ -69,7 +69,7 @@ class Page {
     if (!document.querySelector(`link[href="${style.href}"]`)) document.head.append(style);
     else style.onload();
     this.python = new Python({
-      runtime: at(page.runtime.folder), packages: page.runtime.packages, sums: page.files, wheel: at(page.wheel),
+      runtime: at(page.runtime.folder), sums: page.files, wheel: at(page.wheel),
       scripts: page.scripts.map((name) => new URL(name, import.meta.url).href),
     }, (bytes) => this.loaded(bytes));
     loadEditor();
@@ -124,9 +124,10 @@ class Page {
 
   needed(index, code) {
     const words = new Set(code.match(/\w+/g)), list = [];
+    const edited = this.cells.findIndex((each) => !each.isAnswer && each.ran !== null && each.ran !== each.code);
     for (const cell of this.cells.slice(0, index).reverse()) {
       if (cell.isAnswer && !cell.binds.some((name) => words.has(name))) continue;
-      if (!cell.current) list.unshift(cell);
+      if (!cell.current || (edited >= 0 && cell.index > edited)) list.unshift(cell);
       (cell.code.match(/\w+/g) || []).forEach((word) => words.add(word));
     }
     return list;
@@ -136,7 +137,7 @@ class Page {
   runFromTop(cell, all = false) {
     if (this.phase === "running") return;
     this.python.forget();
-    this.cells.forEach((each) => (each.current = false));
+    this.cells.forEach((each) => (each.fresh = false));
     const list = this.cells.slice(0, cell.index + 1).filter((each) => all || each === cell || !each.isAnswer);
     const needed = all ? list : [...new Set([...this.needed(cell.index, cell.code), ...list])].sort((a, b) => a.index - b.index);
     this.run(needed.map((each) => this.job(each)), all ? null : cell);
@@ -145,7 +146,7 @@ class Page {
   checkAnswer(answer) {
     const { author, check } = answer;
     const before = this.needed(author.index, `${answer.code}\n${check.code}`);
-    const result = { outputs: answer.outputs, answer };
+    const result = { outputs: answer.outputs, answer, tried: answer.code };
     this.run([
       ...before.map((each) => this.job(each)),
       { ...result, cell: author, id: answer.id, code: answer.code, name: "of your answer" },
@@ -161,8 +162,8 @@ class Page {
   }
 
   run(jobs, aim) {
-    const there = new Set(this.queue.map((job) => job.id));
-    for (const job of jobs.filter((each) => each.answer || !there.has(each.id))) {
+    const waits = (job) => this.queue.some((each) => each.id === job.id && each.code === job.code);
+    for (const job of jobs.filter((each) => each.answer || !waits(each))) {
       this.queue.push(job);
       this.mark(job, "queued");
     }
@@ -203,14 +204,15 @@ class Page {
   async one(job) {
     const { cell, answer, outputs } = job;
     if (!answer || job.id === answer.id) outputs.begin();
-    const chain = this.cells.slice(0, cell.index).filter((each) => each.ran !== null).map((each) => this.job(each).id);
+    const chain = this.cells.slice(0, cell.index)
+      .filter((each) => each.ran !== null && each !== answer?.author) // an answer stands alone, without the solution
+      .map((each) => this.job(each).id);
     if (job.last) chain.push(answer.id);
     const stopped = await this.python.run({ cell: job.id, name: job.name, code: job.code, chain }, (kind, data) => outputs.add(kind, data));
     if (answer) return this.answered(job, stopped);
-    const changed = cell.ran !== null && (cell.ran !== job.code || !cell.current);
-    const failed = stopped !== null;
-    if (changed) this.outdate(cell);
-    Object.assign(cell, { ran: job.code, current: !failed, makes: stopped?.makes });
+    const edited = cell.ran !== null && cell.ran !== job.code;
+    if (edited || (cell.ran !== null && !cell.fresh)) this.outdate(cell, edited);
+    Object.assign(cell, { ran: job.code, shows: job.code, fresh: stopped === null, makes: stopped?.makes });
     cell.stale(null);
     cell.finish(stopped, this.explain(cell, stopped));
   }
@@ -219,23 +221,23 @@ class Page {
     const { answer } = job;
     if (!stopped && !job.last) return;
     if (!job.last) this.queue.splice(this.queue.findIndex((each) => each.last && each.answer === answer), 1);
-    answer.finish(stopped, job.last ? job.answer.code : job.code);
+    answer.finish(stopped, job.tried);
     this.answerChanged(answer);
   }
 
   /** Who uses the function of an exercise has to run again. */
   answerChanged({ author }) {
     this.outdate(author);
-    author.current = false;
+    author.fresh = false;
   }
 
   /** What stands below a cell that changed is no longer current. */
-  outdate(cell) {
+  outdate(cell, edited = true) {
     const names = cell.isAnswer ? cell.binds : null;
     for (const later of this.cells.slice(cell.index + 1)) {
       if (names && !names.some((name) => new RegExp(`\\b${name}\\b`).test(later.code))) continue;
-      if (later.current) later.stale(cell.number);
-      later.current = false;
+      if (later.fresh || (edited && later.ran !== null)) later.stale(cell.number);
+      later.fresh = false;
     }
   }
 
@@ -305,8 +307,8 @@ class Page {
   over(error) {
     this.queue.forEach((job) => this.mark(job, "idle"));
     this.queue = [];
-    for (const cell of this.cells || []) Object.assign(cell, { current: false, ran: null, makes: null });
-    for (const answer of this.answers || []) if (!answer.passed) answer.forget();
+    for (const cell of this.cells || []) Object.assign(cell, { fresh: false, ran: null, makes: null });
+    for (const answer of this.answers || []) answer.passed ? answer.changed() : answer.forget();
     if (error instanceof Stopped) this.say("stopped", this.cells ? "Stopped; Python has forgotten all variables. The next run starts it anew." : this.said);
     else this.say("failed", error.message);
     if (!this.cells) this.python = null;

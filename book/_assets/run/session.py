@@ -5,16 +5,22 @@ made of them: it gets what the cells above it bound, and generators in the state
 break are told, and the cell goes on.
 """
 
+import collections
 import dis
 import functools
 import json
 import sys
 import time
+import traceback
 
 import harness
 
 MOST = 10_000  # characters of text that a page shows of one cell
+PIECES = 200  # of each other kind of output
+REST = "\n… the rest is not shown\n"
+GONE = object()  # in place of the value of a name that a cell deleted
 _bound, _states, _first = {}, {}, {}  # by cell: the names it bound, the states of generators after it; names of no cell
+_modules, _patched = [], {}  # modules and the functions and classes they had; by cell: what it put in their place
 _run = None
 
 
@@ -31,10 +37,14 @@ def prepare():
     for name, value in list(vars(claims).items()):
         if not name.startswith("_") and getattr(value, "__module__", "") == claims.__name__:
             setattr(claims, name, _going_on(value))
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("builtins", "companion", "math", "numpy", "random", "scipy"):
+            _modules.append((module, {key: value for key, value in vars(module).items() if callable(value)}))
 
 
 def forget():
     _bound.clear()
+    _patched.clear()
     _states.clear()
 
 
@@ -57,6 +67,7 @@ class _Run:
     def __init__(self, emit):
         self.emit, self.stopped = emit, None
         self.waiting, self.sent, self.last = [], 0, time.monotonic()
+        self.pieces = collections.Counter()
 
     def tell(self, kind, data):
         if kind in ("stdout", "stderr"):
@@ -68,34 +79,80 @@ class _Run:
         if kind == "error":
             error = sys.exception()
             missing = error.name if isinstance(error, NameError) else None
-            message = getattr(error, "msg", None) or str(error)
-            self.stopped = {"kind": type(error).__name__, "message": message, "trace": data, "missing": missing}
-        else:
-            self.emit(kind, _pictures(data) if kind == "svg" else data)
+            message = getattr(error, "msg", None) or str(error) or _line(error)
+            self.stopped = {
+                "kind": type(error).__name__,
+                "message": _short(message),
+                "trace": _short(data),
+                "missing": missing,
+            }
+            return
+        self.pieces[kind] += 1  # each kind by itself: many tables must not hide that a claim broke
+        if self.pieces[kind] <= PIECES:
+            self.emit(kind, _pictures(data) if kind == "svg" else data if kind == "html" else _short(data))
+        elif self.pieces[kind] == PIECES + 1:
+            self.emit("stream", REST)
 
     def flush(self):
         text, self.waiting, self.last = "".join(self.waiting), [], time.monotonic()
         if text and self.sent <= MOST:
             self.sent += len(text)
-            self.emit("stream", text if self.sent <= MOST else text[: MOST - self.sent] + "\n… the rest is not shown\n")
+            self.emit("stream", text if self.sent <= MOST else text[: MOST - self.sent] + REST)
+
+
+def _patches():
+    """What stands in place of functions and classes of modules."""
+    return {
+        (place, key): vars(module).get(key, GONE)
+        for place, (module, first) in enumerate(_modules)
+        for key, value in first.items()
+        if vars(module).get(key, GONE) is not value
+    }
+
+
+def _put(place, key, value):
+    if value is not GONE:
+        setattr(_modules[place][0], key, value)
+    elif key in vars(_modules[place][0]):
+        delattr(_modules[place][0], key)
 
 
 def _begin(chain):
+    for place, key in _patches():
+        _put(place, key, _modules[place][1][key])
+    for cell in chain:
+        for (place, key), value in _patched.get(cell, {}).items():
+            _put(place, key, value)
     names = vars(sys.modules["__main__"])  # one object for good: functions of cells keep it as their globals
     names.clear()
     names.update(_first)
     for cell in chain:
         names.update(_bound.get(cell, {}))
+        for name in [name for name, value in names.items() if value is GONE]:
+            del names[name]
     for generator, state in next((_states[cell] for cell in reversed(chain) if cell in _states), []):
         generator.bit_generator.state = state
-    return dict(names)
+    return dict(names), _patches()
 
 
 def _end(cell, before):
+    before, patches = before
+    _patched[cell] = {key: value for key, value in _patches().items() if patches.get(key) is not value}
     names, random = vars(sys.modules["__main__"]), sys.modules.get("numpy.random")
     _bound[cell] = {key: value for key, value in names.items() if key not in before or before[key] is not value}
+    _bound[cell].update(dict.fromkeys(before.keys() - names.keys(), GONE))
     generators = [value for value in names.values() if random and isinstance(value, random.Generator)]
     _states[cell] = [(generator, generator.bit_generator.state) for generator in generators]
+
+
+def _short(text):
+    return text if len(text) <= MOST else text[:MOST] + REST
+
+
+def _line(error):
+    """Where an error without words was raised, for the assert statements that readers write."""
+    steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename.startswith(harness.CELL)]
+    return f"line {steps[-1].lineno}: {steps[-1].line}" if steps else ""
 
 
 def _made_by(code):

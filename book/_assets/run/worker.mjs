@@ -1,4 +1,6 @@
 // One Python for the page, in a thread of its own. All files come from this site.
+import { install, unpack } from "./packages.mjs";
+
 const tell = (type, more = {}) => postMessage({ type, ...more });
 const load = self.fetch.bind(self);
 const hex = (bytes) => [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -52,30 +54,30 @@ console.warn = (...words) => {
   }
 };
 
-self.onunhandledrejection = ({ reason }) => session || fail(reason); // before a page is ready, nothing else would tell
+// Before a page is ready, nothing else would tell; nor when a cell ends the whole interpreter.
+self.onunhandledrejection = ({ reason }) => (!session || reason?.name === "ExitStatus") && fail(reason);
 
-async function start({ runtime, packages, wheel, scripts, sums }) {
+async function start({ runtime, wheel, scripts, sums }) {
   files = sums;
+  const packages = fetch(runtime + "packages.bin").then((response) => response.arrayBuffer()).then(unpack);
   const texts = Promise.all(scripts.map(async (address) => [address.split("/").pop(), await (await fetch(address)).text()]));
   const ours = fetch(wheel).then((response) => response.arrayBuffer());
-  for (const early of [texts, ours]) early.catch(() => {});
+  for (const early of [packages, texts, ours]) early.catch(() => {});
   const { loadPyodide } = await import(runtime + "pyodide.mjs").catch(() => { throw damaged(runtime + "pyodide.mjs", "is missing or damaged"); });
-  const python = await loadPyodide({ indexURL: runtime, packages, checkIntegrity: true }).catch((error) => {
+  const python = await loadPyodide({ indexURL: runtime, checkIntegrity: true }).catch((error) => {
     const unread = error instanceof SyntaxError || /import/.test(error.message); // its own next module
     throw unread ? damaged(runtime + "pyodide.asm.mjs", "is missing or damaged") : error;
   });
+  await install(python, await packages);
   python.unpackArchive(await ours, "whl");
   // where they stand in a checkout, seen from the package
   const place = "/home/pyodide/book/_ext";
   python.FS.mkdirTree(place);
   for (const [name, text] of await texts) python.FS.writeFile(`${place}/${name}`, text);
-  // A package that did not arrive is no error of Pyodide's; it would be one of the first cell that imports it.
-  const missing = python.runPython(`
-import importlib.util, json, sys
+  python.runPython(`
+import sys
 sys.dont_write_bytecode = True
-sys.path.append(${JSON.stringify(place)})
-[name for name in ${JSON.stringify([...packages, "PIL", "companion"])} if importlib.util.find_spec(name) is None]`).toJs();
-  if (missing.length) throw Object.assign(new Error(`${missing.join(", ")} is missing`), { file: missing.join(", ") });
+sys.path.append(${JSON.stringify(place)})`);
   session = python.pyimport("session");
 }
 
