@@ -53,8 +53,7 @@ def test_pictures_are_clear_in_the_dark(look, name):
 
 
 def test_formulas_and_lines_fit_on_a_phone(look, name):
-    if "/api/" not in name:  # docstrings have their formulas in rows, for the terminal
-        problems(look(name)["light"]["cut lines"])
+    problems(look(name)["light"]["cut lines"])
 
 
 def test_tables_fit_on_a_phone(look, name):

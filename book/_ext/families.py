@@ -55,7 +55,7 @@ class Families(SphinxDirective):
 
 
 def one_formula_a_line(app, what, name, obj, options, lines):
-    """Break the display formulas of a family at ``, \\qquad`` and align their beginnings."""
+    """Break the display formulas of a family at ``, \\qquad``: each begins a line of its own."""
     if what != "class" or getattr(obj, "__module__", "").split(".")[:2] != ["companion", "families"]:
         return
     inside, result = False, []
@@ -65,10 +65,9 @@ def one_formula_a_line(app, what, name, obj, options, lines):
         elif inside and line and not line.startswith(" "):
             inside = False
         if inside and line.startswith(" "):
-            new = not result[-1].strip()
             parts = re.split(r"\s*\\qquad\s*", line.strip())
             for i, part in enumerate(parts):
-                result += ([""] if i and part else []) + ([("   & " if new or i else "   ") + part] if part else [""])
+                result += ([""] if i and part else []) + (["   " + part] if part else [""])
             if not parts[-1]:
                 continue
         else:

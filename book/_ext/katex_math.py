@@ -46,7 +46,8 @@ def visit_inline(self, node):
 
 def visit_display(self, node):
     self.body.append(self.starttag(node, "div", CLASS="math notranslate nohighlight"))
-    self.body.append(f'<div class="math-scroll">{html_of(self, node, display=True)}</div>')
+    html = html_of(self, node, display=True)
+    self.body.append(f'<div class="math-scroll{" lines" * ("<br/>" in html)}">{html}</div>')
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "Link to this equation")
