@@ -55,7 +55,7 @@ console.warn = (...words) => {
 };
 
 // Before a page is ready, nothing else would tell; nor when a cell ends the whole interpreter.
-self.onunhandledrejection = ({ reason }) => (!session || reason?.name === "ExitStatus") && fail(reason);
+self.onunhandledrejection = ({ reason }) => (!session || /^Exit/.test(reason?.name)) && fail(reason);
 
 async function start({ runtime, wheel, scripts, sums }) {
   files = sums;
