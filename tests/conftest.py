@@ -31,7 +31,12 @@ def what_the_book_is_made_of() -> str:
     packages = sorted({f"{d.name}=={d.version}" for d in importlib.metadata.distributions()})
     digest = hashlib.sha256("\n".join([sys.version, *packages]).encode())
     files = [path for folder in ("book", "companion") for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
-    for path in [*sorted(ROOT.glob("_*.yml")), *sorted(ROOT.glob("_runtime/runtime.json")), *files]:
+    for path in [
+        ROOT / "pyproject.toml",
+        *sorted(ROOT.glob("_*.yml")),
+        *sorted(ROOT.glob("_runtime/runtime.json")),
+        *files,
+    ]:
         if "__pycache__" not in path.parts and ".ipynb_checkpoints" not in path.parts:
             digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
