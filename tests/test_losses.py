@@ -67,13 +67,18 @@ def test_smoothed_loss_is_entropy_plus_kl_and_has_the_entropy_as_its_floor():
         (([[0.0, np.inf]], [0]), r"logits\[0, 1\]"),
         (([[0.0, 1.0]], [2]), r"labels\[0\] = 2"),
         (([[0.0, 1.0]], [0.5]), r"labels\[0\] = 0.5"),
-        (([[0.0, 1.0]], [0, 1]), "shape of labels"),
+        (([[0.0, 1.0]], [0, 1]), r"shape of labels = \(2,\)"),
+        (([[0.0, -1.5e150]], [0]), r"largest logit = 1\.5e\+150"),
         (([[0.0, 1.0]], [0], 1.5), "smoothing = 1.5"),
     ],
 )
 def test_loss_refuses(arguments, names):
     with pytest.raises(ValueError, match=f"^cross_entropy_loss: {names}.*; expected .*"):
         losses.cross_entropy_loss(*arguments)
+
+
+def test_the_largest_logit_that_is_taken():
+    assert losses.cross_entropy_loss([[0.0, 1e150]], [0]) == 1e150
 
 
 # --- temperature --------------------------------------------------------------------------------------------------
@@ -94,7 +99,7 @@ def test_temperature_has_the_least_loss(seed):
 
 
 def test_temperature_of_equal_logits():
-    with pytest.raises(ValueError, match="Every temperature gives the same loss, log K"):
+    with pytest.raises(ValueError, match=r"\. Every temperature gives the same loss, log K"):
         losses.fit_temperature([[2.0, 2.0], [1.0, 1.0]], [0, 1])
 
 
@@ -103,6 +108,8 @@ def test_calibration_names_the_argument_with_the_wrong_shape():
         losses.calibration([[0.5, 0.2]], [[1, 0]], 1)
     with pytest.raises(ValueError, match=r"shape of outcomes = \(1,\); expected that of the probabilities, \(2,\)"):
         losses.calibration([0.5, 0.2], [1], 1)
+    with pytest.raises(ValueError, match="bins = 3; expected at most 2, the number of predictions"):
+        losses.calibration([0.5, 0.2], [1, 0], 3)
 
 
 def test_whole_numbers_of_any_size():

@@ -87,6 +87,7 @@ def test_kl_term_where_the_ratio_overflows():
 def test_kl_term_takes_a_better_difference_and_logarithm():
     """q − p = 1e-20 cannot be seen in the doubles 0.5 and 0.5; e^−800 cannot be seen at all."""
     assert kl_term(0.5, 0.5, difference=1e-20) == pytest.approx(1e-40, rel=1e-12, abs=0)
+    assert kl_term(0.5, 0.5, difference=1e-20, log_q=np.log(0.5)) == pytest.approx(1e-40, rel=1e-12, abs=0)
     assert kl_term(0.5, 0.0, log_q=-800.0) == pytest.approx(0.5 * (np.log(0.5) + 800) - 0.5, rel=1e-14, abs=0)
     assert kl_term(0.5, 0.0, log_q=-np.inf) == np.inf
 

@@ -63,6 +63,8 @@ def test_factoring_error_is_that_of_the_correlations_whatever_the_scales():
     # eigenvalues 1 ± ρ
     np.testing.assert_allclose(triangular.factoring_error(cov), 2 * 4 * EPS * (1 + rho) / (1 - rho), rtol=1e-5)
     assert triangular.factoring_error(np.array([[1.0, 1.0], [1.0, 1.0]])) == np.inf
+    three = np.full((3, 3), 0.25) + 0.75 * np.eye(3)  # eigenvalues 0.75, 0.75 and 1.5
+    np.testing.assert_allclose(triangular.factoring_error(three), 3 * 4 * EPS * 1.5 / 0.75, rtol=1e-12)
 
 
 def test_what_is_not_symmetric_is_an_error_of_the_factor():

@@ -195,7 +195,7 @@ def run(name: str, setting: Setting, arguments: list[str]) -> tuple[bool, str]:
         ).returncode
     lines = log.read_text(encoding="utf-8").splitlines()
     for line in lines:
-        if code and line.startswith(("FAILED", "ERROR")):
+        if code and re.match(r"(FAILED|ERROR) \S", line):  # of the summary; lines of logs have more spaces
             print(f"   {line}", flush=True)
     return code == 0, (lines or ["no output"])[-1].strip("= ")
 
