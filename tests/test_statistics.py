@@ -328,6 +328,17 @@ def test_first_observations_far_away_that_weigh_nothing_cost_no_digits(family, w
     assert_same_fit(family.fit(x, weights), family.fit(x[1024:]), rtol=1e-11)
 
 
+@pytest.mark.parametrize("where, weight", [(1e-20, 1e-50), (1e60, 1e-200), (1e120, 1e-300)])
+@pytest.mark.parametrize("chunk", [64, 2**18])
+@pytest.mark.parametrize("family", [Normal, LogNormal, Gamma, InverseGaussian], ids=lambda f: f.__name__)
+def test_as_many_passes_as_the_digits_need(family, chunk, where, weight, monkeypatch):
+    """A chunk of such observations must not draw the point away again; and the mean seen from 1e60 is off by 1e44, seen
+    from there by 1e28, …: the pass in which it is right is neither the second nor the third."""
+    monkeypatch.setattr(family._sums, "chunk", chunk)
+    x, weights = far_head(where, weight)
+    assert_same_fit(family.fit(x, weights), family.fit(x[1024:]), rtol=1e-11)
+
+
 @pytest.mark.parametrize("where", [1e-10, 1e-20, 1e-100])
 def test_first_observations_far_smaller_than_the_others(where):
     x, _ = far_head(where, None)
