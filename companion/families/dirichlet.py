@@ -24,8 +24,7 @@ _EPS = float(np.finfo(float).eps)
 
 @dataclass(frozen=True, eq=False)
 class MeanLogs(Moments):
-    """Moments of y = log x, by coordinate. The fit needs the means; the squares tell whether all observations are
-    equal."""
+    """Moments of y = log x, by coordinate. The fit needs the means; the squares tell if all observations are equal."""
 
     chunk = 2**16
 
@@ -43,10 +42,10 @@ class MeanLogs(Moments):
             fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
             checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
         gap = _gap(mean)  # of the order of the variances, and their only measure of concentration
-        if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
-            expected = "observations that differ by more than 1e-7 of their size"
-            fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
-            checks.fail(where, "spread of log x", float(np.sqrt(variance.max())), expected, fix)
+        most = (mean.size - 1) / (200 * _EPS * (1 - mean.min()))
+        total = (mean.size - 1) / (2 * gap) if gap > 0 else np.inf
+        fix = "Beyond, the means of the logarithms have no digits of it: a normal distribution says as much."
+        checks.require(where, "sum of the concentrations", total, total <= most, f"at most {most:.0e}", fix)
 
 
 class Dirichlet(ExponentialFamily):
@@ -75,7 +74,8 @@ class Dirichlet(ExponentialFamily):
     ------
     ValueError
         If a concentration is not a positive finite number, or data do not sum to one; from `fit`, if an observation has
-        a zero or all are equal (no maximum exists).
+        a zero or all are equal (no maximum exists), or the concentrations are too large: their relative error is about
+        1e-16 times their sum.
 
     References
     ----------
