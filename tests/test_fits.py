@@ -4,6 +4,8 @@ What holds for every family (the mean of u is matched, neighbours are worse, wei
 `test_families.py`.
 """
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -147,6 +149,34 @@ def test_von_mises_fit_of_angles_that_hardly_differ():
     assert_allclose(fit.kappa, 1 / np.mean(away**2), rtol=1e-12)
     turned = VonMises.fit(away + 2 * np.pi * np.array([0, 1, -1, 2, 0]))
     assert_allclose(turned.kappa, fit.kappa, rtol=1e-6)
+
+
+def test_von_mises_fit_of_angles_between_which_doubles_are_sparse():
+    """κ = 1/(1 − R)/2, to first order, of angles about 3.1 within 1e-12: their mean is no double."""
+    x = 3.1 + 1e-12 * np.array([0.3, -1.2, 0.8, 0.1, 1.5])
+    away = [Fraction(v) - Fraction(x[0]) for v in x]
+    mean = sum(away) / 5
+    kappa = 1 / (sum((v - mean) ** 2 for v in away) / 5)
+    assert_allclose(VonMises.fit(x).kappa, float(kappa), rtol=1e-12)
+    assert_allclose(
+        VonMises.fit(VonMises.statistics(x[:2]) + VonMises.statistics(x[2:])).kappa, float(kappa), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-5, 1.0, 1e300, 1.5e308])
+@pytest.mark.parametrize("spread", [1e-13, 1e-9, 1e-5, 1e-2])
+def test_log_normal_fit_keeps_its_digits_in_any_unit(unit, spread):
+    """The logarithms of x over the first, by their series in exact fractions."""
+    x = unit * (1 + spread * np.array([0.0, -1.2, 0.8, 0.1, 1.5, -0.4]))
+    t = [Fraction(v) / Fraction(x[0]) - 1 for v in x]
+    logs = [sum(Fraction((-1) ** (k + 1), k) * v**k for k in range(1, 12)) for v in t]
+    mean = sum(logs) / 6
+    sd = np.sqrt(float(sum((v - mean) ** 2 for v in logs) / 6))
+    for weights in (None, np.full(6, 2.0**-300)):
+        parts = [LogNormal.statistics(x[i : i + 2], None if weights is None else weights[:2]) for i in (0, 2, 4)]
+        for fit in (LogNormal.fit(x, weights), LogNormal.fit(sum(parts)), LogNormal.fit(sum(parts[::-1]))):
+            assert_allclose(fit.sd, sd, rtol=1e-12)
+            assert_allclose(fit.parameter("mean"), np.log(x[0]) + float(mean), rtol=1e-15, atol=1e-16)
 
 
 def test_von_mises_fit_gives_a_direction_of_the_first_turn():

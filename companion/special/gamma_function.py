@@ -226,7 +226,7 @@ def inverse_excess(s: ArrayLike) -> np.ndarray | np.float64:
 
 def _inverse_excess_of_one(s):
     """`inverse_excess` of a plain number: the same steps without arrays, a tenth of the time; None at extreme ones."""
-    if not 1e-290 < s < 1e10:
+    if not 1e-100 < s < 1e10:
         return None
     a, before = (3 - s + math.sqrt((s - 3) ** 2 + 24 * s)) / (12 * s), math.inf
     for _ in range(30):
