@@ -22,6 +22,9 @@ from companion.families.sums import Sums
 #: doubles.
 _PASSES = 40
 
+#: Weights below it, times squares of relative differences, are not normal doubles.
+_LEAST = 1e-290
+
 
 class Statistics:
     r"""Sufficient statistics of a weighted sample, for one family; immutable. ``a + b`` are those of both samples.
@@ -151,6 +154,9 @@ def of_sample(family, x, weights, fixed, method):
     member = family._example(**fixed) if fixed else _member(family)
     rows = min(n, max(1, family._sums.chunk * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
+    if weights is not None and (total := float(weights.sum())) < _LEAST:
+        fix = "Multiply all weights by one number: no estimate depends on it. Leave out those that are next to nothing."
+        checks.fail(where, "sum of weights", total, f"at least {_LEAST:g}, below which products lose digits", fix)
     if x.dtype.kind in "iu" and abs(float(x.flat[0])) > 2.0**53:  # else what rounding loses is small next to the spread
         _require_doubles(where, x)
     with np.errstate(all="ignore"):
@@ -171,7 +177,8 @@ def of_sample(family, x, weights, fixed, method):
             "largest sum",
             float(np.max([np.max(s) for s in terms])),
             "a finite number",
-            "The sums of these observations overflow: change the unit of measurement.",
+            "The sums of these observations leave the range of doubles: change the unit of measurement, or multiply "
+            "all weights by one number.",
         )
     return Statistics(family, fixed, sums.centred())
 

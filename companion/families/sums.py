@@ -304,8 +304,7 @@ class Comoments(Moments):
 
     def from_zero(self, weight, first, second):
         first, mixed = first - weight * self.shift, np.outer(self.shift, first)
-        outer = np.outer(self.shift, self.shift)
-        return {"first": first, "second": second - mixed - mixed.T + weight * outer}
+        return {"first": first, "second": second - mixed - mixed.T + weight * np.outer(self.shift, self.shift)}
 
     def about(self, shift):
         d = self.shift - shift
@@ -388,7 +387,8 @@ class Ratios(Shifted):
 
     def mean_and_gap(self) -> tuple[Any, Any]:
         """Mean of x, and the mean of f about that mean; the latter exactly 0 if all observations are equal."""
-        return self.shift * (1 + self.ratio / self.weight), self.remainder / self.weight
+        k = 1 / (1 + self.ratio / self.weight)  # the shift over the mean, which may be no double
+        return self.shift / k, self.remainder_about(-self.ratio / self.weight * k, k) / self.weight
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------
