@@ -17,7 +17,7 @@ from companion.families.exponential_family import ExponentialFamily
 from companion.families.sums import Moments
 from companion.special import gamma_function
 from companion.special.concentrations import single_divergence
-from companion.special.remainders import log_ratio, phi, phi_of
+from companion.special.remainders import log_ratio, phi
 
 _EPS = float(np.finfo(float).eps)
 
@@ -188,19 +188,18 @@ class Dirichlet(ExponentialFamily):
         return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
 
     def _cross_entropy_terms(self, other):
-        """In Stirling's form for large concentrations, term by term for small ones."""
+        """For large concentrations entropy and KL divergence, the former in Stirling's form; else term by term."""
         a, total, q, total_q = self.alpha, self._total(), other.alpha, other._total()
-        mean = log_ratio(a, total)
-        cells = (
-            *(-gamma_function.log_peak(q), mean, (q - 1) * gamma_function.excess(a)),
-            q * phi_of(a / total, q / total_q),
-        )
-        whole = gamma_function.log_peak(total_q), (self.dimension - total_q) * gamma_function.excess(total)
-        stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
+        if other is self:
+            cells = -gamma_function.log_peak(a), log_ratio(a, total), (a - 1) * gamma_function.excess(a)
+            whole = gamma_function.log_peak(total), (self.dimension - total) * gamma_function.excess(total)
+            others = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
+        else:
+            others = *self._cross_entropy_terms(self), self.kl_divergence(other)
         cells = gamma_function.log_gamma(q), (1 - q) * psi(a)
         whole = -gamma_function.log_gamma(total_q), (total_q - self.dimension) * psi(total)
         plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
-        return gamma_function.smaller_terms(plain, stirling)
+        return gamma_function.smaller_terms(plain, others)
 
     def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
