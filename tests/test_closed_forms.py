@@ -310,6 +310,7 @@ def test_kl_of_concentrations_is_not_negative_without_help():
     [
         (Gamma(1e-10, 1.0), Gamma(1.0, 1.0), 1e-10),  # −log q = x
         (Gamma(1e-300, 1.0), Gamma(1.0, 1.0), 1e-300),
+        (Beta(1e27, 8e36), Beta(1.000000000000001e27, 8e36), -52.4682048091134277),  # near, so large that KL counts
         (Beta(1e-8, 1.0), Beta(1.0, 1.0), 0.0),  # log q = 0
         (Dirichlet([1e-8, 1.0, 2.0]), Dirichlet([1.0, 1.0, 1.0]), -np.log(2)),
         (Weibull(1.0, 1e-12), Weibull(1.0, 1.0), 1e-12),

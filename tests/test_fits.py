@@ -4,6 +4,8 @@ What holds for every family (the mean of u is matched, neighbours are worse, wei
 `test_families.py`.
 """
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -46,6 +48,9 @@ def test_log_minus_digamma_has_its_digits():
 
 def test_inverse_of_log_minus_digamma():
     assert_allclose(gamma_function.inverse_excess(gamma_function.excess(SHAPES)), SHAPES, rtol=2e-14)
+    tiny = np.array([1e-90, 1e-150, 1e-250, 1e-300])  # of weights next to nothing
+    assert_allclose(gamma_function.inverse_excess(tiny), 0.5 / tiny, rtol=1e-15)
+    assert_allclose([gamma_function.inverse_excess(s) for s in tiny], 0.5 / tiny, rtol=1e-15)
 
 
 # 1 − r, and κ in 20 digits (mpmath)
@@ -146,6 +151,34 @@ def test_von_mises_fit_of_angles_that_hardly_differ():
     assert_allclose(turned.kappa, fit.kappa, rtol=1e-6)
 
 
+def test_von_mises_fit_of_angles_between_which_doubles_are_sparse():
+    """κ = 1/(1 − R)/2, to first order, of angles about 3.1 within 1e-12: their mean is no double."""
+    x = 3.1 + 1e-12 * np.array([0.3, -1.2, 0.8, 0.1, 1.5])
+    away = [Fraction(v) - Fraction(x[0]) for v in x]
+    mean = sum(away) / 5
+    kappa = 1 / (sum((v - mean) ** 2 for v in away) / 5)
+    assert_allclose(VonMises.fit(x).kappa, float(kappa), rtol=1e-12)
+    assert_allclose(
+        VonMises.fit(VonMises.statistics(x[:2]) + VonMises.statistics(x[2:])).kappa, float(kappa), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-5, 1.0, 1e300, 1.5e308])
+@pytest.mark.parametrize("spread", [1e-13, 1e-9, 1e-5, 1e-2])
+def test_log_normal_fit_keeps_its_digits_in_any_unit(unit, spread):
+    """The logarithms of x over the first, by their series in exact fractions."""
+    x = unit * (1 + spread * np.array([0.0, -1.2, 0.8, 0.1, 1.5, -0.4]))
+    t = [Fraction(v) / Fraction(x[0]) - 1 for v in x]
+    logs = [sum(Fraction((-1) ** (k + 1), k) * v**k for k in range(1, 12)) for v in t]
+    mean = sum(logs) / 6
+    sd = np.sqrt(float(sum((v - mean) ** 2 for v in logs) / 6))
+    for weights in (None, np.full(6, 2.0**-300)):
+        parts = [LogNormal.statistics(x[i : i + 2], None if weights is None else weights[:2]) for i in (0, 2, 4)]
+        for fit in (LogNormal.fit(x, weights), LogNormal.fit(sum(parts)), LogNormal.fit(sum(parts[::-1]))):
+            assert_allclose(fit.sd, sd, rtol=1e-12)
+            assert_allclose(fit.parameter("mean"), np.log(x[0]) + float(mean), rtol=1e-15, atol=1e-16)
+
+
 def test_von_mises_fit_gives_a_direction_of_the_first_turn():
     for centre in (np.pi, -np.pi, 3.0, 9.0, -12.0, 0.0):
         mean = VonMises.fit(centre + np.array([-0.25, 0.25])).mean()
@@ -214,12 +247,77 @@ def test_counts_and_fits_at_the_edge_of_doubles():
         Normal.fit([1e-200, 1e-200])
 
 
-@pytest.mark.parametrize(
-    "cls, x", [(Beta, [0.1] * 7 + [np.nextafter(0.1, 1)]), (Dirichlet, [[0.5, 0.5], [0.5 + 1e-9, 0.5 - 1e-9]])]
-)
-def test_concentrations_beyond_what_mean_logarithms_tell(cls, x):
-    with pytest.raises(ValueError, match=f"{cls.__name__}.fit: spread of log x = .*differ by more than 1e-7"):
-        cls.fit(x)
+def test_concentrations_beyond_what_mean_logarithms_tell():
+    with pytest.raises(ValueError, match=r"Dirichlet.fit: sum of the concentrations = .*; expected at most "):
+        Dirichlet.fit([[0.5, 0.5], [0.5 + 1e-9, 0.5 - 1e-9]])
+    with pytest.raises(ValueError, match=r"Dirichlet.fit: .*; expected at most "):  # one proportion varies by a half
+        Dirichlet.fit([[1 - 1e-15, 1e-15], [1 - 2e-15, 2e-15], [1 - 1e-15, 1e-15]])
+
+
+# Observations as doubles; the concentrations that solve the likelihood equations, in 60 to 640 digits (mpmath).
+CONCENTRATED = {
+    "within 1e-12 of a half": (
+        [0.4999999999995, 0.500000000000125, 0.50000000000075, 0.49999999999975, 0.500000000000375],
+        6.36966349982085874e23,
+        6.36966349981831093e23,
+    ),
+    "within 1e-6 of 0.3": (
+        [0.2999997, 0.300000075, 0.30000045, 0.29999985, 0.300000225],
+        891720050815.159121,
+        2080679524088.78973,
+    ),
+    "about 1e-5, within a tenth": (
+        [9e-06, 1.025e-05, 1.15e-05, 9.5e-06, 1.075e-05],
+        132.498145459865025,
+        12989881.7627596672,
+    ),
+    "within 1e-12 of 1": (
+        [0.999999999999, 0.999999999998, 0.9999999999985, 0.9999999999995, 0.999999999997],
+        1945091722490.43604,
+        3.11216428937469656,
+    ),
+    "the last doubles before 1": (
+        [0.9999999999999999, 0.9999999999999994, 0.9999999999999998, 0.9999999999999999, 0.9999999999999997],
+        10194011987588537.5,
+        2.71623043726215671,
+    ),
+    "about 1e-150": (
+        [9.99999999e-151, 1.00000000025e-150, 1.0000000015e-150, 9.999999995e-151, 1.0000000007500001e-150],
+        1.27388542722819699e18,
+        1.27388542697341987e168,
+    ),
+    "both ends": (
+        [1e-300, 0.9999999999999999, 1e-300, 0.5, 0.9999999999999999],
+        0.00293727101742242873,
+        0.012681917632337598,
+    ),
+    "from 1e-300 to 1e-3": (
+        [1e-300, 1e-200, 1e-100, 9.999999999999999e-06, 0.001],
+        0.00361613044675362955,
+        18.3863085535926251,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONCENTRATED)
+def test_beta_concentrations_have_their_digits(case):
+    x, a, b = CONCENTRATED[case]
+    x = np.array(x)
+    weights = np.ones(len(x))
+    for fit in (
+        Beta.fit(x),
+        Beta.fit(x[::-1], 2.0**-600 * weights),
+        Beta.fit(Beta.statistics(x[:2]) + Beta.statistics(x[2:])),
+        Beta.fit(Beta.statistics(x[2:]) + Beta.statistics(x[:2])),
+    ):
+        assert_allclose([fit.a, fit.b], [a, b], rtol=2e-12)
+
+
+def test_a_beta_fit_that_doubles_do_not_hold():
+    with pytest.raises(ValueError, match=r"Beta.fit: spread of x = .*differ by more than 1e-14"):
+        Beta.fit([0.1] * 7 + [np.nextafter(0.1, 1)])
+    with pytest.raises(ValueError, match=r"Beta.fit: mean of x = .*a beta distribution is a gamma"):
+        Beta.fit([5e-322, 1e-321, 2e-322])
 
 
 def test_samples_of_small_concentrations():

@@ -556,3 +556,14 @@ def test_an_atom_without_mass_leaks_no_warning():
     p, q = Categorical([0.5, 0.0, 0.5]), Poisson(1.0)
     expected = sum(0.5 * (np.log(0.5) - q.log_prob(x)) for x in (0.0, 2.0))
     assert kl_divergence(p, q).value == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("a, steps", [(1 / np.pi, 3), (np.sqrt(0.5), 1), (1 / np.e, 40), (np.pi - 3, 7), (0.12345, 2)])
+def test_a_step_between_two_panels_is_not_overlooked(a, steps):
+    """A step of g may lie between the outermost nodes of neighbours, which then agree with their halves."""
+    exact = math.fsum(max(0.0, 1 - a * k / steps) for k in range(1, round(steps / a) + 1))
+    try:
+        value, error, _ = expectation(stats.uniform(), lambda x: np.floor(x / a * steps))
+    except QuadratureError:
+        return
+    assert abs(value - exact) <= error + 4e-16 * exact

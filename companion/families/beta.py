@@ -3,42 +3,105 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import betaln, xlog1py, xlogy
+from scipy.special import betaln, psi, xlog1py, xlogy
 
 from companion import checks
-from companion.families.adding import count, dot, weighted_sum
-from companion.families.dirichlet import Dirichlet, MeanLogs, divergence, inverse_mean_map
+from companion.families.adding import count, dot, first_mean, head, weighted_sum
+from companion.families.dirichlet import Dirichlet, divergence
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
+from companion.families.sums import Shifted
 from companion.special import gamma_function
 from companion.special.remainders import phi
 
 
 @dataclass(frozen=True, eq=False)
-class MeanLogPairs(MeanLogs):
-    """Moments of y = (log x, log(1 − x)), the logarithms of a Dirichlet vector of two."""
+class LogGapPairs(Shifted):
+    r"""What the logarithms of x and of 1 − x are less than their tangents at a point c.
 
-    @staticmethod
-    def variable(x, out):
-        return np.stack([np.log(x), np.log1p(-x)], axis=-1)
+    Attributes
+    ----------
+    shift : float
+        The point c, the mean of x once all observations are in.
+    ratio : float
+        :math:`\sum w\,\tfrac{x-c}{c}`.
+    left, right : float
+        :math:`\sum w\,\varphi\big(\tfrac{x-c}{c}\big)` and :math:`\sum w\,\varphi\big(\tfrac{c-x}{1-c}\big)`, where
+        φ(t) = t − log(1 + t). About the mean these are log c less the mean of log x, and log(1 − c) less that of
+        log(1 − x).
+    """
+
+    ratio: float
+    left: float
+    right: float
+
+    @classmethod
+    def start(cls, member, x, weights):
+        return cls(weight=0.0, shift=_inside(first_mean(*head(x, weights))), ratio=0.0, left=0.0, right=0.0)
 
     def update(self, member, x, weights, work):
-        first, second = np.empty(2), np.empty(2)
-        near = weights is None and self.is_near_zero()
-        for i, function in enumerate((np.log, lambda x, out: np.log1p(np.negative(x, out=out), out=out))):
-            away = function(x, out=work[0])
-            if not near:
-                away -= self.shift[i]
-            first[i] = weighted_sum(away, weights)
-            second[i] = dot(away, away if weights is None else np.multiply(away, weights, out=work[1]))
-        if near:
-            return self.plus(len(x), **self.from_zero(len(x), first, second))
-        return self.plus(count(x, weights), first=first, second=second)
+        """Where the spread is not small, the logarithms themselves lose nothing and take less time."""
+        n, c, q = count(x, weights), self.shift, 1 - self.shift
+        if max(self.left, self.right) > 0.05 * self.weight:
+            ratio = weighted_sum(x, weights) / c - n
+            return self.plus(n, ratio=ratio, **self.from_logs(n, ratio, x, weights, work[0]))
+        t = np.divide(np.subtract(x, c, out=work[0]), c, out=work[0])
+        ratio = weighted_sum(t, weights)
+        spread = dot(t, t if weights is None else np.multiply(t, weights, out=work[1])) / n * max(1.0, c / q) ** 2
+        if spread > 0.1:
+            return self.plus(n, ratio=ratio, **self.from_logs(n, ratio, x, weights, work[0]))
+        rest = np.multiply(t, -c / q, out=work[1])
+        if spread < 1e-6:
+            left, right = weighted_sum(phi(t), weights), weighted_sum(phi(rest), weights)
+            return self.plus(n, ratio=ratio, left=left, right=right)
+        logs, others = weighted_sum(np.log1p(t, out=t), weights), weighted_sum(np.log1p(rest, out=rest), weights)
+        return self.plus(n, ratio=ratio, left=ratio - logs, right=-ratio * c / q - others)
+
+    def from_logs(self, n, ratio, x, weights, out):
+        """Both sums of a chunk, by name."""
+        c, logs = self.shift, weighted_sum(np.log(x, out=out), weights)
+        others = weighted_sum(np.log1p(np.negative(x, out=out), out=out), weights)
+        return {"left": ratio + n * np.log(c) - logs, "right": n * np.log1p(-c) - others - ratio * c / (1 - c)}
+
+    def merge(self, other):
+        """About the mean of both: about that of one the terms of the other might cancel."""
+        share = other.weight / (self.weight + other.weight)
+        mean = _inside((1 - share) * self.shift + share * other.shift)
+        return self.about(mean).plus(other.weight, **other.about(mean).terms()).centred()
+
+    def centre(self):
+        return _inside(self.shift * (1 + self.ratio / self.weight))
+
+    def about(self, shift):
+        d, k = (self.shift - shift) / shift, self.shift / shift  # x/shift − 1 = k t + d
+        q, other = 1 - self.shift, 1 - shift
+        e, l = (shift - self.shift) / other, q / other
+        return self.changed(
+            shift=shift,
+            ratio=self.ratio * k + self.weight * d,
+            left=self.left + d * self.ratio + self.weight * phi(d, k),
+            right=self.right - e * (self.shift / q * self.ratio) + self.weight * phi(e, l),
+        )
+
+    def size(self):
+        return self.shift * 2.0**900 * self.left + (1 - self.shift) * 2.0**900 * self.right  # which may be tiny
+
+    def lost_digits(self, largest):
+        mean, c = self.ratio / self.weight, self.shift
+        return 1 + mean < 1e-4 or 1 - mean * c / (1 - c) < 1e-4 or super().lost_digits(largest)
+
+    def mean(self):
+        c, ratio, left, right = self.per_weight()
+        return np.stack([np.log(c) + (ratio - left), np.log1p(-c) - (ratio * c / (1 - c) + right)])
+
+    def per_weight(self) -> tuple[Any, ...]:
+        """c, and the averages of the others."""
+        return self.shift, *(v / self.weight for v in (self.ratio, self.left, self.right))
 
 
 class Beta(ExponentialFamily):
@@ -122,8 +185,9 @@ class Beta(ExponentialFamily):
         return self._pair.mean_parameters()
 
     def _expected_sums(self):
-        mu, variance = self.mean_parameters(), np.diagonal(self.fisher_information())
-        return MeanLogPairs(weight=1.0, shift=mu, first=np.zeros(2), second=variance)
+        excess = gamma_function.excess(np.stack([self.a, self.b, self.a + self.b]))
+        left, right = excess[:2] - excess[2]
+        return LogGapPairs(weight=1.0, shift=self.mean(), ratio=0.0, left=left, right=right)
 
     def fisher_information(self):
         return self._pair.fisher_information()
@@ -169,7 +233,7 @@ class Beta(ExponentialFamily):
         return stats.beta(self.a, self.b)
 
     # --- fit
-    _sums = MeanLogPairs
+    _sums = LogGapPairs
     fit_excludes_ends = True
 
     @classmethod
@@ -190,7 +254,71 @@ class Beta(ExponentialFamily):
         )
 
     @classmethod
-    def _estimate(cls, sums: MeanLogPairs) -> Self:
-        sums.check_fit("Beta.fit")
-        a, b = inverse_mean_map(sums.mean(), "Beta.fit")
+    def _estimate(cls, sums: LogGapPairs) -> Self:
+        c, ratio, left, right = sums.per_weight()
+        checks.require(
+            "Beta.fit",
+            "spread of x",
+            np.sqrt(2 * max(left, right)),
+            max(left, right) > 1e-28,
+            "observations that differ by more than 1e-14 of x or 1 − x",
+            "With all observations equal, but for rounding, the likelihood grows without bound as a and b rise: no "
+            "maximum exists that doubles can tell.",
+        )
+        fix = "So close to 0 a beta distribution is a gamma: fit that, in a larger unit."
+        large = c * left + (1 - c) * right > 1e-304
+        checks.require("Beta.fit", "mean of x", c, large, "observations whose b is below 1e304", fix)
+        with np.errstate(over="ignore", under="ignore"):
+            a, b = concentrations(c, ratio, left, right)
         return cls(a, b)
+
+
+def concentrations(c, ratio, left, right):
+    r"""a and b whose mean logarithms are those of `LogGapPairs` of weight 1, with all digits however large they are.
+
+    With :math:`p = a/(a+b)`, d = p − c and :math:`E(a) = \log a - \psi(a)` the two equations are
+
+    .. math:: -\log\tfrac pc + \text{ratio} - \text{left} + E(a) - E(a+b) = 0, \qquad
+              -\log\tfrac{1-p}{1-c} - \tfrac c{1-c}\,\text{ratio} - \text{right} + E(b) - E(a+b) = 0.
+
+    A step of Newton's method (Minka 2000) takes p times the one plus 1 − p times the other; there the logarithms leave
+    terms of second order in d, and nothing is larger than 1/(a + b).
+    """
+    q = 1 - c
+    low, high = ratio - left, -ratio * c / q - right
+    total = max(0.5 / (c * left + q * right), -1 / min(low + np.log(c), high + np.log1p(-c)))
+    y = np.array([low + np.log(c), high + np.log1p(-c)]) + psi(total)  # ψ(a) = y: a is close to e^y + ½ or 1/(−y − γ)
+    ab = np.where(y > -2.22, np.exp(np.maximum(y, -2.22)) + 0.5, 1 / np.maximum(-y - np.euler_gamma, 0.1))
+    d = _away(ab, c)
+    if max(left, right) < 1e-3:
+        ab, d = total * np.array([c, q]), ratio * c
+    for _ in range(100):
+        total = ab.sum()
+        p, rest = ab / total
+        sizes = np.append(ab, total)
+        excess, h = gamma_function.excess(sizes), 0.5 + gamma_function.curvature(sizes)  # ψ′(a) is (a + h)/a²
+        near = abs(d) < 0.5 * min(c, q)
+        logs = (np.log1p(d / c), np.log1p(-d / q)) if near else (np.log(p / c), np.log(rest / q))
+        residual = np.array([low - logs[0], high - logs[1]]) + excess[:2] - excess[2]
+        both = p * excess[0] + rest * excess[1] - excess[2] - (p * left + rest * right) + ratio * (d / q)
+        both -= p * phi(-d / p, c / p) + rest * phi(d / rest, q / rest)
+        less = sizes / (sizes + h) * h  # a − 1/ψ′(a)
+        shared = (total * both - less[:2] @ residual) / (less[0] + less[1] - less[2])
+        step = ab / (ab + h[:2]) * (residual + shared)
+        grown = np.where(step > -0.5, 1 + step, 1 / (1 - step))
+        ab = ab * grown
+        turn = p * rest * (step[0] - step[1]) / (1 + p * step[0] + rest * step[1])
+        d = d + turn if near and max(abs(step)) < 0.1 else _away(ab, c)
+        if max(abs(step)) < 1e-8 and abs(turn) * np.sqrt(total) < 1e-8 * np.sqrt(p * rest):  # d in standard deviations
+            return ab
+    raise ArithmeticError("Beta.fit: no concentrations found in 100 steps; expected 30 to do.")
+
+
+def _away(ab, c):
+    """a/(a + b) − c, from that of the two proportions which is small."""
+    return ab[0] / ab.sum() - c if c < 0.5 else (1 - c) - ab[1] / ab.sum()
+
+
+def _inside(c):
+    """c, or the double in (0, 1) next to it."""
+    return min(max(c, 5e-324), 1 - 2.0**-53)

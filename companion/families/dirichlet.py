@@ -17,15 +17,14 @@ from companion.families.exponential_family import ExponentialFamily
 from companion.families.sums import Moments
 from companion.special import gamma_function
 from companion.special.concentrations import single_divergence
-from companion.special.remainders import log_ratio, phi, phi_of
+from companion.special.remainders import log_ratio, phi
 
 _EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
 class MeanLogs(Moments):
-    """Moments of y = log x, by coordinate. The fit needs the means; the squares tell whether all observations are
-    equal."""
+    """Moments of y = log x, by coordinate. The fit needs the means; the squares tell if all observations are equal."""
 
     chunk = 2**16
 
@@ -43,10 +42,10 @@ class MeanLogs(Moments):
             fix = "With all observations equal the likelihood grows without bound as the concentrations rise: "
             checks.fail(where, "variance of log x", 0.0, "observations that differ", fix + "no maximum exists.")
         gap = _gap(mean)  # of the order of the variances, and their only measure of concentration
-        if gap < 100 * np.finfo(float).eps * (1 - mean.min()):
-            expected = "observations that differ by more than 1e-7 of their size"
-            fix = "The concentrations would be above 1e13, where the means of the logarithms have no digits of them."
-            checks.fail(where, "spread of log x", float(np.sqrt(variance.max())), expected, fix)
+        most = (mean.size - 1) / (200 * _EPS * (1 - mean.min()))
+        total = (mean.size - 1) / (2 * gap) if gap > 0 else np.inf
+        fix = "Beyond, the means of the logarithms have no digits of it: a normal distribution says as much."
+        checks.require(where, "sum of the concentrations", total, total <= most, f"at most {most:.0e}", fix)
 
 
 class Dirichlet(ExponentialFamily):
@@ -75,7 +74,8 @@ class Dirichlet(ExponentialFamily):
     ------
     ValueError
         If a concentration is not a positive finite number, or data do not sum to one; from `fit`, if an observation has
-        a zero or all are equal (no maximum exists).
+        a zero or all are equal (no maximum exists), or the concentrations are too large: their relative error is about
+        1e-16 times their sum.
 
     References
     ----------
@@ -188,19 +188,18 @@ class Dirichlet(ExponentialFamily):
         return self.alpha * (total - self.alpha) / (total**2 * (total + 1))
 
     def _cross_entropy_terms(self, other):
-        """In Stirling's form for large concentrations, term by term for small ones."""
+        """For large concentrations entropy and KL divergence, the former in Stirling's form; else term by term."""
         a, total, q, total_q = self.alpha, self._total(), other.alpha, other._total()
-        mean = log_ratio(a, total)
-        cells = (
-            *(-gamma_function.log_peak(q), mean, (q - 1) * gamma_function.excess(a)),
-            q * phi_of(a / total, q / total_q),
-        )
-        whole = gamma_function.log_peak(total_q), (self.dimension - total_q) * gamma_function.excess(total)
-        stirling = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
+        if other is self:
+            cells = -gamma_function.log_peak(a), log_ratio(a, total), (a - 1) * gamma_function.excess(a)
+            whole = gamma_function.log_peak(total), (self.dimension - total) * gamma_function.excess(total)
+            others = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
+        else:
+            others = *self._cross_entropy_terms(self), self.kl_divergence(other)
         cells = gamma_function.log_gamma(q), (1 - q) * psi(a)
         whole = -gamma_function.log_gamma(total_q), (total_q - self.dimension) * psi(total)
         plain = *(v[..., i] for v in cells for i in range(self.dimension)), *(v[..., 0] for v in whole)
-        return gamma_function.smaller_terms(plain, stirling)
+        return gamma_function.smaller_terms(plain, others)
 
     def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)

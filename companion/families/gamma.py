@@ -263,7 +263,10 @@ class Gamma(ExponentialFamily):
             "With all observations equal the likelihood grows without bound as the shape rises: no maximum exists.",
         )
         shape = gamma_function.inverse_excess(gap)
-        return cls(shape, shape / mean)
+        with np.errstate(over="ignore"):
+            rate = shape / mean
+        checks.require("Gamma.fit", "rate", rate, rate < np.inf, "a finite number", "Change the unit of measurement.")
+        return cls(shape, rate)
 
 
 def _log_of_means(ratio, rate_q, rate, shape_q, shape):

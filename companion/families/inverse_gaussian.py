@@ -213,7 +213,11 @@ class InverseGaussian(ExponentialFamily):
             "observations that differ",
             "With all observations equal the likelihood grows without bound as the shape rises: no maximum exists.",
         )
-        return cls(mean, mean / gap)
+        with np.errstate(over="ignore"):
+            shape = mean / gap
+        fix = "Change the unit of measurement."
+        checks.require("InverseGaussian.fit", "shape", shape, shape < np.inf, "a finite number", fix)
+        return cls(mean, shape)
 
 
 def _mean_log_gap(shape, mean):

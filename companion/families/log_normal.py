@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
-from companion.families.adding import CHUNK
+from companion.families.adding import CHUNK, count, dot, first_mean, head, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.normal import Normal
 from companion.families.sums import Moments
@@ -18,13 +18,52 @@ from companion.families.sums import Moments
 
 @dataclass(frozen=True, eq=False)
 class LogMoments(Moments):
-    """Moments of y = log x."""
+    r"""Moments of y = log x. In units in which log x is large its differences lose digits: the point c is one of x, and
+    x close to it enters by :math:`\log(1 + \frac{x-c}c)`.
+
+    Attributes
+    ----------
+    shift : float
+        The point c, the geometric mean of x once all observations are in.
+    first, second : float
+        :math:`\sum w\log\tfrac xc` and :math:`\sum w\log^2\tfrac xc`.
+    """
 
     chunk = CHUNK
 
     @staticmethod
     def variable(x, out):
         return np.log(x, out=out)
+
+    @classmethod
+    def start(cls, member, x, weights):
+        first, w = head(x, weights)
+        logs = np.log(first)
+        c = first_mean(first, w) if np.ptp(logs) < 1 else np.inf  # exactly x if all are equal
+        return cls(weight=0.0, shift=c if c < np.inf else np.exp(first_mean(logs, w)), first=0.0, second=0.0)
+
+    def update(self, member, x, weights, work):
+        away = np.divide(np.subtract(x, self.shift, out=work[0]), self.shift, out=work[0])
+        if np.minimum.reduce(away) > -0.5 and np.maximum.reduce(away) < 1:
+            away = np.log1p(away, out=away)
+        else:
+            away = np.subtract(np.log(x, out=away), np.log(self.shift), out=away)
+        second = dot(away, away if weights is None else np.multiply(away, weights, out=work[1]))
+        return self.plus(count(x, weights), first=weighted_sum(away, weights), second=second)
+
+    def centre(self):
+        c = self.shift * np.exp(self.first / self.weight)
+        return c if 0 < c < np.inf else self.shift
+
+    def about(self, shift):
+        c = self.shift
+        d = np.log1p((c - shift) / shift) if 0.5 < c / shift < 2 else np.log(c) - np.log(shift)
+        second = self.second + d * (2 * self.first + self.weight * d)
+        return self.changed(shift=shift, first=self.first + self.weight * d, second=second)
+
+    def mean_and_variance(self):
+        first, second = self.first / self.weight, self.second / self.weight
+        return np.log(self.shift) + first, np.maximum(second - first**2, 0.0)
 
 
 class LogNormal(ExponentialFamily):
@@ -111,7 +150,9 @@ class LogNormal(ExponentialFamily):
         return self._log.mean_parameters()
 
     def _expected_sums(self):
-        return LogMoments(weight=1.0, shift=self._mean, first=0.0, second=self.sd**2)
+        shift = np.exp(np.clip(self._mean, -700.0, 700.0))
+        first = self._mean - np.log(shift)
+        return LogMoments(weight=1.0, shift=shift, first=first, second=self.sd**2 + first**2)
 
     def fisher_information(self):
         return self._log.fisher_information()

@@ -18,8 +18,12 @@ import numpy as np
 from companion import checks
 from companion.families.sums import Sums
 
-#: A pass is repeated from the mean that it has found if its sums were so many times as large as those about the mean.
-_LOSS = 1e4
+#: A pass leaves of the distance between point and mean what it rounds by, fifteen digits less: so many reach across all
+#: doubles.
+_PASSES = 40
+
+#: Weights below it, times squares of relative differences, are not normal doubles.
+_LEAST = 1e-290
 
 
 class Statistics:
@@ -150,17 +154,19 @@ def of_sample(family, x, weights, fixed, method):
     member = family._example(**fixed) if fixed else _member(family)
     rows = min(n, max(1, family._sums.chunk * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
+    if weights is not None and (total := float(weights.sum())) < _LEAST:
+        fix = "Multiply all weights by one number: no estimate depends on it. Leave out those that are next to nothing."
+        checks.fail(where, "sum of weights", total, f"at least {_LEAST:g}, below which products lose digits", fix)
     if x.dtype.kind in "iu" and abs(float(x.flat[0])) > 2.0**53:  # else what rounding loses is small next to the spread
         _require_doubles(where, x)
     with np.errstate(all="ignore"):
         sums = family._sums.start(member, x, weights)
-        for _ in range(3):
-            sums, largest = _added(sums, member, x, weights, work, method)
-            if not np.any(largest > _LOSS * sums.centred().size()):
+        for once_more in range(_PASSES):
+            sums, largest = _added(sums, member, x, weights, work, method, follow=not once_more)
+            if once_more == _PASSES - 1 or not sums.lost_digits(largest):
                 break
-            sums = (
-                sums.centred().emptied()
-            )  # the first observations were far from where most of the weight is: once more
+            # the first observations were far from where most of the weight is
+            sums = sums.centred().emptied()
     sums = sums.changed(weight=float(n if weights is None else weights.sum()))  # all at once, it rounds less
     sums.check_digits(where, x)
     terms = sums.terms().values()
@@ -171,13 +177,15 @@ def of_sample(family, x, weights, fixed, method):
             "largest sum",
             float(np.max([np.max(s) for s in terms])),
             "a finite number",
-            "The sums of these observations overflow: change the unit of measurement.",
+            "The sums of these observations leave the range of doubles: change the unit of measurement, or multiply "
+            "all weights by one number.",
         )
     return Statistics(family, fixed, sums.centred())
 
 
-def _added(sums, member, x, weights, work, method):
-    """The sums with the sample added, chunk by chunk, and their largest size on the way."""
+def _added(sums, member, x, weights, work, method, follow):
+    """The sums with the sample added, chunk by chunk, and their largest size on the way. The shift may `follow` the
+    mean of what was added; where it is that of a pass before, it stays."""
     n, rows, largest = len(x), work.shape[1], 0.0
     first = rows if n == rows else max(1, rows // 16)  # after a short one, point and size of the sums are known
     for i, start in enumerate((0, *range(first, n, rows))):
@@ -187,7 +195,7 @@ def _added(sums, member, x, weights, work, method):
             member._check_sample(x, method)
         w = None if weights is None else weights[start:end]
         sums = sums.update(member, part, w, work[:, : len(part)])
-        if i & (i + 1) == 0:  # the shift follows the mean: at 1, 2, 4, 8, … chunks
+        if follow and i & (i + 1) == 0:  # at 1, 2, 4, 8, … chunks
             largest = np.maximum(largest, sums.size())
             sums = sums.centred()
     return sums, np.maximum(largest, sums.size())

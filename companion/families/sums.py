@@ -87,6 +87,10 @@ class Sums:
         """What the roundings of these sums are proportional to, in a unit that does not depend on the constants."""
         return 0.0
 
+    def lost_digits(self, largest: Any) -> bool:
+        """Whether to pass once more, about the mean that was found; `largest` is the largest size on the way."""
+        return bool(np.any(largest > 1e4 * self.centred().size()))
+
     def check_digits(self, where: str, x: np.ndarray) -> None:
         """Raise an error if terms were so small that they lost digits; x is the whole sample."""
 
@@ -300,8 +304,7 @@ class Comoments(Moments):
 
     def from_zero(self, weight, first, second):
         first, mixed = first - weight * self.shift, np.outer(self.shift, first)
-        outer = np.outer(self.shift, self.shift)
-        return {"first": first, "second": second - mixed - mixed.T + weight * outer}
+        return {"first": first, "second": second - mixed - mixed.T + weight * np.outer(self.shift, self.shift)}
 
     def about(self, shift):
         d = self.shift - shift
@@ -367,8 +370,12 @@ class Ratios(Shifted):
         mean = (1 - share) * self.shift + share * other.shift
         return self.about(mean).plus(other.weight, **other.about(mean).terms()).centred()
 
+    def lost_digits(self, largest):
+        return 1 + self.ratio / self.weight < 1e-4 or super().lost_digits(largest)
+
     def centre(self):
-        return self.shift * (1 + self.ratio / self.weight)
+        """The mean, or a nearer point where it is so far below c that rounding leaves nothing of it."""
+        return self.shift * max(1 + self.ratio / self.weight, 1e-16)
 
     def about(self, shift):
         d, k = (self.shift - shift) / shift, self.shift / shift  # x/shift − 1 = k t + d
@@ -380,7 +387,8 @@ class Ratios(Shifted):
 
     def mean_and_gap(self) -> tuple[Any, Any]:
         """Mean of x, and the mean of f about that mean; the latter exactly 0 if all observations are equal."""
-        return self.shift * (1 + self.ratio / self.weight), self.remainder / self.weight
+        k = 1 / (1 + self.ratio / self.weight)  # the shift over the mean, which may be no double
+        return self.shift / k, self.remainder_about(-self.ratio / self.weight * k, k) / self.weight
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------

@@ -248,7 +248,9 @@ class VonMises(ExponentialFamily):
 
     @classmethod
     def _estimate(cls, sums: Angles) -> Self:
-        sine, gap = sums.sine / sums.weight, sums.versine / sums.weight  # about the mean direction: 0, and 1 − R
+        sine, versine = sums.sine / sums.weight, sums.versine / sums.weight  # about the mean direction: 0, and 1 − R
+        length = np.hypot(sine, 1 - versine)
+        gap = (versine * (2 - versine) - sine**2) / (1 + length)  # 1 − R, also where doubles are far from the mean
         if gap < 1e-30:
             checks.fail(
                 "VonMises.fit",
@@ -259,4 +261,4 @@ class VonMises(ExponentialFamily):
                 "maximum exists that doubles can tell.",
             )
         mean = math.remainder(sums.shift, 2 * np.pi)  # exact; from −π to π
-        return cls(mean if mean < np.pi else -np.pi, bessel.inverse_ratio(np.hypot(sine, 1 - gap), gap))
+        return cls(mean if mean < np.pi else -np.pi, bessel.inverse_ratio(length, gap))

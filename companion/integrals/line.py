@@ -21,7 +21,11 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 # Legendre modes 8 to 15 of sixteen values on a panel, each normalised so that white noise keeps its size.
 _SCATTER = np.polynomial.legendre.legvander(_NODES, 15)[:, 8:] * _WEIGHTS[:, None]
 _SCATTER /= np.sqrt((_SCATTER**2).sum(axis=0))
+# Values at the ends of a panel, by the polynomial through those at its nodes; between an end and the next node lie
+# _UNSEEN of its length.
+_ENDS = np.linalg.solve(np.polynomial.legendre.legvander(_NODES, 15).T, np.polynomial.legendre.legvander([-1, 1], 15).T)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+_UNSEEN = _NODES[0]
 _FLOOR = -650.0  # a log-density that becomes -inf after this one has underflowed; before it, the density is zero there
 FAR = 700.0  # log of the largest distance
 WORK = 2**25  # evaluations of an elementary log-density that one integral may take: about two seconds
@@ -125,6 +129,7 @@ class Integral:
             for piece, knots, _ in pieces
         ]
         done, errors = np.zeros(active[0][3].shape[:2]), 0.0
+        seams = {piece: [] for piece, _, _ in pieces}
         while active:
             scale = np.maximum(done[3] + sum(panel[3][3].sum(axis=1) for panel in active), 1e-300)[:, None]
             waiting = []
@@ -141,12 +146,16 @@ class Integral:
                 accept = ((gap <= 1e-15 * scale) | (gap <= 2 * both[1]) | noisy).all(axis=0) | (right - left < 1e-10)
                 done = done + both[..., accept].sum(axis=-1)
                 errors = errors + gap[:, accept].sum(axis=1)
+                seams[piece] += [
+                    (left[accept], middle[accept], halves[4:, :, :n][..., accept], gap[:, accept]),
+                    (middle[accept], right[accept], halves[4:, :, n:][..., accept], gap[:, accept]),
+                ]
                 rest = np.flatnonzero(~accept)
                 if rest.size:
                     ends = np.r_[left[rest], middle[rest]], np.r_[middle[rest], right[rest]]
                     waiting.append((piece, *ends, halves[..., np.r_[rest, rest + n]], np.tile(relative[:, rest], 2)))
             active = waiting
-        sums, errors, scale = done[0], errors + done[1] + done[2], done[3]
+        sums, errors, scale = done[0], errors + done[1] + done[2] + sum(map(_jumps, seams.values())), done[3]
         for piece, _, ends in pieces:
             for end in ends:
                 tail, tail_error = self.tail(piece, *end, scale)
@@ -154,11 +163,12 @@ class Integral:
         return sums, errors + 4 * EPS * np.where(np.isfinite(sums), np.abs(sums), 0.0), "quadrature"
 
     def panels(self, piece, left, right):
-        """Gauss–Legendre sums over the panels (left, right): (4, K, panels): values, errors of the formulas, scatter,
-        absolute values."""
+        """Gauss–Legendre sums over the panels (left, right): (6, K, panels): values, errors of the formulas, scatter,
+        absolute values; and the values at both ends times the length."""
         t = left[:, None] + (right - left)[:, None] * _NODES
         values, noise, size = self.evaluate(piece, t.ravel()).reshape(3, -1, *t.shape)
-        return np.stack([values @ _WEIGHTS, noise @ _WEIGHTS, _scatter(values), size @ _WEIGHTS]) * (right - left)
+        sums = values @ _WEIGHTS, noise @ _WEIGHTS, _scatter(values), size @ _WEIGHTS
+        return np.stack([*sums, values @ _ENDS[:, 0], values @ _ENDS[:, 1]]) * (right - left)
 
     # -- where to look
     def pieces(self, low, high):
@@ -299,3 +309,16 @@ def _scatter(values):
     high, low = modes[..., 4:].max(axis=-1), modes[..., :4].max(axis=-1)
     falling = np.minimum(1.0, 3 * high / np.where(low > 0, low, 1.0))
     return 2 * high * falling**4
+
+
+def _jumps(panels):
+    """What a step may hide between the outermost nodes of two panels, where neither sees it: the ends of their curves
+    do not meet then. `panels` are groups of (left, right, lengths times the values at both ends, errors)."""
+    left, right, ends, gap = (np.concatenate(parts, axis=-1) for parts in zip(*panels))
+    order = np.argsort(left)
+    length = (right - left)[order]
+    ends, rough = ends[..., order] / length, gap[:, order] / length
+    one, other = ends[1, :, :-1], ends[0, :, 1:]
+    apart = np.abs(one - other) - 1e-6 * (np.abs(one) + np.abs(other)) - 50 * (rough[:, :-1] + rough[:, 1:])
+    hidden = np.maximum(apart, 0.0) * _UNSEEN * (length[:-1] + length[1:])
+    return np.where(np.isfinite(hidden), hidden, 0.0).sum(axis=1)

@@ -122,7 +122,7 @@ def check(statistics: Statistics) -> None:
         if expected is not None and value.shape != expected:
             raise ValueError(f"{f.name} has shape {value.shape}, not {expected}")
         squares = np.diagonal(value) if pair and value.ndim == 2 else value
-        if f.name in ("second", "remainder", "versine", "counts") and (squares < 0).any():
+        if f.name in ("second", "remainder", "left", "right", "versine", "counts") and (squares < 0).any():
             raise ValueError(f"{f.name} is negative")
     with np.errstate(all="ignore"):
         mean = np.asarray(statistics.mean())

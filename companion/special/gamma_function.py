@@ -217,13 +217,16 @@ def inverse_excess(s: ArrayLike) -> np.ndarray | np.float64:
     s = np.asarray(s, dtype=float)
     if s.ndim == 0 and (shape := _inverse_excess_of_one(float(s))) is not None:
         return np.float64(shape)
-    start = (3 - s + np.sqrt((s - 3) ** 2 + 24 * s)) / (12 * s)
-    return positive_root(lambda a: (s - excess(a), (0.5 + curvature(a)) / a**2), start)
+    near = np.maximum(s, 1e-100)  # below it a is 1/(2s), with all digits
+    start = (3 - near + np.sqrt((near - 3) ** 2 + 24 * near)) / (12 * near)
+    root = positive_root(lambda a: (near - excess(a), (0.5 + curvature(a)) / a**2), start)
+    with np.errstate(over="ignore"):
+        return np.where(s < near, 0.5 / s, root)[()]
 
 
 def _inverse_excess_of_one(s):
     """`inverse_excess` of a plain number: the same steps without arrays, a tenth of the time; None at extreme ones."""
-    if not 1e-290 < s < 1e10:
+    if not 1e-100 < s < 1e10:
         return None
     a, before = (3 - s + math.sqrt((s - 3) ** 2 + 24 * s)) / (12 * s), math.inf
     for _ in range(30):
