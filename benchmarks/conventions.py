@@ -17,6 +17,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 P, Q = [0.5, 0.25, 0.25], [0.2, 0.3, 0.5]
 ROWS_P, ROWS_Q = [P, P, Q], [Q, P, P]
 ZERO_P, ZERO_Q = [0.5, 0.5], [1.0, 0.0]
+LABELS = [0, 0, 1, 1, 2], [0, 1, 1, 1, 0]
 
 
 def _torch():
@@ -61,10 +62,12 @@ def _keras():
 
 
 def _sklearn():
-    from sklearn.metrics import log_loss
+    from sklearn.metrics import log_loss, mutual_info_score
 
     yield "metrics.log_loss, q", log_loss([0], [Q], labels=[0, 1, 2])
     yield "metrics.log_loss, q = 0", log_loss([1], [ZERO_Q], labels=[0, 1])
+    yield "metrics.log_loss, q = 0 in float32", log_loss([1], np.array([ZERO_Q], np.float32), labels=[0, 1])
+    yield "metrics.mutual_info_score", mutual_info_score(*LABELS)
 
 
 def run():

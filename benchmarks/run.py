@@ -21,7 +21,7 @@ from benchmarks.common import ROOT, SEED, print_table
 
 TARGET = ROOT / "companion" / "lesson" / "data" / "peers.json"
 PARTS = (
-    *("accuracy", "distance", "pairs", "reductions", "conventions", "losses", "single"),
+    *("accuracy", "distance", "pairs", "reductions", "conventions", "zeros", "losses", "single"),
     *("fits", "one_pass", "neighbours", "calls", "vae"),
 )
 PACKAGES = (

@@ -266,9 +266,31 @@ def test_what_other_loss_functions_return():
         "losses.KLDivergence, half of p": special.rel_entr(p / 2, q).sum(),
         "metrics.log_loss, q": -np.log(0.2),
         "metrics.log_loss, q = 0": -np.log(np.finfo(float).eps),
+        "metrics.log_loss, q = 0 in float32": -np.log(np.finfo(np.float32).eps),
+        "metrics.mutual_info_score": sum(
+            share * np.log(share / (a * b))
+            for share, a, b in ((0.2, 0.4, 0.4), (0.2, 0.4, 0.6), (0.4, 0.4, 0.6), (0.2, 0.2, 0.4))
+        ),
     }
     found = {row["call"]: row["value"] for row in peers().conventions}
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_other_libraries_do_with_zeros():
+    """The KL of the three pairs of `benchmarks/zeros.py` by hand, and where PyTorch and Keras give something else."""
+    nan, right = float("nan"), [np.log(2), np.inf, 0.5 * np.log(2.5) + 0.5 * np.log(0.625)]
+    expected = {
+        "kl_div(log q, p)": [right[0], np.inf, nan],
+        "kl_div(log q, log p, log_target=True)": [nan, np.inf, nan],
+        "distributions.kl_divergence(p, q)": right,
+        "KLDivergence()(p, q)": [right[0], 0.5 * np.log(0.5) + 0.5 * np.log(0.5e7), right[2]],
+    }
+    found = {}
+    for row in peers().zeros:
+        found.setdefault(row["call"], []).append(float(row["value"]))
+    assert found.keys() == expected.keys()
+    for call, values in found.items():
+        np.testing.assert_allclose(values, expected[call], rtol=1e-5, err_msg=call)
 
 
 def test_losses_of_other_libraries_are_the_formulas_of_the_page():

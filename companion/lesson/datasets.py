@@ -196,6 +196,8 @@ class Peers(NamedTuple):
       reductions `batchmean`, `mean` and `sum` of torch's ``kl_div`` return.
     * ``conventions``: of a loss function the `library`, its `version`, the `call` with small vectors, and the `value`
       that it returned (``benchmarks/conventions.py`` has the vectors).
+    * ``zeros``: of a KL function the `library`, the `call`, the `case`, such as "q = 0 < p", and the `value` as a text,
+      perhaps "inf" or "nan" (``benchmarks/zeros.py`` has the vectors).
     * ``losses``: as ``conventions``, of the losses of regression and classification (``benchmarks/losses.py``).
     * ``single``: of the softmax cross-entropy in single precision the `library` and the `way` to compute it, the number
       of `classes`, the `case`, the `worst` relative error of so many `runs`, and how many were `infinite`.
@@ -224,6 +226,7 @@ class Peers(NamedTuple):
     pairs: list
     reductions: list
     conventions: list
+    zeros: list
     losses: list
     single: list
     fits: list
