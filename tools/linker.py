@@ -14,11 +14,16 @@ _NEW_NAME = 'rtn=GOT[symName]=new WebAssembly.Global({value:"i32",mutable:true},
 _CONSTANT = "0,97,115,109,1,0,0,0,2,8,1,1,97,1,103,3,127,0"  # a module that does nothing but import a constant
 _WRITES = "try{val.value=val.value}catch{return true}"
 
+# A module that the page has compiled already (`packages.mjs`) it takes as it is.
+_READS = "function loadLibData(){"
+_LATER = "Promise.resolve(early)"
+
 CHANGES = [
     ("var GOT={};", "var GOT={},unresolved=[];"),
     (_NEW_NAME, f"{_NEW_NAME};unresolved.push([symName,rtn])"),
     ("of Object.entries(GOT)){if(entry.value==-1){", "of unresolved){if(entry.value==-1){"),
     ("(${value})`)}}}};var loadDylibs=", "(${value})`)}}}unresolved.length=0};var loadDylibs="),
+    (_READS, f'{_READS}var early=Module["early"]?.get(libName);if(early)return flags.loadAsync?{_LATER}:early;'),
     (
         f"var isImmutableGlobal=val=>{{if(val instanceof WebAssembly.Global){{{_WRITES}}}",
         f"var constant=new WebAssembly.Module(Uint8Array.of({_CONSTANT}));"
