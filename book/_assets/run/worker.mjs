@@ -52,6 +52,7 @@ async function start({ runtime, wheel, scripts, sums }) {
     const unread = error instanceof SyntaxError || /import/.test(error.message); // its own next module
     throw unread ? damaged(runtime + "pyodide.asm.mjs", "is missing or damaged") : error;
   });
+  python.runPython("import argparse, ctypes, difflib, platform, pydoc, unittest, urllib.parse"); // the packages need them, and may be on the way
   install(python, await packages);
   python.unpackArchive(await ours, "whl");
   // where they stand in a checkout, seen from the package
