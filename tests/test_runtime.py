@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import re
+import shutil
+import subprocess
 import sys
 import urllib.error
 import zipfile
@@ -16,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
+import linker  # noqa: E402
 import runtime  # noqa: E402
 
 MADE = ROOT / "_runtime" / "runtime.json"
@@ -138,11 +141,25 @@ def test_compiled_modules_take_the_place_of_their_sources():
     assert stdlib == {"os.pyc": b"compiled too", "sys.py": b"other"}
 
 
-def test_the_linker_is_changed_in_one_place_or_not_at_all():
-    text = f"before;for(var[n,entry]of {runtime.ASKS}ask()}}}}after"
-    assert runtime.asking_once(text.encode()).decode() == text.replace(runtime.ASKS, runtime.ASKS_ONCE)
+def test_the_linker_is_changed_in_its_places_or_not_at_all():
+    text = "; ".join(old for old, _ in linker.CHANGES)
+    assert runtime.linking_faster(text.encode()).decode() == "; ".join(new for _, new in linker.CHANGES)
     with pytest.raises(runtime.Missing, match="is not there"):
-        runtime.asking_once(b"another version")
+        runtime.linking_faster(f"{text} {linker.CHANGES[0][0]}".encode())
+
+
+def test_the_linker_knows_constants():
+    if shutil.which("node") is None:
+        pytest.skip("the linker is tried in Node")
+    change = next(new for _, new in linker.CHANGES if "isImmutableGlobal" in new)
+    asked = "".join(
+        f"isImmutableGlobal(new WebAssembly.Global({{value: '{kind}', mutable: {mutable}}})),"
+        for kind in ("i32", "f64")
+        for mutable in ("false", "true")
+    )
+    script = f"{change}return false}};console.log([{asked}isImmutableGlobal(1)].join())"
+    said = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "true,false,true,false,false"
 
 
 def test_a_file_that_no_source_has_is_named_with_every_reason(small, tmp_path):
@@ -223,5 +240,5 @@ def test_what_was_assembled_is_what_the_table_says():
     assert about["bytes"] == sum(file["bytes"] for file in about["files"].values())
     for name, (licence, sha256) in runtime.CORE.items():
         assert about["files"][name]["licence"] == licence
-        changed = name in (runtime.LOCK, runtime.STDLIB, runtime.LINKER)
+        changed = name in (runtime.LOCK, runtime.STDLIB, linker.FILE)
         assert about["files"][name]["sha256"] != sha256 if changed else about["files"][name]["sha256"] == sha256

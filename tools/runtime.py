@@ -27,6 +27,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+import linker
+
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "_runtime"
 VERSION = "314.0.3"
@@ -85,11 +87,6 @@ NOT_SHIPPED = re.compile(
     r"\.(pyi|pxd|pyx|pxi|h|hpp|c|cpp|a|f90|build)$|/(RECORD|py\.typed)$|/tests?/"
     r"|/mpl-data/(sample_data|images|fonts/(afm|pdfcorefonts))/"
 )
-#: After each module of machine code the linker looks through all names that it ever met, and asks each whether it is
-#: unresolved: a quarter of the time to the first result. What is resolved stays so.
-LINKER = "pyodide.asm.mjs"
-ASKS = "Object.entries(GOT)){if(entry.value==-1){"
-ASKS_ONCE = "Object.entries(GOT)){if(entry.met)continue;if(entry.value!=-1){entry.met=true}else{"
 PATIENCE = 8  # seconds for the official release to answer
 #: What npm and pip say where there is no network.
 SILENCE = re.compile(
@@ -281,11 +278,11 @@ def with_compiled(stdlib: bytes, made: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def asking_once(linker: bytes) -> bytes:
-    text = linker.decode()
-    if text.count(ASKS) != 1:
-        raise Missing(f"{LINKER}: the loop over names that tools/runtime.py shortens is not there")
-    return text.replace(ASKS, ASKS_ONCE).encode()
+def linking_faster(body: bytes) -> bytes:
+    try:
+        return linker.shortened(body.decode()).encode()
+    except LookupError as error:
+        raise Missing(error.args[0]) from None
 
 
 def licence(wheel: bytes) -> tuple[str, str]:
@@ -338,7 +335,7 @@ def assemble(out: Path = OUT, cache: Path | None = None) -> dict:
     bodies[LOCK] = small_lock(lock, [])
     bodies[PACK] = packed(list(wheels.values()), made)
     licences[PACK] = ", ".join(f"{name} {': '.join(WHEELS[name])}" for name in names)
-    for name, change in {STDLIB: lambda body: with_compiled(body, made), LINKER: asking_once}.items():
+    for name, change in {STDLIB: lambda body: with_compiled(body, made), linker.FILE: linking_faster}.items():
         if name in bodies:
             bodies[name] = change(bodies[name])
     out.mkdir(parents=True, exist_ok=True)

@@ -72,6 +72,7 @@ class Page {
       runtime: at(page.runtime.folder), sums: page.files, wheel: at(page.wheel),
       scripts: page.scripts.map((name) => new URL(name, import.meta.url).href),
     }, (bytes) => this.loaded(bytes));
+    this.python.start().catch(() => {}); // who waits for it is told
     loadEditor();
     await styled;
   }

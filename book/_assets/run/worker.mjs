@@ -1,42 +1,9 @@
 // One Python for the page, in a thread of its own. All files come from this site.
-import { install, unpack } from "./packages.mjs";
+import { checked, damaged } from "./files.mjs";
+import { install } from "./packages.mjs";
 
 const tell = (type, more = {}) => postMessage({ type, ...more });
-const load = self.fetch.bind(self);
-const hex = (bytes) => [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-const written = (sum) => `sha256-${btoa(String.fromCharCode(...sum.match(/../g).map((pair) => parseInt(pair, 16))))}`;
-let files = {}, loaded = 0, session;
-
-const damaged = (address, what) => {
-  const name = decodeURIComponent(new URL(address, location).pathname.split("/").pop());
-  const error = new Error(`${name} ${what}`);
-  error.file = name;
-  fail(error);
-  return error;
-};
-
-// Files are counted as they come and held to their sums. Their names carry versions: what the browser has kept is right,
-// or else it is asked for once more.
-self.fetch = async (address, options = {}) => {
-  const name = String(address).split("/").pop(), sum = files[name]?.sha256, known = Boolean(sum && self.crypto?.subtle);
-  const integrity = sum && !known && !name.endsWith(".wasm") ? written(sum) : ""; // far from https only the browser can sum
-  for (const cache of ["force-cache", "reload"]) {
-    const response = await load(address, { ...options, cache, integrity })
-      .catch(() => { if (cache === "reload" || !integrity) throw damaged(address, "did not arrive"); });
-    if (!response?.ok && cache === "force-cache") continue;
-    if (!response.ok) throw damaged(address, "is missing");
-    if (name.endsWith(".wasm")) { // compiled while it comes; browsers keep the result for a response that nobody touched
-      count(files[name]?.bytes || 0);
-      return response;
-    }
-    const chunks = new TransformStream({ transform(chunk, out) { count(chunk.length); out.enqueue(chunk); } });
-    const bytes = await new Response(response.body.pipeThrough(chunks)).arrayBuffer()
-      .catch(() => { throw damaged(address, "did not arrive"); });
-    if (!known || hex(await crypto.subtle.digest("SHA-256", bytes)) === sum) return new Response(bytes, { status: 200, headers: response.headers });
-    count(-bytes.byteLength);
-  }
-  throw damaged(address, "is damaged");
-};
+let loaded = 0, session;
 const count = (bytes) => tell("loaded", { bytes: (loaded += bytes) });
 
 let failed = false;
@@ -57,18 +24,36 @@ console.warn = (...words) => {
 // Before a page is ready, nothing else would tell; nor when a cell ends the whole interpreter.
 self.onunhandledrejection = ({ reason }) => (!session || /^Exit/.test(reason?.name)) && fail(reason);
 
+/** The packages, from a thread beside this one. */
+function unpacked(address, sums) {
+  return new Promise((resolve, reject) => {
+    const script = new URL("unpacker.mjs", import.meta.url);
+    const worker = new Worker(script, { type: "module", name: "packages" });
+    const done = (settle, value) => { worker.terminate(); settle(value); };
+    worker.onmessage = ({ data }) => {
+      if ("bytes" in data) count(data.bytes);
+      else if (data.packages) done(resolve, data.packages);
+      else done(reject, Object.assign(new Error(data.failed.message), data.failed));
+    };
+    worker.onerror = () => done(reject, damaged(script, "did not arrive"));
+    worker.postMessage({ address, sums });
+  });
+}
+
 async function start({ runtime, wheel, scripts, sums }) {
-  files = sums;
-  const packages = fetch(runtime + "packages.bin").then((response) => response.arrayBuffer()).then(unpack);
+  const load = checked(sums, count);
+  self.fetch = (...asked) => load(...asked).catch((error) => { fail(error); throw error; }); // Pyodide only waits
+  const packages = unpacked(runtime + "packages.bin", sums);
   const texts = Promise.all(scripts.map(async (address) => [address.split("/").pop(), await (await fetch(address)).text()]));
   const ours = fetch(wheel).then((response) => response.arrayBuffer());
-  for (const early of [packages, texts, ours]) early.catch(() => {});
+  for (const early of [packages, texts, ours]) early.catch(fail);
   const { loadPyodide } = await import(runtime + "pyodide.mjs").catch(() => { throw damaged(runtime + "pyodide.mjs", "is missing or damaged"); });
   const python = await loadPyodide({ indexURL: runtime, checkIntegrity: true }).catch((error) => {
     const unread = error instanceof SyntaxError || /import/.test(error.message); // its own next module
     throw unread ? damaged(runtime + "pyodide.asm.mjs", "is missing or damaged") : error;
   });
-  await install(python, await packages);
+  python.runPython("import argparse, ctypes, difflib, platform, pydoc, unittest, urllib.parse"); // the packages need them, and may be on the way
+  install(python, await packages);
   python.unpackArchive(await ours, "whl");
   // where they stand in a checkout, seen from the package
   const place = "/home/pyodide/book/_ext";
