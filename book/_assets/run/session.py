@@ -14,6 +14,7 @@ import time
 import traceback
 
 import harness
+import needs
 
 MOST = 10_000  # characters of text that a page shows of one cell
 PIECES = 200  # of each other kind of output
@@ -46,6 +47,11 @@ def forget():
     _bound.clear()
     _patched.clear()
     _states.clear()
+
+
+def needed(above, own):
+    """The JSON of which cells above a check must run, by their places, or of None: all of them."""
+    return json.dumps(needs.needed(list(above), list(own)))
 
 
 async def run(cell, name, code, chain, emit):
