@@ -88,6 +88,25 @@ def test_nothing_is_loaded_before_the_click(page):
     assert "stays on this machine" in page.offer
 
 
+def test_a_check_runs_only_the_cells_it_needs(page):
+    """Unless one above is not as printed: then all of them."""
+    answer, ran = (
+        "solution-own-kl",
+        "[...document.querySelectorAll('.cell[data-state=done]')].map((c) => c.dataset.cell)",
+    )
+    assert page.run(answer, "check") == "broken"
+    assert "write your answer here" in page.verdict(answer)
+    page.until("document.querySelector('[data-run-status]').dataset.phase === 'done'")
+    assert page.says() == "Not yet: your answer to Exercise 1.2."
+    assert page.js(ran) == ["dice-figure"]
+    page.editor("dice-figure")
+    page.press("Control+End")
+    page.press("Enter")
+    assert page.run(answer, "check") == "broken"
+    assert {"die", "weldon", "three-routes", "map-figure"} <= set(page.js(ran))
+    page.act("dice-figure", "reset")
+
+
 def test_a_cell_shows_its_result_after_the_cells_above(page):
     assert page.run("die") == "done"
     assert "KL(p‖q) = 4.28e-05" in page.output("die")

@@ -60,6 +60,8 @@ CELLS = [  # (cell, code, cells above)
     ("a class", f"{NONE}A", []),
     ("patches", "import builtins\nimport numpy as np\nnp.log = np.exp\ndel builtins.oct", []),
     ("sees", "float(np.log(0.0)), 'oct' in vars(builtins)", ["patches"]),
+    ("mends", "np.log = np._core.umath.log", ["patches"]),
+    ("sees it mended", "float(np.log(1.0)), 'oct' in vars(builtins)", ["patches", "mends"]),
     ("patches", "import builtins\nimport numpy as np", []),  # edited: it leaves NumPy alone
     ("sees no more", "float(np.log(1.0)), 'oct' in vars(builtins)", ["patches"]),
     ("asks", "input('name? ')", []),
@@ -83,6 +85,7 @@ def test_names_of_cells_above_and_no_others(ran):
 
 def test_modules_are_what_cells_above_made_of_them(ran):
     assert ran["sees"][1] == [["text", "(1.0, False)"]]
+    assert ran["sees it mended"][1] == [["text", "(0.0, False)"]]
     assert ran["sees no more"][1] == [["text", "(0.0, True)"]]
 
 

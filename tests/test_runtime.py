@@ -229,6 +229,15 @@ def test_the_licences_of_all_that_is_shipped_stand_on_their_page():
     assert found == runtime.WHEELS
 
 
+def test_what_is_changed_of_pyodide_is_said_with_its_licence_and_its_source():
+    """As the Mozilla Public License asks."""
+    page = (ROOT / "book" / "licence.md").read_text(encoding="utf-8")
+    _, _, notice = page.partition("Pyodide's files are changed here")
+    assert "(https://mozilla.org/MPL/2.0/)" in notice
+    assert f"https://github.com/pyodide/pyodide/tree/{runtime.VERSION}" in notice
+    assert set(re.findall(r"^- `(.+?)`", notice, re.M)) == {runtime.LOCK, runtime.STDLIB, runtime.LINKER}
+
+
 def test_what_was_assembled_is_what_the_table_says():
     if not MADE.exists():
         pytest.skip("the runtime for browsers is not there: make runtime")

@@ -96,6 +96,8 @@ export class Cell {
       this.input.append(place);
     }
     this.editor.focus();
+    const hidden = this.input.getBoundingClientRect().top < this.page.bar.getBoundingClientRect().bottom;
+    if (hidden) this.input.scrollIntoView({ block: "start" }); // its first line, where the cursor is
   }
 
   changed() {

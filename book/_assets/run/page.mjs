@@ -113,7 +113,11 @@ class Page {
     this.start.textContent = "Run all";
     this.bar.setAttribute("data-live", "");
     const header = document.querySelector(".bd-header-article"); // the bar stays below it
-    if (header) new ResizeObserver(() => this.bar.style.setProperty("--header", `${header.offsetHeight}px`)).observe(header);
+    const high = new ResizeObserver(() => { // what is jumped to or focused is not below the bar
+      this.bar.style.setProperty("--header", `${header?.offsetHeight ?? 0}px`);
+      document.documentElement.style.setProperty("--bar", `${(header?.offsetHeight ?? 0) + this.bar.offsetHeight}px`);
+    });
+    for (const box of [header, this.bar]) if (box) high.observe(box);
   }
 
   // --- what is to run ---
@@ -128,7 +132,7 @@ class Page {
     const edited = this.cells.findIndex((each) => !each.isAnswer && each.ran !== null && each.ran !== each.code);
     for (const cell of this.cells.slice(0, index).reverse()) {
       if (cell.isAnswer && !cell.binds.some((name) => words.has(name))) continue;
-      if (!cell.current || (edited >= 0 && cell.index > edited)) list.unshift(cell);
+      if (!cell.current || cell.partial || (edited >= 0 && cell.index > edited)) list.unshift(cell);
       (cell.code.match(/\w+/g) || []).forEach((word) => words.add(word));
     }
     return list;
@@ -146,13 +150,21 @@ class Page {
 
   checkAnswer(answer) {
     const { author, check } = answer;
-    const before = this.needed(author.index, `${answer.code}\n${check.code}`);
     const result = { outputs: answer.outputs, answer, tried: answer.code };
     this.run([
-      ...before.map((each) => this.job(each)),
-      { ...result, cell: author, id: answer.id, code: answer.code, name: "of your answer" },
+      { ...result, cell: author, id: answer.id, code: answer.code, name: "of your answer", first: true },
       { ...result, cell: check, id: `check:${answer.id}`, code: check.code, name: "of the check", last: true },
     ], answer);
+  }
+
+  /** What a check needs of the cells above, when its turn has come: few of them, if all are as printed. */
+  async before({ answer, code }) {
+    const { author, check } = answer, above = this.cells.slice(0, author.index), own = [code, check.code];
+    const all = this.needed(author.index, own.join("\n"));
+    if (above.some((cell) => (cell.isAnswer ? cell.answer?.passed : cell.code !== cell.stored || ![null, cell.stored].includes(cell.ran)))) return all;
+    if (!all.length) return all;
+    const places = await this.python.needed(above.map((cell) => cell.code), own);
+    return places ? all.filter((cell) => places.includes(cell.index) && !cell.current) : all;
   }
 
   /** A cell's own run; of an exercise the reader's answer once it has passed, else the author's. */
@@ -182,8 +194,18 @@ class Page {
     try {
       if (!this.python.started) this.say("loading", "Starting Python …");
       await this.python.start();
+      if (!this.python.warm) this.say("running", "Loading NumPy, SciPy and matplotlib …");
+      await this.python.warmUp();
       while (this.queue.length) {
         const job = this.queue[0];
+        if (job.first) {
+          job.first = false;
+          this.say("running", `Checking your answer to ${job.answer.name} …`);
+          const before = (await this.before(job)).map((cell) => ({ ...this.job(cell), few: true }));
+          before.forEach((each) => this.mark(each, "queued"));
+          this.queue.unshift(...before);
+          continue;
+        }
         if (job.cell.slow && !job.cell.allowed && !(await this.ask(job.cell))) {
           this.queue = this.queue.filter((each) => each !== job && !(job.answer && each.answer === job.answer));
           this.mark(job, "idle");
@@ -213,6 +235,10 @@ class Page {
     if (answer) return this.answered(job, stopped);
     const edited = cell.ran !== null && cell.ran !== job.code;
     if (edited || (cell.ran !== null && !cell.fresh)) this.outdate(cell, edited);
+    if (cell.ran === null) { // what ran below without it runs again when it is asked for
+      this.cells.slice(cell.index + 1).filter((each) => each.partial).forEach((each) => Object.assign(each, { ran: null, fresh: false, partial: false }));
+    }
+    cell.partial = job.few && this.cells.slice(0, cell.index).some((each) => !each.isAnswer && each.ran === null); // a check needed no more
     Object.assign(cell, { ran: job.code, shows: job.code, fresh: stopped === null, makes: stopped?.makes });
     cell.stale(null);
     cell.finish(stopped, this.explain(cell, stopped));

@@ -37,18 +37,34 @@ export class Python {
         else if (data.type === "fatal") this.fail(data);
         else if (data.type === "out") this.job?.out(data.kind, data.out);
         else if (data.type === "done") this.job?.resolve(data.stopped);
+        else if (data.type === "needed") this.job?.resolve(data.places);
       };
       this.worker.postMessage({ type: "start", ...this.options });
     }));
   }
 
   /** Run a cell after those of the chain; resolves with what stopped it, or null. */
-  async run(job, out) {
+  run(job, out) {
+    return this.ask({ type: "run", ...job }, out);
+  }
+
+  /** Which of the cells above a check must run for it, by their places; null if all of them must. */
+  needed(above, own) {
+    return this.ask({ type: "needed", above, own });
+  }
+
+  /** Resolves once the libraries are imported: the thread answers nothing before. */
+  async warmUp() {
+    if (!this.warm) await this.needed([], []);
+    this.warm = true;
+  }
+
+  async ask(message, out) {
     await this.start();
     return new Promise((resolve, reject) => {
       this.job = { out, resolve };
       this.end = reject;
-      this.worker.postMessage({ type: "run", ...job });
+      this.worker.postMessage(message);
     });
   }
 
@@ -67,7 +83,7 @@ export class Python {
   close(error) {
     this.worker?.terminate();
     this.worker = this.started = this.job = null;
-    this.running = false;
+    this.running = this.warm = false;
     this.end?.(error);
   }
 }

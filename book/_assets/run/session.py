@@ -9,11 +9,13 @@ import collections
 import dis
 import functools
 import json
+import operator
 import sys
 import time
 import traceback
 
 import harness
+import needs
 
 MOST = 10_000  # characters of text that a page shows of one cell
 PIECES = 200  # of each other kind of output
@@ -21,6 +23,7 @@ REST = "\n… the rest is not shown\n"
 GONE = object()  # in place of the value of a name that a cell deleted
 _bound, _states, _first = {}, {}, {}  # by cell: the names it bound, the states of generators after it; names of no cell
 _modules, _patched = [], {}  # modules and the functions and classes they had; by cell: what it put in their place
+_standing = {}  # of all that: what stands there now
 _run = None
 
 
@@ -46,6 +49,11 @@ def forget():
     _bound.clear()
     _patched.clear()
     _states.clear()
+
+
+def needed(above, own):
+    """The JSON of which cells above a check must run, by their places, or of None: all of them."""
+    return json.dumps(needs.needed(list(above), list(own)))
 
 
 async def run(cell, name, code, chain, emit):
@@ -101,13 +109,14 @@ class _Run:
 
 
 def _patches():
-    """What stands in place of functions and classes of modules."""
-    return {
-        (place, key): vars(module).get(key, GONE)
-        for place, (module, first) in enumerate(_modules)
-        for key, value in first.items()
-        if vars(module).get(key, GONE) is not value
-    }
+    """What stands in place of functions and classes of modules. There are thousands: those in place cost no loop."""
+    found = {}
+    for place, (module, first) in enumerate(_modules):
+        names = vars(module)
+        if not all(map(operator.is_, map(names.get, first), first.values())):
+            now = {key: names.get(key, GONE) for key in first}
+            found.update(((place, key), value) for key, value in now.items() if value is not first[key])
+    return found
 
 
 def _put(place, key, value):
@@ -118,11 +127,13 @@ def _put(place, key, value):
 
 
 def _begin(chain):
-    for place, key in _patches():
+    for place, key in _standing:
         _put(place, key, _modules[place][1][key])
+    _standing.clear()
     for cell in chain:
-        for (place, key), value in _patched.get(cell, {}).items():
-            _put(place, key, value)
+        _standing.update(_patched.get(cell, {}))
+    for (place, key), value in _standing.items():
+        _put(place, key, value)
     names = vars(sys.modules["__main__"])  # one object for good: functions of cells keep it as their globals
     names.clear()
     names.update(_first)
@@ -132,12 +143,15 @@ def _begin(chain):
             del names[name]
     for generator, state in next((_states[cell] for cell in reversed(chain) if cell in _states), []):
         generator.bit_generator.state = state
-    return dict(names), _patches()
+    return dict(names)
 
 
 def _end(cell, before):
-    before, patches = before
-    _patched[cell] = {key: value for key, value in _patches().items() if patches.get(key) is not value}
+    patches = _patches()
+    _patched[cell] = {key: value for key, value in patches.items() if _standing.get(key) is not value}
+    _patched[cell].update({(place, key): _modules[place][1][key] for place, key in _standing.keys() - patches.keys()})
+    _standing.clear()
+    _standing.update(patches)
     names, random = vars(sys.modules["__main__"]), sys.modules.get("numpy.random")
     _bound[cell] = {key: value for key, value in names.items() if key not in before or before[key] is not value}
     _bound[cell].update(dict.fromkeys(before.keys() - names.keys(), GONE))

@@ -74,6 +74,8 @@ self.onmessage = async ({ data }) => {
       session.prepare();
     } else if (data.type === "forget") {
       session.forget();
+    } else if (data.type === "needed") {
+      tell("needed", { places: JSON.parse(session.needed(data.above, data.own)) });
     } else if (data.type === "run") {
       const { cell, name, code, chain } = data;
       const stopped = await session.run(cell, name, code, chain, (kind, out) => tell("out", { kind, out }));
