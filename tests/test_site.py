@@ -494,7 +494,8 @@ def test_search_finds_what_people_type(search, query, page):
 def test_list_of_exercises_has_the_numbers_of_their_pages(site):
     """Each chapter's exercises, in their order, with the number that stands above them."""
     listed = re.findall(
-        r"<p>([\d.]+) <a[^>]*href=\"(\w[\w-]*)\.html#(ex-[\w-]+)\"", (site / "book" / "teaching.html").read_text(encoding="utf-8")
+        r"<p>([\d.]+) <a[^>]*href=\"(\w[\w-]*)\.html#(ex-[\w-]+)\"",
+        (site / "book" / "teaching.html").read_text(encoding="utf-8"),
     )
     assert len(listed) >= 70
     for slug in {slug for _, slug, _ in listed}:
