@@ -11,7 +11,7 @@ const pieces = (text) => split(text).flatMap((word) => /[-_.]/.test(word) ? [wor
 const said = new Map(Object.entries({
   gaussian: "normal", mse: "squared", license: "licence", asymmetric: "symmetric", asymmetry: "symmetric", symmetry: "symmetric", metric: "distance",
   sgd: "stochastic", bibtex: "cite", citation: "cite", logsumexp: "log_softmax", separable: "separated", separation: "separated",
-  syllabus: "lecturers", lecture: "lecturers", slides: "lecturers", teaching: "lecturers", teacher: "lecturers", answers: "solutions", pdf: "print",
+  syllabus: "course", curriculum: "course", slides: "lecture", lecturer: "teaching", homework: "exercises", answers: "solutions", pdf: "print",
   mle: "likelihood", posteriors: "posterior", dpo: "preference", ppo: "trust", vi: "variational", covering: "covers", dimension: "dim",
 }).map(([typed, word]) => [stem(typed), stem(word)]));
 const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -36,7 +36,8 @@ const fits = (words, word) => words.has(word) ? 1 : words.has(said.get(word)) ? 
 const rank = [[/(#further-reading|\/(reading|references)\.html)/, 0.6], [/#(exercises|check-yourself|remember)/, 0.8]];
 
 function find(entries, query) {
-  const all = split(query).flatMap((word) => word.split("-")).map(stem);
+  const known = (word) => entries.some((entry) => fits(entry.counts, word) || fits(entry.heads, word));
+  const all = split(query).flatMap((word) => !word.includes("-") && known(stem(word)) ? [word] : word.split(/[-_.]/)).map(stem);
   const asked = all.filter((word) => !small.has(word));
   const terms = [...new Set(asked.length ? asked : all)];
   if (!terms.length) return [];
