@@ -12,6 +12,7 @@ __all__ = [
     "test_formulas_are_like_the_text_around_them",
     "test_page_in_the_browser",
     "test_pictures_are_clear_in_the_dark",
+    "test_sections_are_no_taller_than_said",
     "test_tables_fit_on_a_phone",
     "test_weight_in_the_browser",
     "test_wide_formulas_can_be_scrolled_by_keyboard",
@@ -58,3 +59,7 @@ def test_formulas_and_lines_fit_on_a_phone(look, name):
 
 def test_tables_fit_on_a_phone(look, name):
     problems(look(name)["light"]["cut tables"])
+
+
+def test_sections_are_no_taller_than_said(look, name):
+    problems(look(name)["light"]["crowded"])

@@ -156,6 +156,18 @@ class Visit:
             .filter((box) => box.scrollWidth > box.clientWidth + 16)
             .map((box) => `${{box.scrollWidth}} in ${{box.clientWidth}}: ${{box.textContent.slice(0, 120)}}`)""")
 
+    def crowded_sections(self):
+        """Sections that are taller than is said of them while they are far: they would lie on the next (site.css)."""
+        return self.page.evaluate("""async () => {
+            // a picture of another shape may be on its way
+            await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
+            return [...document.querySelectorAll("section[style*='--wide']")].flatMap((section) => {
+                const said = Number(getComputedStyle(section).getPropertyValue("--tall"));
+                const tall = section.getBoundingClientRect().height;
+                return tall <= said ? [] : [`${section.id} is ${tall} tall, said to be ${said}, at ${innerWidth}`];
+            });
+        }""")
+
     def leave_out_formulas(self):
         """Put a letter in the place of each: they are nine tenths of a page's elements, and axe is slow on many."""
         self.page.evaluate("document.querySelectorAll('.katex').forEach((formula) => formula.replaceWith('x'))")
@@ -273,7 +285,10 @@ def seen(visit, name, axe):
     visit.go(name)
     # whatever is far from the window shall be measured too
     visit.page.add_style_tag(content="section { content-visibility: visible !important }")
-    light = {"theme": visit.theme(), "weights": visit.weights(), "overflow": visit.overflow(360)}
+    light = {"theme": visit.theme(), "weights": visit.weights(), "overflow": visit.overflow(1280)}
+    light["crowded"] = visit.crowded_sections()
+    light["overflow"] += visit.overflow(360)
+    light["crowded"] += visit.crowded_sections()
     visit.page.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
     light["overflow"] += visit.overflow(360)
     light["boxes without keyboard"], light["formulas"] = visit.boxes_without_keyboard(), visit.unlike_the_text()
