@@ -3,11 +3,13 @@
     ```{chapters}
     ```
 
-shows it as the home page's table: chapter, question, times, what it needs.
+shows it as the home page's table: chapter, question, times, what it needs. The directive `sheets` lists all exercises.
 """
 
 import copy
 import functools
+import json
+import re
 from pathlib import Path
 
 import yaml
@@ -16,6 +18,9 @@ from sphinx.util.docutils import SphinxDirective
 
 BOOK = Path(__file__).resolve().parent.parent
 HEADS = "| chapter | question | to read | with exercises | needs |"
+EXERCISE = re.compile(
+    r"^:{3,}\{exercise\} (?P<title>.*?) (?P<stars>★+) \((?P<minutes>\d+) min\)\n:label: (?P<label>\S+)", re.M
+)
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII")
 
 
@@ -104,6 +109,33 @@ class Chapters(SphinxDirective):
         return [holder]
 
 
+def exercises(slug, book=BOOK):
+    """Of a chapter, in order: title, stars, minutes, label, and whether code is asked for."""
+    cells = json.loads((book / f"{slug}.ipynb").read_text(encoding="utf-8"))["cells"]
+    for at, cell in enumerate(cells):
+        for match in EXERCISE.finditer("".join(cell["source"])):
+            following = cells[at + 1]["metadata"].get("tags", []) if at + 1 < len(cells) else []
+            yield match.groupdict() | {"code": "exercise" in following}
+
+
+class Sheets(SphinxDirective):
+    """All exercises, chapter by chapter: what they take, and whether the answer is code."""
+
+    def run(self):
+        text = [":::{table}", ":class: folding", "", "| exercise | effort | answer |", "|--|--|--|"]
+        for chapter in finished():
+            self.env.note_dependency(str(BOOK / f"{chapter['slug']}.ipynb"))
+            text.append(f"| **{chapter['number']}. {{doc}}`{chapter['slug']}`** | | |")
+            for place, found in enumerate(exercises(chapter["slug"]), 1):
+                link = f"{chapter['number']}.{place} {{ref}}`{found['title']} <{found['label']}>`"
+                answer = "code" if found["code"] else "words"
+                text.append(f"| {link} | {found['stars']} {found['minutes']} min | {answer} |")
+        holder = nodes.container(classes=["sheets"])
+        self.state.nested_parse([*text, ":::"], self.content_offset, holder)
+        return [holder]
+
+
 def setup(app):
     app.add_directive("chapters", Chapters)
+    app.add_directive("sheets", Sheets)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

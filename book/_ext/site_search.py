@@ -20,7 +20,9 @@ BLOCKS = (nodes.paragraph, nodes.term, nodes.caption, addnodes.desc_signature, n
 
 @cache
 def drawn(tex, macros):
-    """A formula in a line of text: `KL(p‖q)`."""
+    """A formula in a line of text: `KL(p‖q)`. What stands one above the other would run together."""
+    if "\\frac" in tex or "\\sum" in tex or "brace" in tex:
+        return "…"
     try:
         html = render(tex, False, macros)
     except ValueError:
@@ -34,9 +36,14 @@ def is_section(node):
     return isinstance(node, nodes.section) and any(isinstance(child, nodes.title) for child in node.children)
 
 
+def is_term(node):
+    """A term of the glossary, with what it means."""
+    return isinstance(node, nodes.definition_list_item) and isinstance(node.parent.parent, addnodes.glossary)
+
+
 def is_place(node):
-    """What has an entry of its own: a section, or a function or class that is described."""
-    return is_section(node) or isinstance(node, addnodes.desc)
+    """What has an entry of its own: a section, a term, or a function or class that is described."""
+    return is_section(node) or is_term(node) or isinstance(node, addnodes.desc)
 
 
 def words(node, macros):
@@ -53,10 +60,16 @@ def words(node, macros):
     return f"{inner} " if isinstance(node, BLOCKS) else inner
 
 
+def asked():
+    """What people search for who look for a page: its question, and what `chapters.yml` tells search engines."""
+    pages = [page for part in chapters.rows() for page in [*part.get("chapters", []), *part.get("pages", [])]]
+    return {f"book/{p['slug']}": f"{p.get('question', '')} {p.get('description', '')}".strip() for p in pages}
+
+
 def sections(app):
-    """Title of the page, its words for the question, title of the section, address, text."""
+    """Title of the page, title of the section, address, text, words of those who look for the page."""
     macros = macros_of(app.config)
-    questions = {f"book/{c['slug']}": c["question"] for c in chapters.chapters()}
+    questions = asked()
     for name in sorted(app.env.found_docs):
         page = app.env.titles[name].astext()
         number = app.env.toc_secnumbers.get(name, {}).get("")
@@ -68,6 +81,10 @@ def sections(app):
             text = " ".join(words(section, macros).split())
             question = questions.get(name, "") if not index else ""
             yield [shown, title if index else "", app.builder.get_target_uri(name) + anchor, text, question]
+        for item in tree.findall(is_term):
+            term, meaning = item[0], item[-1]
+            address = f"{app.builder.get_target_uri(name)}#{term['ids'][0]}"
+            yield [shown, words(term, macros).strip(), address, " ".join(words(meaning, macros).split()), ""]
         for described in tree.findall(addnodes.desc):
             signature, content = described[0], described[-1]
             if signature.get("ids") and "fullname" in signature:

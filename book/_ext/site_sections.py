@@ -13,9 +13,9 @@ from bs4 import Comment
 
 # what adds how much to a section, at 1350 and at 360 pixels: fitted to the chapters, from above
 WIDE = {"": 100, "text": 0.42, "line": 21, "figure": 400, "details": 62, "math": 150, "box": 34}
-WIDE |= {"tr": 56, "li": 29, "dd": 50}
+WIDE |= {"tr": 56, "li": 29, "dd": 50, "h3": 48}
 NARROW = {"": 95, "text": 0.77, "line": 42, "figure": 560, "details": 90, "math": 118, "box": 50}
-NARROW |= {"tr": 130, "li": 49, "dd": 115}
+NARROW |= {"tr": 130, "li": 49, "dd": 115, "h3": 58}
 
 
 def say_heights(soup, aside):
@@ -44,7 +44,7 @@ def contents(section, aside):
                 found["line"] += content.count("\n") + 2
             elif not text.find_parent("div", class_="math"):
                 found["text"] += len(re.sub(r"<[^>]*>", "", content.rpartition('class="katex-html"')[2]))
-    for tag in section.find_all(("figure", "details", "tr", "li", "dd", "div")):
+    for tag in section.find_all(("figure", "details", "tr", "li", "dd", "div", "h3")):
         classes = tag.get("class", [])
         if not tag.find_parent("details"):
             found[tag.name] += 1
