@@ -235,7 +235,7 @@ def test_what_is_changed_of_pyodide_is_said_with_its_licence_and_its_source():
     _, _, notice = page.partition("Pyodide's files are changed here")
     assert "(https://mozilla.org/MPL/2.0/)" in notice
     assert f"https://github.com/pyodide/pyodide/tree/{runtime.VERSION}" in notice
-    assert set(re.findall(r"^- `(.+?)`", notice, re.M)) == {runtime.LOCK, runtime.STDLIB, runtime.LINKER}
+    assert set(re.findall(r"^- `(.+?)`", notice, re.M)) == {runtime.LOCK, runtime.STDLIB, linker.FILE}
 
 
 def test_what_was_assembled_is_what_the_table_says():
