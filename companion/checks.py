@@ -34,6 +34,8 @@ def describe(value: Any) -> str:
     >>> from scipy import stats
     >>> describe(stats.norm(0, scale=2)), describe(stats.norm)
     ('scipy.stats.norm(0, scale=2)', 'scipy.stats.norm')
+    >>> describe((np.float64(0.5), 1))
+    '(0.5, 1)'
     """
     if isinstance(value, type):
         return repr(value)
@@ -50,10 +52,17 @@ def describe(value: Any) -> str:
         return f"array of shape {value.shape}{spread}"
     if isinstance(value, np.ndarray):
         return repr(value.tolist())
-    text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
+    text = " ".join(repr(_plain(value)).split())
     if " at 0x" in text:
         return f"an object of type {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's, also in a tuple or a list, as Python writes it."""
+    if type(value) in (tuple, list) and len(value) <= 10:
+        return type(value)(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _scipy_name(family: Any) -> str:

@@ -29,7 +29,7 @@ from companion.scaling.sources import Chunks
 
 __all__ = ["Progress", "chunks", "em", "fit", "lazy_statistics", "load", "regression", "save", "statistics"]
 
-_KIND = "companion.scale statistics, version 1"
+_KIND = "companion.scale statistics, version 2"
 
 
 # --- chunks -----------------------------------------------------------------------------------------------------------

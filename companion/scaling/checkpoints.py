@@ -25,7 +25,7 @@ from companion.scaling.sources import again, digest
 #: Seconds between two savings.
 EVERY = 1.0
 
-_KIND = "companion.scale checkpoint, version 2"
+_KIND = "companion.scale checkpoint, version 3"
 
 
 class Run:

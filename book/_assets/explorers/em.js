@@ -1,7 +1,7 @@
 /* Explorer: expectation–maximisation on the waiting times of Old Faithful.
 
    A mixture of two normal kinds: weight w of the first, means m1 and m2, standard deviations s1 and s2.
-   The responsibilities belong to the parameters `made`, those at which the last E step made them:
+   The responsibilities belong to the parameters `made`, those at which the last E-step made them:
    bound = Σ E_q[log joint] + entropy of q, log-likelihood = bound + gap, each by a formula of its own. */
 "use strict";
 (function () {
@@ -70,13 +70,13 @@
   const at = (p, more) => Object.assign(stateOf(p), { made: p }, more);
   const SPIKE = VALUES[COUNTS.indexOf(max(...COUNTS))], TIES = max(...COUNTS);
   const actions = [
-    { key: "e", label: "E step", run: (s) => { const n = model(s); return {
+    { key: "e", label: "E-step", run: (s) => { const n = model(s); return {
       state: { made: parameters(s) },
-      note: n.gap < 5e-5 ? "The bound touches the log-likelihood already: now an M step." : `E step: responsibilities made anew. The bound rises by the gap, ${num(n.gap, 2)} nats, and touches.`,
+      note: n.gap < 5e-5 ? "The bound touches the log-likelihood already: now an M-step." : `E-step: responsibilities made anew. The bound rises by the gap, ${num(n.gap, 2)} nats, and touches.`,
     }; } },
-    { key: "m", label: "M step", run: (s) => { const n = model(s), m = model(Object.assign({}, s, stateOf(n.top))); return {
+    { key: "m", label: "M-step", run: (s) => { const n = model(s), m = model(Object.assign({}, s, stateOf(n.top))); return {
       state: stateOf(n.top),
-      note: m.bound - n.bound < 5e-5 ? "The bound is at its top already: now an E step." : `M step: the parameters go to the top of the bound, ${num(m.bound - n.bound, 2)} nats higher. The log-likelihood rises by ${num(m.loglik - n.loglik, 2)}.`,
+      note: m.bound - n.bound < 5e-5 ? "The bound is at its top already: now an E-step." : `M-step: the parameters go to the top of the bound, ${num(m.bound - n.bound, 2)} nats higher. The log-likelihood rises by ${num(m.loglik - n.loglik, 2)}.`,
     }; } },
     { key: "run", label: "Run", run: (s) => { const { p, steps, way } = run(parameters(s)); return {
       state: at(p), way: way.map((v) => at(v)), note: `${steps} rounds of E and M, never down: from ${num(loglik(parameters(s)), 2)} to ${num(loglik(p), 2)} nats.`,
