@@ -98,7 +98,7 @@ import test_scale_checkpoints as t
 t.checkpoints.EVERY = {every}
 def source():
     for part in t.np.split(t.DRAWS, 6):
-        time.sleep(0.002)
+        time.sleep(0.01)  # some seconds in all, so that a busy machine sees the file before the end
         yield part
 t.em(source, {path!r})
 """

@@ -13,7 +13,7 @@ from bs4 import Comment
 
 # what adds how much to a section, at 1350 and at 360 pixels: fitted to the chapters, from above
 WIDE = {"": 100, "text": 0.42, "line": 21, "figure": 400, "details": 62, "math": 150, "box": 34}
-WIDE |= {"tr": 56, "li": 29, "dd": 50, "h3": 48}
+WIDE |= {"tr": 56, "li": 29, "dd": 95, "h3": 48}
 NARROW = {"": 95, "text": 0.77, "line": 42, "figure": 560, "details": 90, "math": 118, "box": 50}
 NARROW |= {"tr": 130, "li": 49, "dd": 115, "h3": 58}
 
