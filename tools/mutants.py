@@ -3,6 +3,7 @@
     python tools/mutants.py                                         all modules (make mutants; a night)
     python tools/mutants.py companion/special/remainders.py         one of them
     python tools/mutants.py --endings 37 companion/families/*.py    the changes whose number ends in 3 or 7: a fifth
+    python tools/mutants.py --sample 300 --seed 1                   300 changes drawn from those of all modules
 
 mutmut makes the changes. They are tried here and not by mutmut, ten times faster: the tests are collected once; each
 change meets them in a fork of its own, which runs the tests that pass through the changed function, quick ones first,
@@ -24,6 +25,7 @@ import importlib
 import json
 import math
 import os
+import random
 import re
 import resource
 import shutil
@@ -410,18 +412,42 @@ def known() -> set[str]:
     return set(re.findall(r"^- ``(.+?)``", EQUIVALENT.read_text(encoding="utf-8"), re.M))
 
 
-def main(modules: list[str], endings: str, children: int, budget: float, slow: bool, words: bool, only: str) -> int:
+def drawn(modules: list[str], size: int, seed: int, make: Callable[[str], list[Change]]) -> dict[str, list[Change]]:
+    """So many changes of all modules together, each as likely as any other; those of mere words do not count."""
+    every = [change for module in modules for change in make(module) if not change.is_message]
+    chosen: dict[str, list[Change]] = defaultdict(list)
+    for change in random.Random(seed).sample(every, min(size, len(every))):
+        chosen[change.module].append(change)
+    print(f"{size} changes of {len(every)} in {len(modules)} modules", flush=True)
+    return chosen
+
+
+def interval(killed: int, tried: int) -> str:
+    """The share killed, with Wilson's 95 % interval."""
+    z, share = 1.96, killed / tried
+    centre, width = share + z * z / (2 * tried), z * math.sqrt(share * (1 - share) / tried + (z / (2 * tried)) ** 2)
+    low, high = ((centre + sign * width) / (1 + z * z / tried) for sign in (-1, 1))
+    return f"{killed} of {tried}: {share:.1%} ({low:.1%} to {high:.1%})"
+
+
+def main(given: argparse.Namespace) -> int:
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     os.environ["OMP_NUM_THREADS"] = "1"
-    modules = modules or sorted(str(path.relative_to(ROOT)) for path in (ROOT / "companion").rglob("[a-z]*.py"))
+    modules = given.modules or sorted(str(path.relative_to(ROOT)) for path in (ROOT / "companion").rglob("[a-z]*.py"))
     explained, began = known(), time.monotonic()
     missed: list[Change] = []
+    killed = 0
 
     def make(module: str) -> list[Change]:
-        return [change for change in changes(module, endings) if re.search(only, change.text)]
+        return [change for change in changes(module, given.endings) if re.search(given.only, change.text)]
+
+    if given.sample:
+        chosen = drawn(modules, given.sample, given.seed, make)
+        modules, make = list(chosen), chosen.__getitem__
 
     def tell(module: str, made: list[Change]) -> None:
+        nonlocal killed
         counts = Counter(change.state for change in made)
         alive = [change for change in made if change.state not in ("killed", "words")]
         same = [change for change in alive if change.text in explained]
@@ -433,9 +459,12 @@ def main(modules: list[str], endings: str, children: int, budget: float, slow: b
             print(f"- ``{change.text}`` [{change.number}, {change.state}, {change.seconds:.1f} s]")
         sys.stdout.flush()
         missed.extend(open_ones)
+        killed += counts["killed"]
 
-    trial = Trial(modules, make, tell, children, budget, slow, words)
+    trial = Trial(modules, make, tell, given.children, given.budget, given.slow, given.words)
     code = pytest.main([*OPTIONS, "tests", "companion"], plugins=[trial])
+    if killed or missed:
+        print("killed, without those explained:", interval(killed, killed + len(missed)))
     return int(code) or bool(missed)
 
 
@@ -448,6 +477,7 @@ if __name__ == "__main__":
     parser.add_argument("--budget", type=float, default=30.0, metavar="SECONDS", help="of tests for each change")
     parser.add_argument("--slow", action="store_true", help="with the tests marked slow")
     parser.add_argument("--words", action="store_true", help="with changes of nothing but the words of a message")
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="only so many changes, drawn from all")
+    parser.add_argument("--seed", type=int, default=1, help="of the draw")
     parser.add_argument("modules", nargs="*")
-    given = parser.parse_args()
-    sys.exit(main(given.modules, given.endings, given.children, given.budget, given.slow, given.words, given.only))
+    sys.exit(main(parser.parse_args()))
