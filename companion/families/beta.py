@@ -68,16 +68,13 @@ class LogGapPairs(Shifted):
         others = weighted_sum(np.log1p(np.negative(x, out=out), out=out), weights)
         return {"left": ratio + n * np.log(c) - logs, "right": n * np.log1p(-c) - others - ratio * c / (1 - c)}
 
-    def merge(self, other):
-        """About the mean of both: about that of one the terms of the other might cancel."""
-        share = other.weight / (self.weight + other.weight)
-        mean = _inside((1 - share) * self.shift + share * other.shift)
-        return self.about(mean).plus(other.weight, **other.about(mean).terms()).centred()
+    merge = Shifted.merge_between
 
     def centre(self):
-        return _inside(self.shift * (1 + self.ratio / self.weight))
+        return self.shift * (1 + self.ratio / self.weight)
 
     def about(self, shift):
+        shift = _inside(shift)
         d, k = (self.shift - shift) / shift, self.shift / shift  # x/shift − 1 = k t + d
         q, other = 1 - self.shift, 1 - shift
         e, l = (shift - self.shift) / other, q / other

@@ -154,20 +154,21 @@ def of_sample(family, x, weights, fixed, method):
     member = family._example(**fixed) if fixed else _member(family)
     rows = min(n, max(1, family._sums.chunk * n // x.size))
     work = np.empty((2, rows, *x.shape[1:]))
-    if weights is not None and (total := float(weights.sum())) < _LEAST:
+    weight = float(n if weights is None else weights.sum())
+    if weight < _LEAST:
         fix = "Multiply all weights by one number: no estimate depends on it. Leave out those that are next to nothing."
-        checks.fail(where, "sum of weights", total, f"at least {_LEAST:g}, below which products lose digits", fix)
+        checks.fail(where, "sum of weights", weight, f"at least {_LEAST:g}, below which products lose digits", fix)
     if x.dtype.kind in "iu" and abs(float(x.flat[0])) > 2.0**53:  # else what rounding loses is small next to the spread
         _require_doubles(where, x)
     with np.errstate(all="ignore"):
         sums = family._sums.start(member, x, weights)
-        for once_more in range(_PASSES):
-            sums, largest = _added(sums, member, x, weights, work, method, follow=not once_more)
-            if once_more == _PASSES - 1 or not sums.lost_digits(largest):
+        for number in range(1, _PASSES + 1):
+            sums, largest = _added(sums, member, x, weights, work, method, follow=number == 1)
+            if number == _PASSES or not sums.lost_digits(largest):
                 break
             # the first observations were far from where most of the weight is
             sums = sums.centred().emptied()
-    sums = sums.changed(weight=float(n if weights is None else weights.sum()))  # all at once, it rounds less
+    sums = sums.changed(weight=weight)  # all at once, it rounds less
     sums.check_digits(where, x)
     terms = sums.terms().values()
     if not all(np.isfinite(s).all() if np.ndim(s) else math.isfinite(s) for s in terms):

@@ -196,6 +196,12 @@ class Shifted(Sums):
     def centred(self):
         return self.about(self.centre())
 
+    def merge_between(self, other: Self) -> Self:
+        """Both samples about the mean of the two points: about one of them the terms of the other may cancel."""
+        share = other.weight / (self.weight + other.weight)
+        shift = (1 - share) * self.shift + share * other.shift
+        return self.about(shift).plus(other.weight, **other.about(shift).terms()).centred()
+
 
 @dataclass(frozen=True, eq=False)
 class Moments(Shifted):
@@ -238,10 +244,7 @@ class Moments(Shifted):
     def is_near_zero(self) -> bool:
         """Whether 0 is as good a point as the mean, within three standard deviations of it: sums are then taken without
         the differences, and round by at most ten times as much."""
-        if not self.weight:
-            return False
-        near = self.shift * self.shift * self.weight < 9.0 * self.squares()
-        return bool(near.all() if near.ndim else near)
+        return bool(self.weight and np.all(self.shift * self.shift * self.weight < 9.0 * self.squares()))
 
     def from_zero(self, weight: float, first: Any, second: Any) -> dict[str, Any]:
         """Sums about c of a chunk whose sums about 0 are `first` and `second`, by the names of the fields."""
@@ -363,12 +366,8 @@ class Ratios(Shifted):
         return self.plus(count(x, weights), ratio=ratio, remainder=self.remainder_of(t, x, weights, work[1]))
 
     def merge(self, other):
-        """About the mean of both where they are far apart: about that of one the terms of the other would cancel."""
-        if 1e-3 < self.shift / other.shift < 1e3:
-            return super().merge(other)
-        share = other.weight / (self.weight + other.weight)
-        mean = (1 - share) * self.shift + share * other.shift
-        return self.about(mean).plus(other.weight, **other.about(mean).terms()).centred()
+        near = 1e-3 < self.shift / other.shift < 1e3
+        return super().merge(other) if near else self.merge_between(other)
 
     def lost_digits(self, largest):
         return 1 + self.ratio / self.weight < 1e-4 or super().lost_digits(largest)
