@@ -459,6 +459,9 @@ def search(site):
     return engine
 
 
+LOOKED_UP = {"book/answers.html", "book/glossary.html"}
+
+
 @pytest.mark.parametrize(
     "query, page",
     [
@@ -486,9 +489,10 @@ def search(site):
     ],
 )
 def test_search_finds_what_people_type(search, query, page):
-    """Among the first three places: a short answer or a term of the glossary may stand before the chapter."""
+    """Among the first two places of the chapters: of short answers and terms of the glossary one may stand before."""
     found = json.loads(search.eval(f"JSON.stringify(find(prepared, {json.dumps(query)}).map((e) => e.address))"))
-    assert page in [address.partition("#")[0] for address in found[:3]]
+    places = [address.partition("#")[0] for address in found[:3]]
+    assert page in [place for place in places if place == page or place not in LOOKED_UP][:2]
 
 
 def test_list_of_exercises_has_the_numbers_of_their_pages(site):

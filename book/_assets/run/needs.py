@@ -12,27 +12,9 @@ import dis
 import functools
 import types
 
-BUILTIN = set(vars(builtins)) - {
-    "__import__",
-    "compile",
-    "delattr",
-    "eval",
-    "exec",
-    "globals",
-    "locals",
-    "setattr",
-    "vars",
-}
+BUILTIN = set(vars(builtins)) - set("__import__ compile delattr eval exec globals locals setattr vars".split())
 LOADS, STORES = {"LOAD_NAME", "LOAD_GLOBAL"}, {"STORE_NAME", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL"}
-HIDDEN = set(vars(builtins)) - BUILTIN | {
-    "__builtins__",
-    "builtins",
-    "get_ipython",
-    "gc",
-    "importlib",
-    "sys",
-    "warnings",
-}
+HIDDEN = set(vars(builtins)) - BUILTIN | set("__builtins__ builtins get_ipython gc importlib sys warnings".split())
 STATE = {"rcParams", "seed", "seterr", "seterrcall", "set_printoptions", "set_state", "modules", "environ", "__dict__"}
 DRAWS = {"Generator", "SeedSequence", "default_rng"}  # of numpy.random; all else there has one state for everybody
 DEFINES = (ast.FunctionDef, ast.Import, ast.ImportFrom)
@@ -89,10 +71,9 @@ class Look:
             loads, stores = _names(compiled, LOADS), _names(compiled, STORES)
             late = set().union(*(_names(part, LOADS | STORES) for part in _inner(compiled)))
             self.late |= late
-            called = set() if isinstance(step, DEFINES) and not getattr(step, "decorator_list", ()) else self.late
-            self.reads |= (
-                _names(compiled, LOADS, inner=False) | called
-            ) - self.sure  # a definition alone calls nothing
+            defines = isinstance(step, DEFINES) and not getattr(step, "decorator_list", ())  # and so calls nothing
+            read = _names(compiled, LOADS, inner=False)
+            self.reads |= (read if defines else read | self.late) - self.sure
             if isinstance(step, PLAIN):
                 self.sure |= stores
             elif isinstance(step, ast.AugAssign):

@@ -161,8 +161,8 @@ class Page {
   async before({ answer, code }) {
     const { author, check } = answer, above = this.cells.slice(0, author.index), own = [code, check.code];
     const all = this.needed(author.index, own.join("\n"));
-    if (above.some((cell) => (cell.isAnswer ? cell.answer?.passed : cell.code !== cell.stored || ![null, cell.stored].includes(cell.ran)))) return all;
-    if (!all.length) return all;
+    const edited = (cell) => cell.code !== cell.stored || ![null, cell.stored].includes(cell.ran);
+    if (!all.length || above.some((cell) => (cell.isAnswer ? cell.answer?.passed : edited(cell)))) return all;
     const places = await this.python.needed(above.map((cell) => cell.code), own);
     return places ? all.filter((cell) => places.includes(cell.index) && !cell.current) : all;
   }
