@@ -93,7 +93,8 @@ def test_progress_that_raises_loses_nothing(tmp_path):
 
 
 KILLED = """
-import sys, time; sys.path.insert(0, {tests!r})
+import signal, sys, time; sys.path.insert(0, {tests!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background may ignore it
 import test_scale_checkpoints as t
 t.checkpoints.EVERY = {every}
 def source():
@@ -117,7 +118,7 @@ def test_a_killed_em_goes_on_to_the_same_bits(sent, tmp_path):
         assert run.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)
     run.send_signal(sent)
-    run.wait()
+    assert run.wait(60)
     seen = []
     source = lambda: iter(np.split(DRAWS, 6))
     found = scale.em(START, source, steps=STEPS, tolerance=1e-300, checkpoint=path, progress=seen.append)
