@@ -323,6 +323,17 @@ def test_small_tables_of_cells_do_not_fold():
     assert classes("a long heading of a column", "and another one", "n") == ["folding", "lesson"]
 
 
+def test_a_number_that_begins_a_folded_row_says_what_it_is():
+    from bs4 import BeautifulSoup
+    from site_tables import mend_tables
+
+    heads, rows = "<th>β</th><th>R</th>", "<tr><td>0.5</td><td>20</td></tr><tr><td>none</td><td>1</td></tr>"
+    soup = BeautifulSoup(f'<table class="folding"><thead>{heads}</thead><tbody>{rows}</tbody></table>', "html.parser")
+    mend_tables(soup)
+    first, _, name, _ = soup.find_all("td")
+    assert first["class"] == ["bare"] and first["data-label"] == "β" and "class" not in name.attrs
+
+
 def test_wide_tables_of_the_text_fold_and_long_names_break():
     from bs4 import BeautifulSoup
     from site_tables import mend_tables

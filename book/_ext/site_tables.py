@@ -40,5 +40,8 @@ def fold(table):
     for tag in table.find_all(list(roles)):
         tag["role"] = roles[tag.name]
     for row in table.select("tbody tr"):
-        for head, cell in zip(heads, row.find_all("td")):
+        cells = row.find_all("td")
+        for head, cell in zip(heads, cells):
             cell["data-label"] = head
+        if cells and not re.search(r"[^\W\d_]", cells[0].get_text()):  # a number names nothing
+            cells[0]["class"] = [*cells[0].get("class", []), "bare"]

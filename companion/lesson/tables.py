@@ -17,6 +17,7 @@ from companion import checks
 on_page: Callable[[dict[str, str]], object] | None = None
 
 _FIX = "Pass columns by their heading, e.g. show({'n': [1, 2], 'KL': [0.5, 0.25]})."
+_NUMBERS = (int, float, np.number)
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -27,7 +28,7 @@ def show(columns: Mapping[str, Sequence[Any] | np.ndarray], digits: int | Mappin
     ----------
     columns : mapping of str to sequence
         Values by heading. Texts stand at the left, numbers at the right; whole numbers get separators of thousands,
-        numbers below 1e-4 or from 1e6 on powers of ten.
+        numbers below 1e-4 or from 1e6 on powers of ten. A cell that is None stays empty.
     digits : int or mapping of str to int or str
         Significant digits of all columns, or by heading, where a text is a format such as ``".3f"``. Headings left out
         get 4. Print only digits that hold on every machine.
@@ -46,7 +47,7 @@ def show(columns: Mapping[str, Sequence[Any] | np.ndarray], digits: int | Mappin
     far   12,000        0.693
     """
     cells = _cells(columns, digits)
-    numeric = [all(isinstance(value, (int, float, np.number)) for value in values) for values in columns.values()]
+    numeric = [all(isinstance(value, _NUMBERS) or value is None for value in values) for values in columns.values()]
     text = _text(list(columns), cells, numeric)
     page = on_page or _notebook()
     if page is None:
@@ -88,8 +89,8 @@ def _shown(value, form):
     """One cell as text."""
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
-    if not isinstance(value, (int, float, np.number)):
-        return str(value)
+    if not isinstance(value, _NUMBERS):
+        return "" if value is None else str(value)
     if isinstance(form, str):
         return f"{value:{form}}".replace("-", "−")
     if isinstance(value, (int, np.integer)):
