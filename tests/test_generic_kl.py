@@ -1,5 +1,6 @@
 """The KL divergence that a family gets from u and A alone: right to eight digits, or refused."""
 
+import contextlib
 from decimal import Decimal, localcontext
 
 import numpy as np
