@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
 from companion import checks
+from companion.families import tails
 from companion.families.adding import count, dot, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
@@ -223,7 +224,13 @@ class Gamma(ExponentialFamily):
             change = choose(near, lambda d, r, l: d, _relative_change, (t - s) * shrink, ratio, log)
             return phi(change, log_ratio=log)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        return tails.gamma(name, self.shape, self.rate, x)
+
+    def _quantile(self, q):
+        return self._first(q, 0.0, np.inf, tails.gamma_quantile(self.shape, self.rate, q))
+
     def _draw(self, size, rng):
         return rng.standard_gamma(self.shape, size) / self.rate
 

@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import exp1
 
 from companion import checks
+from companion.families import tails
 from companion.families.adding import dot
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.sums import Ratios
@@ -172,7 +173,13 @@ class InverseGaussian(ExponentialFamily):
         with np.errstate(over="ignore"):
             return 0.5 * (np.sqrt(other.shape[()]) / np.sqrt(mean) * (mean - mean_q) / mean_q) ** 2
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        return tails.inverse_gaussian(name, self._mean, self.shape, x)
+
+    def _quantile(self, q):
+        return self._first(q, 0.0, np.inf)
+
     def _draw(self, size, rng):
         return rng.wald(self._mean, self.shape, size)
 

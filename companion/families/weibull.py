@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import gamma, gammaln, xlogy
 
 from companion import checks
+from companion.families import tails
 from companion.families.adding import count, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
@@ -188,7 +189,13 @@ class Weibull(ExponentialFamily):
         """A relative error of y = k log(λ_p/λ_q) is y times as large in e^y."""
         return 1 + np.maximum(self.k * log_ratio(self.scale, other.scale), 0.0)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        return tails.exponential(name, np.exp(self.k * log_ratio(np.maximum(x, 0.0), self.scale)))
+
+    def _quantile(self, q):
+        return self.scale * (-np.log1p(-q)) ** (1 / self.k)
+
     def _draw(self, size, rng):
         return self.scale * rng.standard_exponential(size) ** (1 / self.k)
 
