@@ -17,6 +17,7 @@ from companion.families import (
     Exponential,
     Gamma,
     InverseGaussian,
+    Laplace,
     LogNormal,
     Mixture,
     Normal,
@@ -56,6 +57,30 @@ TAILS = [
 @pytest.mark.parametrize("member, function, x, true", TAILS, ids=lambda v: str(v))
 def test_digits_of_tails(member, function, x, true):
     assert_allclose(getattr(member, function)(x), true, rtol=1e-11)
+
+
+LOG_DENSITIES = [
+    (Laplace(0.0, 1e308), 1.0, -709.88935582272602),
+    (Pareto(0.5, 1e-310), 3.0, -359.24175502763919),
+    (Pareto(1e-8, 1e-300), 1e300, -709.19622245767663),
+    (Weibull(1e-8, 1e-310), 3.0, -20.519293032646029),
+    (Weibull(0.5, 1e-310), 1e-300, -99298.40469381753),
+    (InverseGaussian(1e8, 1e-310), 1e-310, 712.38244029494949),
+    (InverseGaussian(1e300, 3.0), 1e-100, -1.5e100),
+    (InverseGaussian(1e-8, 1.0), 1e-300, -5e299),
+    (Gamma(1e8, 1e-310), 1e-310, -144502343117.93329),
+    (Gamma(1e-300, 1e8), 1e8, -10000000000000709.0),
+    (Beta(1e8, 1.0), 1 - 2.0**-53, 18.420680732850135),
+    (Beta(1e-8, 1e-8), 5e-324, 725.32623655246823),
+    (VonMises(0.0, 1e308), 1e-8, -5e291),
+]
+
+
+@pytest.mark.parametrize("member, x, true", LOG_DENSITIES, ids=lambda v: str(v))
+def test_digits_of_log_densities_of_far_scales(member, x, true):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_allclose(member.log_prob([x, x], outside=-np.inf), true, rtol=1e-13)
 
 
 QUANTILES = [

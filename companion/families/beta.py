@@ -195,8 +195,8 @@ class Beta(ExponentialFamily):
 
     def _log_prob(self, x):
         a, b, total = self.a, self.b, self.a + self.b
-        z = np.where((x > 0) & (x < 1), x, 0.5)
-        away = total * z - a
+        z = np.where((x > 1e-290) & (x < 1), x, 0.5)
+        away = np.where(z <= 0.5, total * z - a, b - total * (1 - z))
         inside = (
             gamma_function.log_peak(a)
             + gamma_function.log_peak(b)

@@ -183,9 +183,11 @@ class Gamma(ExponentialFamily):
 
     def _log_prob(self, x):
         a, b = self.shape, self.rate
-        z = np.where(x > 0, x, 1.0)
-        inside = gamma_function.log_peak(a) - np.log(z) - a * phi((b * z - a) / a, b * z / a)
-        return np.where(x > 0, inside, xlogy(a - 1, 0.0) + xlogy(a, b) - gammaln(a))[()]
+        regular = (b * x / a > 1e-290) & (b * x / a < 1e290)
+        z = np.where(regular, b * x, a)
+        log = np.log(np.where(regular, x, 1.0))
+        inside = gamma_function.log_peak(a) - log - a * phi((z - a) / a, z / a)
+        return np.where(regular, inside, xlogy(a - 1, x) + xlogy(a, b) - gammaln(a) - b * x)[()]
 
     def mean(self):
         return (self.shape / self.rate)[()]

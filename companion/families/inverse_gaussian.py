@@ -147,8 +147,8 @@ class InverseGaussian(ExponentialFamily):
     # --- evaluation
     def _log_prob(self, x):
         z = np.where(x > 0, x, 1.0)
-        distance = (z - self._mean) / self._mean * ((z - self._mean) / z) * (self.shape / self._mean)
-        inside = 0.5 * (np.log(self.shape) - 3 * np.log(z) - _LOG_2PI - distance)
+        distance = tails.inverse_gaussian_away(self._mean, self.shape, z)
+        inside = 0.5 * (np.log(self.shape) - 3 * np.log(z) - _LOG_2PI - distance * distance)
         return np.where(x > 0, inside, -np.inf)[()]
 
     def mean(self):

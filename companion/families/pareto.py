@@ -122,7 +122,7 @@ class Pareto(ExponentialFamily):
 
     # --- evaluation
     def _log_prob(self, x):
-        return (np.log(self.alpha / x) - self.alpha * np.log1p((x - self.xm) / self.xm))[()]
+        return (log_ratio(self.alpha, x) - self.alpha * log_ratio(x, self.xm))[()]
 
     def mean(self):
         """Infinite for α ≤ 1."""

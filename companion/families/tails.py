@@ -64,12 +64,18 @@ def beta(name: str, a: Any, b: Any, x: Any, beyond: Any) -> Any:
     return np.where(x <= 0.5, betainc(a, b, x), betaincc(b, a, beyond))
 
 
+def inverse_gaussian_away(mean: Any, shape: Any, x: Any) -> Any:
+    r""":math:`\sqrt{\lambda/x}\,(x/\mu-1)`, no part of which leaves the range of doubles before it does."""
+    ahead = np.sqrt(x) / np.sqrt(mean) * (np.sqrt(shape) / np.sqrt(mean))
+    return (x - mean) / np.maximum(x, mean) * np.where(x > mean, ahead, np.sqrt(shape) / np.sqrt(x))
+
+
 def inverse_gaussian(name: str, mean: Any, shape: Any, x: Any) -> Any:
     r"""With a and b = :math:`\sqrt{\lambda/x}\,(x/\mu\mp1)` and Mills' ratio M, P(X ≤ x) is Φ(a) + φ(a) M(b), and
     P(X > x) is φ(a) [M(a) − M(b)]: where a and b are close, with :math:`M(t) = \int_0^\infty e^{-ts-s^2/2}\,ds`."""
     z = np.where((x > 0) & np.isfinite(x), x, mean)
     root, gap = np.sqrt(shape) / np.sqrt(mean), 2 * np.sqrt(shape) / np.sqrt(z)
-    a = root * ((z - mean) / np.sqrt(z) / np.sqrt(mean))
+    a = inverse_gaussian_away(mean, shape, z)
     b = root * (np.sqrt(z) / np.sqrt(mean) + np.sqrt(mean) / np.sqrt(z))
     half, beyond = 0.5 * np.exp(-0.5 * a * a), erfcx(b / np.sqrt(2))
     if name == "cdf":

@@ -183,7 +183,7 @@ class VonMises(ExponentialFamily):
 
     def _log_prob(self, x):
         away = x - self._mean
-        return (-2 * self.kappa * np.sin(away / 2) ** 2 - np.log(2 * np.pi * i0e(self.kappa)))[()]
+        return (-self.kappa * (2 * np.sin(away / 2) ** 2) - np.log(2 * np.pi * i0e(self.kappa)))[()]
 
     def mean(self):
         return self._mean[()]

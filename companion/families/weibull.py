@@ -160,8 +160,9 @@ class Weibull(ExponentialFamily):
 
     # --- evaluation
     def _log_prob(self, x):
-        z = x / self.scale
-        return (np.log(self.k / self.scale) + xlogy(self.k - 1, z) - z**self.k)[()]
+        log = log_ratio(x, self.scale)
+        power = np.where(self.k == 1, 0.0, (self.k - 1) * np.where(self.k == 1, 0.0, log))
+        return (log_ratio(self.k, self.scale) + power - np.exp(self.k * log))[()]
 
     def mean(self):
         return (self.scale * gamma(1 + 1 / self.k))[()]
