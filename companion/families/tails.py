@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import betainc, betaincc, erfcx, gammainc, gammaincc, gammainccinv, gammaincinv, gammaln, i0e, ndtr
 
+from companion.special.counts import product
 from companion.special.gamma_function import log_peak
 from companion.special.remainders import expm1_remainder, phi
 
@@ -19,6 +20,8 @@ _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2  # of the integral from 0 to 1
 _TINY = np.finfo(float).tiny
 #: Above it SciPy's P(a, z) loses digits from four standard deviations on, from 1e8 on all of them.
 _LARGE = 1e4
+#: Above it Boost's incomplete beta function loses digits in the middle, from 1e11 on most of them.
+_HUGE = 1e8
 
 
 def exponential(name: str, hazard: Any) -> Any:
@@ -61,7 +64,31 @@ def beta(name: str, a: Any, b: Any, x: Any, beyond: Any) -> Any:
     """A beta distribution at x in [0, 1]; `beyond` is 1 − x, which may have more digits."""
     if name == "sf":
         return beta("cdf", b, a, beyond, x)
-    return np.where(x <= 0.5, betainc(a, b, x), betaincc(b, a, beyond))
+    regular = np.where(x <= 0.5, betainc(a, b, x), betaincc(b, a, beyond))
+    huge = np.minimum(a, b) > _HUGE
+    if not np.any(huge):
+        return regular
+    a, b, x, beyond = np.broadcast_arrays(np.maximum(a, _HUGE), np.maximum(b, _HUGE), x, beyond)
+    inner, above = (x > 0) & (x < 1), x > beyond
+    near, far = np.where(inner, np.minimum(x, beyond), 0.5), np.where(inner, np.maximum(x, beyond), 0.5)
+    return np.where(huge & inner, _huge_beta(above, *np.where(above, (b, a), (a, b)), near, far), regular)
+
+
+def _huge_beta(above, a, b, x, beyond):
+    r"""Where continued fractions end too early: for x below ½ the probability of less, or of more where `above`. With
+    odds of t those of x times e^(±s) the tail on one side is :math:`x^a(1-x)^b/B(a,b)` times
+    :math:`\int_0^\infty e^{-|(a+b)x-a|s-(a+b)[x\,e(\pm s)-\varphi(x(e^{\pm s}-1))]}\,ds`."""
+    total = a + b
+    high, low = product(total, x)
+    away = (high - a) + low
+    log_peaks = log_peak(a) + log_peak(b) - log_peak(total)
+    height = np.exp(log_peaks - a * phi(away / a, total * x / a) - b * phi(-away / b, total * beyond / b))
+    reach = np.minimum(10 / np.sqrt(total * x * beyond), 40 / abs(away))
+    s = reach[..., None] * _NODES
+    turn, x = np.where(away < 0, -1.0, 1.0)[..., None] * s, x[..., None]
+    curved = total[..., None] * (x * expm1_remainder(turn) - phi(x * np.expm1(turn)))
+    part = height * reach * (np.exp(-abs(away)[..., None] * s - curved) @ _WEIGHTS)
+    return np.where((away < 0) != above, part, 1 - part)
 
 
 def inverse_gaussian_away(mean: Any, shape: Any, x: Any) -> Any:
