@@ -9,7 +9,6 @@ Nothing is ever clipped, dropped or renormalised to make a check pass.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from numbers import Real
 from typing import Any, NoReturn
@@ -109,6 +108,10 @@ def _is_real(kind: type) -> bool:
     return issubclass(kind, (Real, np.bool_, type(None))) or kind.__name__ == "NAType"
 
 
+def _is_number(entry: Any) -> bool:
+    return isinstance(entry, (int, float, np.integer, np.floating)) and not isinstance(entry, bool)
+
+
 def numbers(where: str, argument: str, value: ArrayLike, fix: str, truths: bool = False) -> np.ndarray:
     """`value` as an array of real numbers of any type, not copied if it is one; NaN is let through, a mask is not.
 
@@ -137,9 +140,15 @@ def _read(where: str, argument: str, value: ArrayLike, fix: str, truths: bool) -
         fail(where, argument, value, "numbers in a regular array", fix, TypeError)
     if raw.dtype.kind == "b" and not truths:
         fail(where, argument, value, "numbers, not truth values", fix, TypeError)
-    if raw.dtype.kind == "O" and raw.size and all(type(entry) is int for entry in raw.flat):  # beyond 64 bits
-        with contextlib.suppress(OverflowError):
+    if raw.dtype.kind == "O" and raw.size:  # integers beyond 64 bits, or a column of a table
+        odd = next((i for i, entry in np.ndenumerate(raw) if not _is_number(entry)), None)
+        if odd is not None:
+            name = f"{argument}{list(odd)}" if odd else argument
+            fail(where, name, raw[odd], "real numbers, as floats or integers", fix, TypeError)
+        try:
             raw = raw.astype(float)
+        except OverflowError:
+            fail(where, argument, value, "real numbers in the range of doubles", fix, TypeError)
     if raw.dtype.kind not in "fiub":
         fail(where, argument, value, "real numbers", fix, TypeError)
     return raw

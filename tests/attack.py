@@ -164,7 +164,6 @@ ACCEPTED = {
     ("ProbabilisticPCA.pdf", "x", "array with inf"): "the density at a vector with an infinite coordinate is 0",
     ("as_distribution", "argument", "*"): "words that stand in messages",
     ("Beta.parameter", "name", "text"): "its first parameter is called a",
-    ("Beta.quantile", "q", "tiny"): "SciPy warns that its algorithm gave up",
     ("gaussian_decoder", "decode", "*"): "called, and its result checked, only with latents",
     ("load", "path", "*text"): "FileNotFoundError of a path at which there is no file",
     ("save", "path", "*text"): "as of VAE.save",

@@ -7,6 +7,7 @@ an infinite KL is `inf`, and 0 log 0 is 0.
 
 import functools
 import operator
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -1541,6 +1542,20 @@ def test_truth_values_are_data_and_weights():
     assert Bernoulli.fit([True, False, True, True]) == Bernoulli(0.75)
     assert Bernoulli(0.25).log_prob(True) == np.log(0.25)
     assert Poisson.fit([1, 2, 30], weights=[True, True, False]) == Poisson(1.5)
+
+
+def test_an_odd_object_among_many_is_named():
+    many = np.array([1.0, 2.0] * 500, dtype=object)
+    assert Normal.fit(many) == Normal.fit(many.astype(float))  # floats in an array of objects are numbers
+    for odd, shown in ((None, "None"), ("a", "'a'"), (1j, "1j"), (Fraction(1, 2), "Fraction(1, 2)")):
+        many[700] = odd
+        with pytest.raises(TypeError) as caught:
+            Normal.fit(many)
+        assert str(caught.value).startswith(f"Normal.fit: x[700] = {shown}; expected real numbers, as floats or int")
+    with pytest.raises(TypeError, match=r"Normal: mean\[1, 0\] = None; expected real numbers"):
+        Normal([[1.0, 2.0], [None, 3.0]], 1.0)
+    with pytest.raises(TypeError, match="expected real numbers in the range of doubles"):
+        Normal(10**400, 1.0)
 
 
 def test_integers_and_lists_are_numbers():

@@ -386,3 +386,11 @@ def test_vectors_state_what_their_sums_lack():
 
 def test_the_total_of_concentrations_is_not_part_of_the_interface():
     assert not hasattr(Dirichlet, "weighted_sum")
+
+
+def test_a_singular_pair_that_is_equal_has_no_error():
+    """Where the correlations are singular to working accuracy any other bound is infinite, and 0 · ∞ is no bound."""
+    cov = np.array([[1.0, 1 - 1e-15], [1 - 1e-15, 1.0]])
+    p, q = MultivariateNormal([0.0, 0.0], cov), MultivariateNormal([0.0, 1.0], cov)
+    assert companion.kl_divergence(p, p, return_error=True) == (0.0, 0.0)
+    assert companion.kl_divergence(p, q, return_error=True)[1] == np.inf

@@ -242,7 +242,41 @@ def test_y_is_x_is_refused(name):
 def test_histogram_of_equal_samples_is_not_negative_beyond_its_bias():
     x, _ = two(200, 20, 1)
     found = histogram_kl(x, x)
-    assert -0.2 < found.value < 0 and found.standard_error < 1e-8
+    assert -0.2 < found.value < 0
+    assert found.standard_error == pytest.approx(np.sqrt(13 / 2) * 2 / 200)  # of χ²/2·(1/n + 1/m) with 14 bins
+
+
+def test_histogram_near_equality_has_the_error_of_a_chi_squared():
+    """With p = q the first-order error vanishes: 2nm/(n + m) times the plug-in value is χ² of K − 1."""
+    rng = np.random.default_rng(1)
+    found = [histogram_kl(rng.integers(0, 5, 300), rng.integers(0, 5, 300), bins="values") for _ in range(300)]
+    spread = np.std([f.value for f in found])
+    assert 0.9 * spread < np.mean([f.standard_error for f in found]) < 1.5 * spread
+    assert all(f.standard_error >= np.sqrt(2) * 2 / 300 * (1 - 1e-12) for f in found)
+
+
+def test_a_point_far_out_is_refused_or_reported():
+    """It takes the digits of the others (neighbours), of the squares (critics), or rules the critic."""
+    rng = np.random.default_rng(0)
+    x, y = np.append(rng.normal(size=300), 0.0), rng.normal(0.5, 1.0, size=300)
+    x[-1] = 1e17
+    with pytest.raises(ValueError, match=r"knn_kl: points of x that rounding puts together = [0-9]+; expected 0"):
+        knn_kl(x, y)
+    with pytest.raises(ValueError, match=r"knn_entropy: points of x that rounding puts together"):
+        knn_entropy(x)
+    for name in ("classifier_kl", "donsker_varadhan", "nwj"):
+        with pytest.raises(ValueError, match=rf"{name}: a point of x as far out as = .* A one-to-one map"):
+            SAMPLES[name](x, y)
+    x[-1] = 100.0
+    found = SAMPLES["nwj"](x, y)
+    assert found.value < -3 and any("at its lower limit" in remark for remark in found.warnings)
+
+
+def test_kernels_refuse_a_sample_without_a_density():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 40)), rng.normal(size=(30, 40))
+    with pytest.raises(ValueError, match=r"kernel_kl: smallest eigenvalue of the correlations of x = "):
+        kernel_kl(x, y)
 
 
 @of_densities

@@ -263,9 +263,8 @@ def test_text_files_as_they_come(tmp_path):
 def test_what_pandas_would_turn_into_numbers_is_refused():
     pd = pytest.importorskip("pandas")
     for values in (pd.to_datetime(["2020", "2021"]).tz_localize("UTC"), pd.Series(["1", "2"], dtype=object)):
-        refused(
-            lambda v=values: scale.statistics(Normal, pd.Series(v)), "x in chunk 0", "real numbers", error=TypeError
-        )
+        with_row = "x in row 0 of chunk 0"
+        refused(lambda v=values: scale.statistics(Normal, pd.Series(v)), with_row, "real numbers", error=TypeError)
     assert scale.statistics(Normal, pd.Series([1, 2.5, True, np.float32(3)], dtype=object)).weight == 4
     missing = pd.Series([1, None, 3], dtype="Int64")
     refused(lambda: scale.statistics(Normal, missing), "x in row 1 of chunk 0", "= nan")

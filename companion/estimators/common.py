@@ -107,18 +107,29 @@ def whiten(where: str, *samples: np.ndarray) -> tuple[list[np.ndarray], float]:
         )
     scaled = [s / spread for s in scaled]
     covariance = sum(s.T @ s for s in scaled) / number
-    smallest = float(np.linalg.eigvalsh(covariance)[0])
-    if smallest < _FLAT:
-        checks.fail(
-            where,
-            "smallest eigenvalue of the correlations",
-            smallest,
-            f"more than {_FLAT:g}",
-            "The columns depend on each other: there is no density in all of them. Drop those that follow from others.",
-        )
+    _refuse_flat(where, "the correlations", covariance)
     factor = np.linalg.inv(np.linalg.cholesky(covariance)).T
     log_det = float(np.log(np.diag(factor)).sum() - np.log(spread).sum() - np.log(size).sum())
     return [s @ factor if s.shape[1] > 1 else s for s in scaled], log_det
+
+
+def refuse_dependent(where: str, name: str, sample: np.ndarray) -> None:
+    """An error if one sample lies in a hyperplane, as it does where it has no more points than columns."""
+    if sample.shape[1] > 1:
+        _refuse_flat(where, f"the correlations of {name}", np.corrcoef(sample.T))
+
+
+def _refuse_flat(where: str, what: str, correlations: np.ndarray) -> None:
+    smallest = float(np.linalg.eigvalsh(correlations)[0])
+    if smallest < _FLAT:
+        checks.fail(
+            where,
+            f"smallest eigenvalue of {what}",
+            smallest,
+            f"more than {_FLAT:g}",
+            "The columns depend on each other: there is no density in all of them. Drop those that follow from others, "
+            "or collect more points.",
+        )
 
 
 def average_error(*terms: np.ndarray) -> float:

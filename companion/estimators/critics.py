@@ -18,6 +18,8 @@ FOLDS = 5
 #: Gaussian bumps among the features.
 BUMPS = 20
 _PENALTY = 1e-2
+#: Of a point, in standard deviations of a normal distribution with the same quartiles.
+_FURTHEST = 1e6
 
 
 def classifier_kl(x: ArrayLike, y: ArrayLike, rng: np.random.Generator | int) -> Estimate:
@@ -123,6 +125,12 @@ def _scores(where, x, y, rng, fit):
     refuse_ties(where, "x and y", a, b)
     (a, b), _ = whiten(where, a, b)
     features_x, features_y = _features(a, b, rng)
+    for name, features in (("x", features_x), ("y", features_y)):
+        furthest = float(np.max(np.abs(features[:, 1 : 1 + a.shape[1]])))
+        if furthest > _FURTHEST:
+            fix = "Its square leaves no digits to the others. A one-to-one map of both, such as a logarithm, keeps KL."
+            expected = f"at most {_FURTHEST:g} standard deviations, as the quartiles of both samples tell them"
+            checks.fail(where, f"a point of {name} as far out as", furthest, expected, fix)
     fold_x, fold_y = (rng.permutation(len(s)) % FOLDS for s in (a, b))
     of_x, of_y = np.empty(len(a)), np.empty(len(b))
     w = np.zeros(features_x.shape[1])  # where a search begins; it ends at the one minimum of a convex loss
@@ -139,6 +147,11 @@ def _scores(where, x, y, rng, fit):
         remarks.append(
             f"for a share {np.mean(of_x == limit):.2g} of x the critic is at its limit log m = {limit:.1f}, the "
             "largest ratio that so few points of y can show: KL may be much larger"
+        )
+    if (low := np.mean(of_x == -limit)) > 0.01:
+        remarks.append(
+            f"for a share {low:.2g} of x the critic is at its lower limit −log m = −{limit:.1f}: a few points far out "
+            "rule it, and the bound is far below KL"
         )
     if effective < 50 or weight.max() > 0.05 * weight.sum():
         remarks.append(

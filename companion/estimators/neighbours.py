@@ -62,6 +62,7 @@ def knn_entropy(x: ArrayLike, k: int = 4) -> Estimate:
     a = points(where, "x", x, max(20, 3 * (k + 1)))
     refuse_ties(where, "x", a)
     (white,), log_det = whiten(where, a)
+    _refuse_merged(where, "x", white)
     d = a.shape[1]
     log_ball = d / 2 * np.log(np.pi) - gammaln(d / 2 + 1)
 
@@ -116,6 +117,8 @@ def knn_kl(x: ArrayLike, y: ArrayLike, k: int = 4) -> Estimate:
     a, b = two_samples(where, x, y, max(20, 3 * (k + 1)))
     refuse_ties(where, "x and y", a, b)
     (a, b), _ = whiten(where, a, b)
+    _refuse_merged(where, "x", a)
+    _refuse_merged(where, "y", b)
     d = a.shape[1]
 
     def value(z, w):
@@ -134,6 +137,15 @@ def knn_kl(x: ArrayLike, y: ArrayLike, k: int = 4) -> Estimate:
 def _own_distance(z: np.ndarray, k: int) -> np.ndarray:
     """Distance to the k-th of the other points."""
     return cKDTree(z).query(z, k=[k + 1])[0][:, 0]
+
+
+def _refuse_merged(where: str, name: str, z: np.ndarray) -> None:
+    """An error if different points have become one beside points that are far larger."""
+    merged = int(np.count_nonzero(_own_distance(z, 1) == 0))
+    if merged:
+        fix = "A few points far out leave no digits to the others. A one-to-one map, such as a logarithm, keeps KL."
+        expected = "0, so that distances have digits"
+        checks.fail(where, f"points of {name} that rounding puts together", merged, expected, fix)
 
 
 def _remarks(d: int) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from companion import checks
-from companion.estimators.common import Estimate, average_error, refuse_ties, two_samples, whiten
+from companion.estimators.common import Estimate, average_error, refuse_dependent, refuse_ties, two_samples, whiten
 
 _BINS = "Pass a number of bins, increasing edges (for one column), or 'values' for discrete data."
 #: Kernel values held at one time.
@@ -70,6 +70,8 @@ def histogram_kl(x: ArrayLike, y: ArrayLike, bins: int | str | ArrayLike | None 
     value = p @ log_ratio
     bias = (np.count_nonzero(p) - 1) / (2 * n) + p @ (1 / q - 1) / (2 * m)
     variance = (p @ (log_ratio - value) ** 2) / n + max(float(p @ (p / q)) - 1, 0.0) / m
+    # near p = q, where the slope vanishes, it is half a χ² of K − 1 degrees of freedom
+    variance = max(float(variance), 0.5 * (np.count_nonzero(p) - 1) * (1 / n + 1 / m) ** 2)
     remarks = []
     if bias > 0.5 * max(float(value - bias), float(np.sqrt(variance))):
         remarks.append("the bias taken off is not small: fewer bins, or more points")
@@ -157,6 +159,8 @@ def kernel_kl(x: ArrayLike, y: ArrayLike) -> Estimate:
     a, b = two_samples(where, x, y)
     refuse_ties(where, "x and y", a, b)
     (a, b), _ = whiten(where, a, b)
+    for name, sample in (("x", a), ("y", b)):
+        refuse_dependent(where, name, sample)
     log_ratio = _log_kernel_density(a, a, own=True) - _log_kernel_density(a, b)
     # what y adds to the variance: (E_q[(p/q)²] − 1)/m = (E_p[p/q] − 1)/m
     limit = np.log(len(b))

@@ -171,7 +171,11 @@ class Bernoulli(ExponentialFamily):
         shift = (other._logits - self._logits)[()]
         return choose(abs(shift) < 1.0, lambda s, d, qc: -qc * np.expm1(-s), lambda s, d, qc: d, shift, plain, q * c)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        start, inside, end = (0.0, self.complement, 1.0) if name == "cdf" else (1.0, self.p, 0.0)
+        return np.where(x < 0, start, np.where(x < 1, inside, end))
+
     def _draw(self, size, rng):
         return (rng.random(size) < self.p).astype(float)
 

@@ -8,9 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import betaln, psi, xlog1py, xlogy
+from scipy.special import betainccinv, betaincinv, betaln, psi, xlog1py, xlogy
 
 from companion import checks
+from companion.families import tails
 from companion.families.adding import count, dot, first_mean, head, weighted_sum
 from companion.families.dirichlet import Dirichlet, divergence
 from companion.families.exponential_family import ExponentialFamily
@@ -194,8 +195,8 @@ class Beta(ExponentialFamily):
 
     def _log_prob(self, x):
         a, b, total = self.a, self.b, self.a + self.b
-        z = np.where((x > 0) & (x < 1), x, 0.5)
-        away = total * z - a
+        z = np.where((x > 1e-290) & (x < 1), x, 0.5)
+        away = np.where(z <= 0.5, total * z - a, b - total * (1 - z))
         inside = (
             gamma_function.log_peak(a)
             + gamma_function.log_peak(b)
@@ -222,7 +223,15 @@ class Beta(ExponentialFamily):
         self._check_same_family(other)
         return divergence(self._pair.alpha, other._pair.alpha)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        z = np.clip(x, 0.0, 1.0)
+        return tails.beta(name, self.a, self.b, z, 1 - z)
+
+    def _quantile(self, q):
+        guess = np.where(q < 0.5, betaincinv(self.a, self.b, q), betainccinv(self.a, self.b, 1 - q))
+        return self._first(q, 0.0, 1.0, guess)
+
     def _draw(self, size, rng):
         return rng.beta(self.a, self.b, size)
 

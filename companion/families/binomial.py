@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.special import gammaln
 
 from companion import checks
+from companion.families import tails
 from companion.families.bernoulli import Bernoulli
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
@@ -126,7 +127,13 @@ class Binomial(ExponentialFamily):
         self._check_same_family(other)
         return (self.n * self._trial.kl_divergence(other._trial))[()]
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        k, p, rest = np.floor(np.clip(x, 0.0, self.n - 1.0)), self.p, self._trial.complement
+        inside = tails.beta("sf" if name == "cdf" else "cdf", k + 1, self.n - k, p, rest)
+        start, end = (0.0, 1.0) if name == "cdf" else (1.0, 0.0)
+        return np.where(x < 0, start, np.where(x >= self.n, end, inside))
+
     def _draw(self, size, rng):
         return rng.binomial(np.asarray(self.n, dtype=int), self.p, size).astype(float)
 

@@ -143,9 +143,9 @@ class Distribution(Batch, Law):
         checks.fail(where, "parameters", self, expected, f"{why}; choose less extreme ones, or another unit.")
 
     def cdf(self, x: ArrayLike) -> Any:
-        r"""Distribution function :math:`\mathrm{P}(X \le x)`, computed by SciPy; `x` broadcasts against the batch.
+        r"""Distribution function :math:`\mathrm{P}(X \le x)`; `x` broadcasts against the batch.
 
-        0 below the support and 1 above it.
+        0 below the support and 1 above it; small values keep their digits.
 
         Raises
         ------
@@ -177,7 +177,8 @@ class Distribution(Batch, Law):
         checks.broadcast(where, q=q.shape, batch=self.batch_shape)
         q, low, high = np.broadcast_arrays(q, *self.support, np.zeros(self.batch_shape))[:3]
         inner = np.where((q > 0) & (q < 1), q, 0.5)
-        return np.where(q == 0, low, np.where(q == 1, high, self._quantile(inner)))[()]
+        with np.errstate(all="ignore"):  # one beyond the range of doubles is 0 or infinite
+            return np.where(q == 0, low, np.where(q == 1, high, self._quantile(inner)))[()]
 
     def _where_on_the_line(self, method):
         """The name of a method that makes sense for numbers only."""
@@ -194,7 +195,7 @@ class Distribution(Batch, Law):
         with np.errstate(all="ignore"):  # NaN is reported below
             value = self._tail(name, x)
         if np.any(np.isnan(value)):
-            fix = "They are too extreme for its algorithm: approximate, e.g. by a normal distribution."
+            fix = "They are too extreme for the algorithm: approximate, e.g. by a normal distribution."
             checks.fail(where, "parameters", self, "ones that SciPy can work with", fix)
         return value
 
@@ -204,10 +205,22 @@ class Distribution(Batch, Law):
 
     def _quantile(self, q: np.ndarray) -> Any:
         """The quantile of 0 < q < 1, of the broadcast shape."""
+        return self._first(q, *self.support) if self.discrete else self._by_scipy("ppf", q)
+
+    def _first(self, q, low, high, guess=np.nan):
+        """The smallest x from `low` to `high` with P(X ≤ x) ≥ q; of a density above the median that with
+        P(X > x) ≤ 1 − q, which has more digits. A guess stays where it holds to ten digits."""
         if self.discrete:
-            low, high = np.broadcast_arrays(*self.support, q)[:2]
             return first_at_least(lambda x: self._probability("cdf", x), q, low, high, whole=True)
-        return self._by_scipy("ppf", q)
+        below, target = q < 0.5, np.where(q < 0.5, q, q - 1)
+
+        def reached(x):
+            return np.where(below, self._probability("cdf", x), -self._probability("sf", x))
+
+        good = np.isfinite(guess) & (
+            abs(reached(np.where(np.isfinite(guess), guess, high)) - target) < 1e-10 * abs(target)
+        )
+        return guess if np.all(good) else np.where(good, guess, first_at_least(reached, target, low, high))
 
     def _by_scipy(self, name, x):
         frozen = self.to_scipy()

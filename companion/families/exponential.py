@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
+from companion.families import tails
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
 from companion.families.sums import Totals
@@ -105,7 +106,13 @@ class Exponential(ExponentialFamily):
         self._check_same_family(other)
         return phi_of(other.rate, self.rate)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        return tails.exponential(name, self.rate * np.maximum(x, 0.0))
+
+    def _quantile(self, q):
+        return -np.log1p(-q) / self.rate
+
     def _draw(self, size, rng):
         return rng.standard_exponential(size) / self.rate
 

@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
 from companion import checks
+from companion.families import tails
 from companion.families.adding import count, dot, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
@@ -182,9 +183,11 @@ class Gamma(ExponentialFamily):
 
     def _log_prob(self, x):
         a, b = self.shape, self.rate
-        z = np.where(x > 0, x, 1.0)
-        inside = gamma_function.log_peak(a) - np.log(z) - a * phi((b * z - a) / a, b * z / a)
-        return np.where(x > 0, inside, xlogy(a - 1, 0.0) + xlogy(a, b) - gammaln(a))[()]
+        regular = (b * x / a > 1e-290) & (b * x / a < 1e290)
+        z = np.where(regular, b * x, a)
+        log = np.log(np.where(regular, x, 1.0))
+        inside = gamma_function.log_peak(a) - log - a * phi((z - a) / a, z / a)
+        return np.where(regular, inside, xlogy(a - 1, x) + xlogy(a, b) - gammaln(a) - b * x)[()]
 
     def mean(self):
         return (self.shape / self.rate)[()]
@@ -223,7 +226,13 @@ class Gamma(ExponentialFamily):
             change = choose(near, lambda d, r, l: d, _relative_change, (t - s) * shrink, ratio, log)
             return phi(change, log_ratio=log)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        return tails.gamma(name, self.shape, self.rate, x)
+
+    def _quantile(self, q):
+        return self._first(q, 0.0, np.inf, tails.gamma_quantile(self.shape, self.rate, q))
+
     def _draw(self, size, rng):
         return rng.standard_gamma(self.shape, size) / self.rate
 

@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import exp1
 
 from companion import checks
+from companion.families import tails
 from companion.families.adding import dot
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.sums import Ratios
@@ -146,8 +147,8 @@ class InverseGaussian(ExponentialFamily):
     # --- evaluation
     def _log_prob(self, x):
         z = np.where(x > 0, x, 1.0)
-        distance = (z - self._mean) / self._mean * ((z - self._mean) / z) * (self.shape / self._mean)
-        inside = 0.5 * (np.log(self.shape) - 3 * np.log(z) - _LOG_2PI - distance)
+        distance = tails.inverse_gaussian_away(self._mean, self.shape, z)
+        inside = 0.5 * (np.log(self.shape) - 3 * np.log(z) - _LOG_2PI - distance * distance)
         return np.where(x > 0, inside, -np.inf)[()]
 
     def mean(self):
@@ -172,7 +173,13 @@ class InverseGaussian(ExponentialFamily):
         with np.errstate(over="ignore"):
             return 0.5 * (np.sqrt(other.shape[()]) / np.sqrt(mean) * (mean - mean_q) / mean_q) ** 2
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        return tails.inverse_gaussian(name, self._mean, self.shape, x)
+
+    def _quantile(self, q):
+        return self._first(q, 0.0, np.inf)
+
     def _draw(self, size, rng):
         return rng.wald(self._mean, self.shape, size)
 

@@ -111,7 +111,7 @@ class Laplace(ExponentialFamily):
 
     # --- evaluation
     def _log_prob(self, x):
-        return (-np.abs(x - self.loc) / self.scale - np.log(2 * self.scale))[()]
+        return (-np.abs(x - self.loc) / self.scale - np.log(self.scale) - np.log(2))[()]
 
     def mean(self):
         return self.loc[()]

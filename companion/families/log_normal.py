@@ -177,7 +177,13 @@ class LogNormal(ExponentialFamily):
         self._check_same_family(other)
         return self._log.kl_divergence(other._log)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        return self._log._tail(name, np.log(np.maximum(x, 0.0)))
+
+    def _quantile(self, q):
+        return np.exp(self._log._quantile(q))
+
     def _draw(self, size, rng):
         return rng.lognormal(self._mean, self.sd, size)
 

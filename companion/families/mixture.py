@@ -11,7 +11,6 @@ from scipy.special import logsumexp
 from companion import checks
 from companion.families.distribution import Distribution
 from companion.families.exponential_family import ExponentialFamily
-from companion.special.newton import first_at_least
 
 
 class Mixture(Distribution):
@@ -163,7 +162,7 @@ class Mixture(Distribution):
     def _quantile(self, q):
         """Between the smallest and the largest quantile of the components."""
         ends = self.components.quantile(q[..., None])[..., self.weights > 0]
-        return first_at_least(lambda x: self._probability("cdf", x), q, ends.min(-1), ends.max(-1), whole=self.discrete)
+        return self._first(q, ends.min(-1), ends.max(-1))
 
     # --- sampling
     def _draw(self, size, rng):

@@ -315,7 +315,8 @@ class MultivariateNormal(ExponentialFamily):
             return relative + absolute
         inner = solve(other.tril, np.swapaxes(solve(other.tril, self.cov - other.cov), -1, -2))
         near = np.max(np.abs(np.linalg.eigvalsh((inner + np.swapaxes(inner, -1, -2)) / 2)), axis=-1) < 0.3
-        return relative + np.where(near, 4 * other._lost_in_factoring() * value, absolute)
+        lost = np.where(value > 0, 4 * other._lost_in_factoring(), 0.0)  # of nothing, even where that is infinite
+        return relative + np.where(near, lost * value, absolute)
 
     def _cross_entropy_error(self, other):
         terms = sum(abs(term) for term in self._cross_entropy_terms(other)) + self.dimension

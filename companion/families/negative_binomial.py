@@ -7,9 +7,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.special import betainc, betaincc, betaln
+from scipy.special import betaln
 
 from companion import checks
+from companion.families import tails
 from companion.families.bernoulli import Bernoulli
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
@@ -139,9 +140,10 @@ class NegativeBinomial(ExponentialFamily):
     # --- cumulative probabilities, sampling and conversion
     def _tail(self, name, x):
         """By the incomplete beta function: SciPy's own ends the interpreter at large r."""
-        k = np.floor(np.where(x >= 0, x, 0.0)) + 1
-        inside = betainc(self.r, k, self.p) if name == "cdf" else betaincc(self.r, k, self.p)
-        return np.where(x >= 0, inside, 0.0 if name == "cdf" else 1.0)
+        k = np.floor(np.clip(x, 0.0, 1e300)) + 1
+        inside = tails.beta(name, self.r, k, self.p, self._trial.complement)
+        start, end = (0.0, 1.0) if name == "cdf" else (1.0, 0.0)
+        return np.where(x < 0, start, np.where(x == np.inf, end, inside))
 
     def _draw(self, size, rng):
         return rng.negative_binomial(self.r, self.p, size).astype(float)

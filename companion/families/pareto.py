@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from companion import checks
+from companion.families import tails
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
 from companion.families.sums import Totals
@@ -121,7 +122,7 @@ class Pareto(ExponentialFamily):
 
     # --- evaluation
     def _log_prob(self, x):
-        return (np.log(self.alpha / x) - self.alpha * np.log1p((x - self.xm) / self.xm))[()]
+        return (log_ratio(self.alpha, x) - self.alpha * log_ratio(x, self.xm))[()]
 
     def mean(self):
         """Infinite for α ≤ 1."""
@@ -145,7 +146,13 @@ class Pareto(ExponentialFamily):
         p, q, alpha = self.xm[()], other.xm[()], other.alpha[()]
         return choose(p >= q, lambda p, q, a: a * log_ratio(p, q), lambda p, q, a: p * np.inf, p, q, alpha)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        return tails.exponential(name, self.alpha * log_ratio(np.maximum(x, self.xm), self.xm))
+
+    def _quantile(self, q):
+        return self.xm * np.exp(-np.log1p(-q) / self.alpha)
+
     def _draw(self, size, rng):
         return self.xm * np.exp(rng.standard_exponential(size) / self.alpha)
 

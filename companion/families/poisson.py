@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.special import gammaln
 
 from companion import checks
+from companion.families import tails
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
 from companion.families.sums import Totals
@@ -118,7 +119,13 @@ class Poisson(ExponentialFamily):
         self._check_same_family(other)
         return kl_term(self.rate, other.rate)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        k = np.floor(np.clip(x, 0.0, 1e300))
+        inside = tails.gamma("sf" if name == "cdf" else "cdf", k + 1, 1.0, self.rate)
+        start, end = (0.0, 1.0) if name == "cdf" else (1.0, 0.0)
+        return np.where(x < 0, start, np.where(x == np.inf, end, inside))
+
     def _draw(self, size, rng):
         return rng.poisson(self.rate, size).astype(float)
 

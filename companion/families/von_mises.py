@@ -12,6 +12,7 @@ from scipy import stats
 from scipy.special import i0e, ive
 
 from companion import checks
+from companion.families import tails
 from companion.families.adding import CHUNK, count, dot, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.sums import Shifted
@@ -182,7 +183,7 @@ class VonMises(ExponentialFamily):
 
     def _log_prob(self, x):
         away = x - self._mean
-        return (-2 * self.kappa * np.sin(away / 2) ** 2 - np.log(2 * np.pi * i0e(self.kappa)))[()]
+        return (-self.kappa * (2 * np.sin(away / 2) ** 2) - np.log(2 * np.pi * i0e(self.kappa)))[()]
 
     def mean(self):
         return self._mean[()]
@@ -209,11 +210,15 @@ class VonMises(ExponentialFamily):
 
     # --- cumulative probabilities, sampling and conversion
     def _tail(self, name, x):
-        """On the turn from μ − π to μ + π; SciPy's goes on around the circle. P(X > x) = P(X ≤ 2μ − x)."""
-        x = x if name == "cdf" else 2 * self._mean - x
+        """On the turn from μ − π to μ + π, where P(X > x) = P(X ≤ 2μ − x)."""
         low, high = self.support
-        inside = self._by_scipy("cdf", np.clip(x, low, high))
-        return np.where(x <= low, 0.0, np.where(x >= high, 1.0, inside))
+        away = np.clip(x - self._mean, -np.pi, np.pi) * (1 if name == "cdf" else -1)
+        part = tails.von_mises(self.kappa, -abs(away))
+        inside = np.where(away > 0, 1 - part, part)
+        return np.where(x <= low, float(name == "sf"), np.where(x >= high, float(name == "cdf"), inside))
+
+    def _quantile(self, q):
+        return self._first(q, *self.support)
 
     def _draw(self, size, rng):
         return self._mean + rng.vonmises(0.0, self.kappa, size)

@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import gamma, gammaln, xlogy
 
 from companion import checks
+from companion.families import tails
 from companion.families.adding import count, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
@@ -159,8 +160,9 @@ class Weibull(ExponentialFamily):
 
     # --- evaluation
     def _log_prob(self, x):
-        z = x / self.scale
-        return (np.log(self.k / self.scale) + xlogy(self.k - 1, z) - z**self.k)[()]
+        log = log_ratio(x, self.scale)
+        power = np.where(self.k == 1, 0.0, (self.k - 1) * np.where(self.k == 1, 0.0, log))
+        return (log_ratio(self.k, self.scale) + power - np.exp(self.k * log))[()]
 
     def mean(self):
         return (self.scale * gamma(1 + 1 / self.k))[()]
@@ -188,7 +190,13 @@ class Weibull(ExponentialFamily):
         """A relative error of y = k log(λ_p/λ_q) is y times as large in e^y."""
         return 1 + np.maximum(self.k * log_ratio(self.scale, other.scale), 0.0)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        return tails.exponential(name, np.exp(self.k * log_ratio(np.maximum(x, 0.0), self.scale)))
+
+    def _quantile(self, q):
+        return self.scale * (-np.log1p(-q)) ** (1 / self.k)
+
     def _draw(self, size, rng):
         return self.scale * rng.standard_exponential(size) ** (1 / self.k)
 

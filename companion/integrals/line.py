@@ -268,7 +268,7 @@ class Integral:
         k = len(scale)
         step = min(40.0, room / 8)
         at = t - outward * step * np.arange(4)
-        h = self.evaluate(piece, at)[0]
+        h, noise, _ = self.evaluate(piece, at)
         value, error = np.zeros(k), np.zeros(k)
         size = np.abs(h)
         rates = np.diff(np.log(size), axis=1) / step  # positive where the row decays outward
@@ -282,13 +282,24 @@ class Integral:
             start, rate, (slope, earlier, _) = lines[i, 0], rates[i], -np.diff(lines[i]) / step
             drift = abs(slope - earlier)
             straight = drift <= 1e-9 * abs(slope) + 1e-12 * np.abs(lines[i]).max() / step
+            bends = abs(np.diff(lines[i], 3)[0]) < 0.01 * np.abs(lines[i]).max()  # a power of s, no exponential
+            curves = settled[0] and not settled[i] and bends and a > 2 * rounding[0]
+            unsure = (noise[i] / h[0]).max()
+            curve, doubt = _curved(lines[i], unsure, a * step) if curves else (0.0, 0.0)
             if settled[0] and straight and a > 2 * rounding[0]:
                 value[i] = h[0, 0] / a * (start + slope / a)
-                doubt = (abs(a - rates[0, 1]) + rounding[0]) / a
-                error[i] = h[0, 0] / a * (doubt * (abs(start) + 2 * abs(slope / a)) + drift / a)
+                change = (abs(a - rates[0, 1]) + rounding[0]) / a
+                error[i] = (
+                    h[0, 0] / a * (change * (abs(start) + 2 * abs(slope / a)) + drift / a + 2 * unsure / (a * step))
+                )
+            elif curves and doubt < 0.1 * abs(curve):
+                value[i] = h[0, 0] / a * curve
+                error[i] = h[0, 0] / a * (doubt + abs(curve) * (abs(a - rates[0, 1]) + rounding[0]) / a)
             elif rate[0] > 2 * rounding[i] and rate[0] > rate[1] / 2:
                 value[i] = h[i, 0] / rate[0]
                 error[i] = abs(value[i]) * (4 * abs(rate[0] - rate[1]) + rounding[i]) / rate[0]
+                if curves:
+                    error[i] += h[0, 0] / a * doubt + abs(value[i] - h[0, 0] / a * curve)
             elif (
                 i
                 and rate[0] <= 2 * rounding[i]
@@ -298,6 +309,16 @@ class Integral:
             else:
                 error[i] = math.inf
         return value, error
+
+
+def _curved(line, noise, a):
+    r"""The average of a factor under :math:`a e^{-as}`, s > 0, from its values at s = 0, −1, −2, −3, and its error: of
+    the cubic through them, or of the parabola where the third difference is noise."""
+    first, second, third = (np.diff(line, k)[0] * (-1) ** k for k in (1, 2, 3))
+    squares, cubes = 1 / a**2 + 1 / (2 * a), 1 / a**3 + 1 / a**2 + 1 / (3 * a)  # of s(s + 1)/2, s(s + 1)(s + 2)/6
+    cubic = third * cubes if abs(third) > 8 * noise else 0.0
+    spread = noise * (1 + 2 / a + 4 * squares + 8 * cubes)
+    return line[0] + first / a + second * squares + cubic, 2 * abs(cubic) + spread
 
 
 def _scatter(values):
