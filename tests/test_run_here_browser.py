@@ -303,16 +303,15 @@ def test_a_running_page_is_accessible_and_fits_a_phone_until_it_is_stopped(page,
     page.write("while True:\n    pass")
     page.press("Shift+Enter")
     page.until("document.querySelector('[data-cell=die][data-state=running]')")
-    if page.name == "chromium":
-        visit, axe = page.visit, request.getfixturevalue("axe")
-        problems(visit.overflow(360))
-        visit.page.set_viewport_size({"width": 1280, "height": 800})
-        visit.leave_out_formulas()  # looked at elsewhere
-        for scheme in ("light", "dark"):
-            visit.page.emulate_media(color_scheme=scheme)
-            visit.theme(scheme)
-            problems(visit.all_violations(axe))
-        assert page.state("die") == "running"
+    visit, axe = page.visit, request.getfixturevalue("axe")
+    problems(visit.overflow(360))
+    visit.page.set_viewport_size({"width": 1280, "height": 800})
+    visit.leave_out_formulas()  # looked at elsewhere
+    for scheme in ("light", "dark"):
+        visit.page.emulate_media(color_scheme=scheme)
+        assert visit.theme(scheme) == scheme
+        problems(visit.all_violations(axe))
+    assert page.state("die") == "running"
     page.click('[data-run="stop"]')
     page.until("document.querySelector('[data-run-status][data-phase=stopped]')")
     assert page.state("die") == "idle"
