@@ -297,6 +297,10 @@ def test_every_cell_runs_and_figures_keep_their_names(page):
     )
 
 
+# Editors whose lines must be pushed sideways.
+CUT_EDITORS = "[...document.querySelectorAll('.cm-scroller')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+
+
 def test_a_running_page_is_accessible_and_fits_a_phone_until_it_is_stopped(page, request):
     """A loop without end, looked at while it runs; Stop ends it, and the next run begins anew."""
     page.editor("die")
@@ -305,6 +309,7 @@ def test_a_running_page_is_accessible_and_fits_a_phone_until_it_is_stopped(page,
     page.until("document.querySelector('[data-cell=die][data-state=running]')")
     visit, axe = page.visit, request.getfixturevalue("axe")
     problems(visit.overflow(360))
+    page.until(f"{CUT_EDITORS} === 0", seconds=10)
     visit.page.set_viewport_size({"width": 1280, "height": 800})
     visit.leave_out_formulas()  # looked at elsewhere
     for scheme in ("light", "dark"):
