@@ -77,6 +77,7 @@ class Firefox:
             self.stream = self.socket.makefile("rb")
             self._receive()  # its greeting
             self.send("WebDriver:NewSession", capabilities={})
+            self.send("WebDriver:SetTimeouts", script=300_000)
         except BaseException:
             self.process.kill()
             raise
@@ -117,6 +118,31 @@ class Firefox:
         """The value of an expression on the page, which knows `given` by this name."""
         script = f"const given = [...arguments]; return ({expression});"
         return self.send("WebDriver:ExecuteScript", script=script, args=list(given))
+
+    def evaluate(self, script: str):
+        """As Playwright's: the value of a script among the page's own, called and awaited if need be."""
+        body = "const value = (0, eval)(arguments[0]); return typeof value === 'function' ? value() : value;"
+        return self.send("WebDriver:ExecuteScript", script=body, args=[script], sandbox=None)
+
+    def set_viewport_size(self, size: dict[str, int]):
+        """As Playwright's, but for the height. A window can be no narrower than Firefox's own buttons; a page can."""
+        width = size["width"]
+        self.system("gBrowser.selectedBrowser.style.maxWidth = `${arguments[0]}px`", width)
+        self.wait_for(lambda: self.js("innerWidth") == width, f"no page {width} pixels wide")
+
+    def emulate_media(self, color_scheme: str):
+        self.prefer("layout.css.prefers-color-scheme.content-override", ["dark", "light"].index(color_scheme))
+
+    def wait_for_timeout(self, milliseconds: int):
+        time.sleep(milliseconds / 1000)
+
+    @staticmethod
+    def wait_for(condition, otherwise: str):
+        for _ in range(100):
+            if condition():
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"Firefox: {otherwise}")
 
     def system(self, script: str, *given):
         """The result of a script in the browser itself, beside the page."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from firefox import Firefox
+from site_visit import Looks
 
 from conftest import BROWSERS, FLAGS
 
@@ -142,6 +143,7 @@ class Page:
     """A page with cells to run, in any browser; what is browser's own is in the classes below."""
 
     server: Server
+    visit: Any  # `Looks`, and in Chromium more
 
     def go(self, name: str):
         raise NotImplementedError
@@ -318,7 +320,7 @@ class InFirefox(Page):
     name = "firefox"
 
     def __init__(self, firefox: Firefox, server: Server):
-        self.firefox, self.server = firefox, server
+        self.firefox, self.server, self.visit = firefox, server, Looks(firefox)
         firefox.prefer("javascript.options.wasm", True)
         firefox.system(
             """for (const kind of ["http", "ssl"]) {

@@ -81,48 +81,11 @@ REFILLED = "window.emptied.forEach(([text, words]) => (text.nodeValue = words))"
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 
 
-class Visit:
-    """A page opened with everything that it asks for, says and breaks written down; without a `name` a window that
-    goes from page to page, since to open one takes longer than to load most pages."""
+class Looks:
+    """What is looked at on a page that is open, in a window of Playwright's or in Firefox (`firefox.py`)."""
 
-    def __init__(self, browser, address, name=None, **options):
-        self.address, self.requests, self.answers, self.complaints = address, [], [], []
-        self.options = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
-        self.context = browser.new_context(**self.options)
-        self.page = self.context.new_page()
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("response", lambda answer: self.answers.append(answer))
-        self.page.on("requestfailed", self.note_failure)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
-        if name is not None:
-            self.page.goto(f"{address}/{name}", wait_until="load")
-            return
-        # every page is a reader's first: nothing is kept from the one before
-        network = self.context.new_cdp_session(self.page)
-        network.send("Network.enable")
-        network.send("Network.setCacheDisabled", {"cacheDisabled": True})
-        self.context.add_init_script("try { localStorage.clear(); sessionStorage.clear(); } catch { /* none */ }")
-
-    def go(self, name):
-        self.page.set_viewport_size(self.options["viewport"])
-        self.page.goto("about:blank")  # what is left behind is not written down for the next
-        for noted in (self.requests, self.answers, self.complaints):
-            noted.clear()
-        self.page.goto(f"{self.address}/{name}", wait_until="load")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.context.close()
-
-    def note_failure(self, request):
-        if "ERR_ABORTED" not in (request.failure or ""):  # what the reader leaves behind by going on is no fault
-            self.complaints.append(f"failed: {request.url}")
-
-    def outside(self):
-        return [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
+    def __init__(self, page):
+        self.page = page
 
     def overflow(self, width):
         """What is wider than the screen: nothing, or the names of the elements that stick out."""
@@ -254,6 +217,50 @@ class Visit:
                 break
             self.page.wait_for_timeout(200)
         return self.page.evaluate(f"{wrong}.map((box) => box.outerHTML.slice(0, 160))")
+
+
+class Visit(Looks):
+    """A page opened with everything that it asks for, says and breaks written down; without a `name` a window that
+    goes from page to page, since to open one takes longer than to load most pages."""
+
+    def __init__(self, browser, address, name=None, **options):
+        self.address, self.requests, self.answers, self.complaints = address, [], [], []
+        self.options = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
+        self.context = browser.new_context(**self.options)
+        self.page = self.context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("response", lambda answer: self.answers.append(answer))
+        self.page.on("requestfailed", self.note_failure)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        if name is not None:
+            self.page.goto(f"{address}/{name}", wait_until="load")
+            return
+        # every page is a reader's first: nothing is kept from the one before
+        network = self.context.new_cdp_session(self.page)
+        network.send("Network.enable")
+        network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        self.context.add_init_script("try { localStorage.clear(); sessionStorage.clear(); } catch { /* none */ }")
+
+    def go(self, name):
+        self.page.set_viewport_size(self.options["viewport"])
+        self.page.goto("about:blank")  # what is left behind is not written down for the next
+        for noted in (self.requests, self.answers, self.complaints):
+            noted.clear()
+        self.page.goto(f"{self.address}/{name}", wait_until="load")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.context.close()
+
+    def note_failure(self, request):
+        if "ERR_ABORTED" not in (request.failure or ""):  # what the reader leaves behind by going on is no fault
+            self.complaints.append(f"failed: {request.url}")
+
+    def outside(self):
+        return [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
 
     def weights(self):
         """Gzipped bytes of all that the page loads, by address."""

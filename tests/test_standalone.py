@@ -86,8 +86,10 @@ def test_opens_in_any_jupyter(made, name, version):
 def test_complete_notebook_has_the_code_that_is_run_as_a_test(made, name, version):
     theirs = {cell["id"]: source(cell) for cell in code(made)[1:]}
     assert theirs == {cell["id"]: source(cell) for cell in code(chapter(name))}
-    folded = {cell["id"] for cell in code(made)[1:] if cell["metadata"].get("jupyter", {}).get("source_hidden")}
-    assert folded == {cell["id"] for cell in code(chapter(name)) if tags(cell) & {"exercise", "solution"}}
+    answers = [cell for cell in code(chapter(name)) if tags(cell) & {"exercise", "solution"}]
+    folded = lambda part: {c["id"] for c in code(made)[1:] if c["metadata"].get("jupyter", {}).get(f"{part}_hidden")}
+    assert folded("source") == {cell["id"] for cell in answers}
+    assert folded("outputs") == {cell["id"] for cell in answers if cell["outputs"]}, "what an answer prints"
 
 
 @each
@@ -178,6 +180,21 @@ def test_no_formula_is_harmed(made, name, version):
     captions = [c["metadata"].get("mystnb", {}).get("figure", {}).get("caption", "") for c in code(chapter(name))]
     cells += [{"source": [caption]} for caption in captions]
     assert formulas([c for c in prose(made) if c["id"] != "references"]) == formulas(cells)
+
+
+@each
+@both
+def test_works_are_listed_by_name_whatever_its_case(made, name, version):
+    listed = "".join(source(cell) for cell in made["cells"] if cell["id"] == "references")
+    names = re.findall(r"^- \*([^*]+)\.\*", listed, re.M)
+    assert names == sorted(names, key=str.lower)
+
+
+@each
+@both
+def test_what_follows_a_folded_box_does_not_stick_to_it(made, name, version):
+    after = [found for cell in prose(made) for found in re.findall(r"</details>\n\n(.+)", source(cell))]
+    problems(line for line in after if line not in ("<p></p>", "</details>", "</div>"))
 
 
 @each

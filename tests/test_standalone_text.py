@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from types import SimpleNamespace
 
@@ -50,6 +51,30 @@ def test_what_a_notebook_cannot_show_is_an_error(text):
 def test_formulas_code_and_escapes_are_left_alone():
     text = r"Costs \$5, `{eq}` and $\{x\}\,{a}`$ or" + "\n\n$$\n\\frac{a}{b}\n$$\n\n```python\n:::{x}\n```"
     assert Markdown(SimpleNamespace(page=""), set(), "", dict, True).text(text) == text
+
+
+def luminance(colour):
+    """Relative luminance of "#rrggbb" by WCAG 2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["trap", "note", "tip"])
+def test_text_of_a_box_can_be_read_in_light_and_dark_windows(kind):
+    """Its own colours: Jupyter's have a contrast of 2.99 on traps, and of 2.13 in the dark."""
+    names = SimpleNamespace(page="")
+    made = Markdown(names, set(), "", dict, True).text(f":::{{admonition}} A title\n:class: {kind}\nText\n:::")
+    ink, ground = re.search(r'style="color: (#\w{6}); background-color: (#\w{6})"', made).groups()
+    assert (luminance(ground) + 0.05) / (luminance(ink) + 0.05) > 7
+
+
+def test_a_folded_box_is_apart_from_what_follows():
+    question = ":::{admonition} Really?\n:class: dropdown\nYes.\n:::\n"
+    made = Markdown(SimpleNamespace(page=""), set(), "", dict, True).text(
+        f"## Check yourself\n\n{question}\n{question}"
+    )
+    assert made.count("</details>\n\n<p></p>\n\n**Really?**") == 1 and made.endswith("</details>")
 
 
 def test_such_an_error_ends_the_build(monkeypatch, tmp_path):

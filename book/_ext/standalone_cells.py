@@ -36,6 +36,11 @@ def alt_of(cell):
     return cell["metadata"]["mystnb"]["image"]["alt"]
 
 
+def by_name(cited):
+    """Where a work stands in the list: "van der Vaart (1998)" before "White (1982)"."""
+    return cited[0].casefold()
+
+
 def seen(output, cell):
     """A drawing as an image: Jupyter shows no SVG of a notebook that it does not trust, and nobody hears it."""
     data = output.get("data", {})
@@ -106,11 +111,13 @@ class Notebook:
 
     def code(self, cell):
         """The cell as it is; without answers an exercise is its stub, and a check has not been passed."""
-        text, outputs, closed = source(cell), cell["outputs"], bool(tags(cell) & ANSWER)
+        text, outputs, closed = source(cell), cell["outputs"], {"source_hidden": True} if tags(cell) & ANSWER else {}
+        if closed and outputs:  # what an answer prints gives it away
+            closed["outputs_hidden"] = True
         if not self.answers and tags(cell) & {"exercise", "check"}:
-            text, outputs, closed = self.stubs.get(cell["id"], text), [], False
+            text, outputs, closed = self.stubs.get(cell["id"], text), [], {}
         kept = tags(cell) & {"exercise", "check", "solution"}
-        metadata = ({"tags": sorted(kept)} if kept else {}) | ({"jupyter": {"source_hidden": True}} if closed else {})
+        metadata = ({"tags": sorted(kept)} if kept else {}) | ({"jupyter": closed} if closed else {})
         made = [
             {
                 "cell_type": "code",
@@ -140,7 +147,7 @@ class Notebook:
         """The works that were cited, and the chapters that numbers lead to."""
         made = []
         if self.names.cited:
-            works = "\n".join(f"- *{name}.* {entry}" for name, entry in sorted(self.names.cited.items()))
+            works = "\n".join(f"- *{name}.* {entry}" for name, entry in sorted(self.names.cited.items(), key=by_name))
             made.append(self.words("references", f"## References\n\n{works}"))
         if self.markdown.chapters:
             chapters = sorted((int(self.names.chapter(page)), title) for page, title in self.markdown.chapters.items())

@@ -37,6 +37,7 @@ FOREIGN = {
     "a link to a file": r"\]\((?!https?:|#)",
 }
 BOXES = {"trap": "warning", "note": "info", "tip": "info", "warning": "warning", "important": "warning"}
+INK, GROUNDS = "#1b1b1b", {"success": "#e6f3e6", "info": "#e1f1f5", "warning": "#fff0d9"}
 STATEMENTS = ("theorem", "proposition", "lemma", "definition", "corollary", "example", "remark", "algorithm")
 REFERENCES = ("eq", "ref", "numref", "prf:ref", "doc")
 EFFORT = re.compile(r"\s*(★{1,3})\s*(?:\((\d+) min\))?\s*$")
@@ -74,7 +75,7 @@ class Markdown:
             else:
                 prose.append(line)
         end_of_prose()
-        return "\n\n".join(block for block in done if block)
+        return apart("\n\n".join(block for block in done if block))
 
     # --- within a line ---
 
@@ -189,9 +190,15 @@ def anchor(label):
     return f'<a id="{label}"></a>' if label else ""
 
 
+def apart(text):
+    """What follows a folded box would stick to it, as if it were its answer: an empty paragraph has a margin."""
+    return re.sub(r"</details>\n\n(?!<p></p>|</)", "</details>\n\n<p></p>\n\n", text)
+
+
 def box(kind, text):
-    """A coloured box where the classes are known, the text alone elsewhere. Blank lines keep it Markdown."""
-    return f'<div class="alert alert-block alert-{kind}">\n\n{text}\n\n</div>'
+    """A coloured box, its text dark in light and dark windows: Jupyter's own orange on orange cannot be read."""
+    colours = f"color: {INK}; background-color: {GROUNDS[kind]}"
+    return f'<div class="alert alert-block alert-{kind}" style="{colours}">\n\n{text}\n\n</div>'
 
 
 def folded(title, text):

@@ -34,7 +34,6 @@ function rich(cm, place, text, label, run, changed, leave) {
           { key: "Shift-Enter", run: act(run) }, { key: "Mod-Enter", run: act(run) }, { key: "Escape", run: act(leave) },
           ...cm.defaultKeymap, ...cm.historyKeymap, // the Tab key leads on, as everywhere on the page
         ]),
-        matchMedia("(max-width: 575px)").matches ? cm.EditorView.lineWrapping : [],
         cm.EditorView.contentAttributes.of({ "aria-label": label, autocapitalize: "off", spellcheck: "false" }),
         cm.EditorView.updateListener.of((update) => update.docChanged && changed()),
       ],
