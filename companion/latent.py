@@ -146,7 +146,7 @@ def importance_weighted_bound(log_weights: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> round(float(importance_weighted_bound(np.log([1.0, 2.0, 3.0]))), 12)     # log 2
+    >>> round(float(importance_weighted_bound(np.log([1.0, 2.0, 3.0]))), 12)  # log 2
     0.69314718056
     """
     log_weights = _weights("importance_weighted_bound", log_weights)
@@ -164,7 +164,8 @@ def effective_sample_size(log_weights: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> effective_sample_size(np.log([[1.0, 1.0, 1.0, 1.0], [1.0, 1e-9, 1e-9, 1e-9]])).round(6).tolist()
+    >>> weights = [[1.0, 1.0, 1.0, 1.0], [1.0, 1e-9, 1e-9, 1e-9]]
+    >>> effective_sample_size(np.log(weights)).round(6).tolist()
     [4.0, 1.0]
     """
     log_weights = _weights("effective_sample_size", log_weights)

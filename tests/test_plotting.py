@@ -177,6 +177,18 @@ def test_pixels_inside_a_drawing_turn_dark_as_well(figures, palette):
     assert shown[1][..., :3].min(axis=(0, 1)).tolist() == ground.tolist()
 
 
+def test_a_scale_of_greys_keeps_its_order_in_the_dark(figures, palette):
+    use_style()
+    figure, axis = panels()
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    axis.imshow(greys, interpolation="nearest", aspect="auto")
+    text = figures.versions(plotting._drawing(figure))[0][2]
+    shown = [np.array(picture_of(palette, each)).astype(int) for each in (text, figures.in_the_dark(text))]
+    row = np.unique(np.concatenate([each[0, :, :1] for each in shown], axis=1), axis=0)  # by the light page's grey
+    assert [90, 90, 90] in shown[0][0].tolist()  # the grey that has a role of its own
+    assert len(row) > 100 and np.all(np.diff(row[:, 1]) <= 0)
+
+
 def picture_of(palette, text):
     data = re.search(r'base64,([^"]+)', text).group(1)
     return palette.Image.open(io.BytesIO(palette.base64.b64decode(data))).convert("RGB")

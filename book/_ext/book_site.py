@@ -21,7 +21,7 @@ import site_head
 from site_boxes import mend_boxes
 from site_lines import let_lines_wrap
 from site_sections import say_heights
-from site_tables import mend_tables
+from site_tables import mend_signatures, mend_tables
 
 PLAIN = re.compile(r'<span class="(?:n|p|w|nn)">([^<]*)</span>')  # code in the colour of text needs no element
 
@@ -45,6 +45,7 @@ def mend_body(app, pagename, templatename, context, doctree):
     site_answers.show_effort(soup)
     mend_figures(soup, app.builder)
     mend_tables(soup)
+    mend_signatures(soup)
     mend_accessibility(soup)
     say_heights(soup, aside)
     body = re.sub(r"<!--aside (\d+)-->", lambda m: aside[int(m[1])], str(soup))

@@ -129,7 +129,7 @@ class Sheets(SphinxDirective):
             for place, found in enumerate(exercises(chapter["slug"]), 1):
                 link = f"{chapter['number']}.{place} {{ref}}`{found['title']} <{found['label']}>`"
                 answer = "code" if found["code"] else "words"
-                text.append(f"| {link} | {found['stars']} {found['minutes']} min | {answer} |")
+                text.append(f"| {link} | {found['stars']}\u00a0{found['minutes']}\u00a0min | {answer} |")
         holder = nodes.container(classes=["sheets"])
         self.state.nested_parse([*text, ":::"], self.content_offset, holder)
         return [holder]

@@ -26,6 +26,12 @@ def mend_tables(soup):
             fold(table)
 
 
+def mend_signatures(soup):
+    """A function's name and its arguments rather begin a line than break within a word."""
+    for joint in soup.select("dt.sig > .sig-prename, dt.sig > .sig-name + .sig-paren"):
+        joint.insert_after(soup.new_tag("wbr"))
+
+
 def width(table):
     """Characters of its columns at their widest, with the room between them."""
     rows = [[len(cell.get_text()) for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]

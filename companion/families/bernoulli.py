@@ -26,7 +26,7 @@ class Bernoulli(ExponentialFamily):
 
        \mathrm{E}[u] = p, \qquad
        \mathrm{KL}(p\|q) = p\log\frac{p}{q} + (1-p)\log\frac{1-p}{1-q}
-       = p\,\varphi\!\Big(\frac{d}{p}\Big) + (1-p)\,\varphi\!\Big(\frac{-d}{1-p}\Big), \quad d = q - p
+       = p\,\varphi\!\Big(\frac{d}{p}\Big) + (1-p)\,\varphi\!\Big(\frac{-d}{1-p}\Big), \qquad d = {q - p}
 
     Parameters
     ----------

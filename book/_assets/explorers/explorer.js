@@ -252,6 +252,13 @@ var Explorer = (function () {
         if (target && target.show) target.show(JSON.parse(state), press);
       });
       this.append(button);
+      // a line must not end between the button and a bracket or a comma beside it
+      for (const [text, mark, put] of [[this.previousSibling, /\($/, "prepend"], [this.nextSibling, /^[),.;:?]+/, "append"]]) {
+        const found = text && text.nodeType === 3 && mark.exec(text.data);
+        if (!found) continue;
+        text.data = text.data.replace(mark, "");
+        this[put](found[0]);
+      }
     }
   });
 
