@@ -221,7 +221,7 @@ def f_divergence(p: Any, q: Any, f: str | FDivergence) -> Estimate:
 
     def above(x):
         t = np.exp(np.maximum(_log_density(p, x) - _log_density(q, x), 0.0))
-        return np.where(t < np.inf, f.f(t) / t, f.at_infinity) - at_one * (1 - 1 / t)
+        return np.where(t < 1e300, f.f(t) / t, f.at_infinity) - at_one * (1 - 1 / t)  # t log t must not overflow
 
     # where p is the larger, under p: q may have no double left there
     return Estimate(float(quadrature.expectation(q, below).value + quadrature.expectation(p, above).value), 0.0)
