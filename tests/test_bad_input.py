@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from companion import coding, regression
 from companion.divergence import (
     cross_entropy,
     entropy,
@@ -1568,3 +1569,12 @@ def test_rounding_in_a_sum_is_no_error():
     tenths = [0.1] * 10  # sums to 0.9999999999999999
     assert functools.reduce(operator.add, tenths) != 1  # Python's own sum is exact since 3.12
     assert entropy(tenths) == pytest.approx(np.log(10), rel=1e-15, abs=0)
+
+
+def test_errors_that_no_row_above_meets():
+    with pytest.raises(ValueError, match=r"name = 'median'; expected one of mean, sd"):
+        Normal(0, 1).parameter("median")
+    with pytest.raises(ValueError, match=r"length of x = 20,?001; expected at most 20,000"):
+        coding.code_length([1, 1], [0] * 20_001)
+    with pytest.raises(TypeError, match=r"family = .*Laplace.*; expected one of"):
+        regression.fit(Laplace, [[1.0], [2.0]], [1.0, 2.0])

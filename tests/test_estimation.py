@@ -497,6 +497,24 @@ def test_a_member_of_ones_own():
     assert f_divergence([1.0, 0.0], [0.0, 1.0], le_cam).value == 2.0
 
 
+@pytest.mark.parametrize("distance", [0.01, 1.0, 5.0, 50.0, 1e4])
+def test_f_divergence_sees_what_is_out_of_reach_of_q(distance):
+    for p, q in ((Normal(0, 1), Normal(distance, 1)), (stats.norm(distance, 1), stats.norm(0, 1))):
+        total_variation = 2 * stats.norm.cdf(distance / 2) - 1
+        assert f_divergence(p, q, "total_variation").value == pytest.approx(total_variation, rel=1e-7)
+        assert f_divergence(p, q, "hellinger").value == pytest.approx(-np.expm1(-(distance**2) / 8), rel=1e-7)
+        if distance >= 50:
+            assert f_divergence(p, q, "jensen_shannon").value == pytest.approx(np.log(2), rel=1e-7)
+
+
+def test_f_divergence_where_the_ratio_has_no_limit():
+    p, q = stats.laplace(), stats.norm(0, 2)
+    half = lambda x: p.pdf(x) * np.log(2 * p.pdf(x) / (p.pdf(x) + q.pdf(x)))
+    other = lambda x: q.pdf(x) * np.log(2 * q.pdf(x) / (p.pdf(x) + q.pdf(x)))
+    exact = integrate.quad(lambda x: half(x) + other(x), 0, 30, epsabs=1e-12)[0]  # by symmetry twice half of it
+    assert f_divergence(Laplace(0, 1), Normal(0, 2), "jensen_shannon").value == pytest.approx(exact, rel=1e-7)
+
+
 def test_f_divergence_refuses():
     for arguments, text in (
         ((P, Q, "renyi"), "one of kl, reverse_kl"),

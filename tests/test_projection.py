@@ -272,6 +272,16 @@ def test_the_difference_does_not_know_the_units_and_the_log_likelihood_does():
     assert gap == pytest.approx(np.log(60), rel=1e-6)
 
 
+def test_the_overlap_does_not_know_the_units():
+    x = np.random.default_rng(14).exponential(size=300)
+    for pair in ((Gamma, {}), (Weibull, {"k": 1.0})), ((Weibull, {"k": 1.0}), (Gamma, {})):
+        one, many = (
+            projection.compare(*(fit(family, c * x, **held) for family, held in pair), c * x).overlap
+            for c in (1.0, 60.0)
+        )
+        assert 0.01 < one < 0.99 and many == pytest.approx(one, rel=1e-6)
+
+
 @pytest.mark.slow
 def test_compare_covers_the_true_difference():
     """Gamma against log-normal, both wrong for Weibull data; the truth by SciPy's quadrature."""

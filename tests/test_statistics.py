@@ -12,6 +12,7 @@ from scipy.special import psi
 
 from companion.families import (
     FAMILIES,
+    Beta,
     Categorical,
     Gamma,
     InverseGaussian,
@@ -395,3 +396,9 @@ def test_samples_of_very_different_size_are_merged_about_their_common_mean(famil
     near, far = np.array([1.0, 1.2, 0.9, 1.1, 1.05]), np.array([1e20, 1.1e20])
     whole, merged = family.fit(np.append(near, far)), family.fit(family.statistics(near) + family.statistics(far))
     assert_same_fit(merged, whole, rtol=1e-12)
+
+
+def test_a_beta_fit_beside_1_is_the_mirror_of_one_beside_0():
+    y = np.array([2.0**-40, 2.0**-12, 2.0**-9, 3 * 2.0**-8, 2.0**-6, 2.0**-5, 3 * 2.0**-7])  # 1 − y is exact
+    low, high = Beta.fit(y), Beta.fit(1 - y)
+    assert_allclose([high.b, high.a], [low.a, low.b], rtol=1e-12)

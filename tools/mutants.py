@@ -123,25 +123,42 @@ def codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from codes(constant)
 
 
-def statement_at(function: ast.FunctionDef, line: int, source: str) -> str:
+def statement_at(function: ast.FunctionDef, line: int, lines: list[str]) -> str:
     """The smallest statement with the line in it; of a compound one, its head."""
     found = [n for n in ast.walk(function) if isinstance(n, ast.stmt) and n.lineno <= line <= (n.end_lineno or 0)]
     smallest = min(found, key=lambda n: (n.end_lineno or 0) - n.lineno)
-    return "\n".join(source.split("\n")[smallest.lineno - 1 : smallest.end_lineno])
+    return "\n".join(lines[smallest.lineno - 1 : smallest.end_lineno])
 
 
-def changes(module: str, endings: str) -> list[Change]:
-    """All that mutmut makes of a module, or those whose number ends in one of the digits."""
-    from mutmut.mutation.file_mutation import mutate_file_contents
+@functools.cache
+def parsed(module: str) -> tuple[Any, list[tuple[int, Any]]]:
+    """The module as mutmut reads it, and what it can change there, each with its number in its function."""
+    import libcst
+    from mutmut.mutation.file_mutation import create_mutations
 
-    mutated = mutate_file_contents(module, without_decorators((ROOT / module).read_text(encoding="utf-8"))).code
+    tree, found, *_ = create_mutations(module, without_decorators((ROOT / module).read_text(encoding="utf-8")))
+    within: dict[Any, list[Any]] = defaultdict(list)
+    for mutation in found:
+        if isinstance(mutation.contained_by_top_level_function, libcst.FunctionDef):
+            within[mutation.contained_by_top_level_function].append(mutation)
+    return tree, [pair for mutations in within.values() for pair in enumerate(mutations, start=1)]
+
+
+def changes(module: str, chosen: Callable[[int, int], bool]) -> list[Change]:
+    """What mutmut makes of a module, of that which is chosen by its place in the module and its number."""
+    from mutmut.mutation.file_mutation import combine_mutations_to_source
+
+    tree, every = parsed(module)
+    kept = [pair for place, pair in enumerate(every) if chosen(place, pair[0])]
+    mutated = combine_mutations_to_source(tree, [mutation for _, mutation in kept]).code
+    numbers = (number for number, _ in kept)  # mutmut counts those kept
     compiled = {code.co_name: code for code in codes(compile(mutated, module, "exec"))}
     nodes = {node.name: node for _, node in functions(ast.parse(mutated))}
     lines = mutated.split("\n")
     found = []
     for name, node in nodes.items():
         parts = re.fullmatch(r"(x(?:_|ǁ).+)__mutmut_(\d+)", name)
-        if not parts or (endings and parts[2][-1] not in endings):
+        if not parts:
             continue
         original = nodes[f"{parts[1]}__mutmut_orig"]
         before, after = (
@@ -159,12 +176,12 @@ def changes(module: str, endings: str) -> list[Change]:
             Change(
                 module,
                 function,
-                int(parts[2]),
+                next(numbers),
                 compiled[name],
                 None if same else (node.args.defaults, node.args.kw_defaults),
                 removed,
                 added,
-                statement_at(original, original.lineno + first, mutated),
+                statement_at(original, original.lineno + first, lines),
             )
         )
     return found
@@ -308,9 +325,8 @@ class Trial:
         return {item.nodeid: known[key(item)] for item in session.items if not known[key(item)]["failed"]}
 
     def find(self, items: list[pytest.Item], folder: str, answer: Path) -> int:
-        def look(frame: types.FrameType, event: str, _: object) -> None:
-            if event == "call":
-                self.codes.add(frame.f_code)
+        def look(frame: types.FrameType, *_: object) -> None:  # once for each call: it asks for no other event
+            self.codes.add(frame.f_code)
 
         found, package = {}, str(ROOT / "companion") + os.sep
         running = self.run(items, folder)
@@ -325,9 +341,9 @@ class Trial:
                                 value.cache_clear()
             self.codes = set()
             began = time.process_time()
-            sys.setprofile(look)
+            sys.settrace(look)
             next(running)
-            sys.setprofile(None)
+            sys.settrace(None)
             seconds = time.process_time() - began
             info: Any = getattr(item, "_fixtureinfo", None)
             shared = [d for ds in info.name2fixturedefs.values() for d in ds] if info else []
@@ -412,21 +428,34 @@ def known() -> set[str]:
     return set(re.findall(r"^- ``(.+?)``", EQUIVALENT.read_text(encoding="utf-8"), re.M))
 
 
-def drawn(modules: list[str], size: int, seed: int, make: Callable[[str], list[Change]]) -> dict[str, list[Change]]:
-    """So many changes of all modules together, each as likely as any other; those of mere words do not count."""
-    every = [change for module in modules for change in make(module) if not change.is_message]
+def drawn(modules: list[str], size: int, seed: int) -> dict[str, list[Change]]:
+    """So many changes of all modules together, each as likely as any other; drawn ones of mere words are dropped."""
+    places = [(module, place) for module in modules for place in range(len(parsed(module)[1]))]
+    random.Random(seed).shuffle(places)
     chosen: dict[str, list[Change]] = defaultdict(list)
-    for change in random.Random(seed).sample(every, min(size, len(every))):
-        chosen[change.module].append(change)
-    print(f"{size} changes of {len(every)} in {len(modules)} modules", flush=True)
+    taken = found = 0
+    while found < size and taken < len(places):
+        some, taken = places[taken : taken + size - found], min(len(places), taken + size - found)
+        for module in sorted({module for module, _ in some}):
+            own = {place for at, place in some if at == module}
+            new = [change for change in changes(module, lambda place, _: place in own) if not change.is_message]
+            if new:
+                chosen[module] += new
+                found += len(new)
+    words = f"{taken - found} more were of mere words"
+    print(f"{found} changes drawn of {len(places)} in {len(modules)} modules; {words}", flush=True)
     return chosen
 
 
 def interval(killed: int, tried: int) -> str:
-    """The share killed, with Wilson's 95 % interval."""
+    """The share killed, with Wilson's 95 % interval.
+
+    >>> print(interval(223, 234), interval(0, 10), sep="; ")  # 0 of n: to z²/(n + z²)
+    223 of 234: 95.3% (91.8% to 97.4%); 0 of 10: 0.0% (0.0% to 27.8%)
+    """
     z, share = 1.96, killed / tried
     centre, width = share + z * z / (2 * tried), z * math.sqrt(share * (1 - share) / tried + (z / (2 * tried)) ** 2)
-    low, high = ((centre + sign * width) / (1 + z * z / tried) for sign in (-1, 1))
+    low, high = (max(0.0, (centre + sign * width) / (1 + z * z / tried)) for sign in (-1, 1))
     return f"{killed} of {tried}: {share:.1%} ({low:.1%} to {high:.1%})"
 
 
@@ -440,10 +469,11 @@ def main(given: argparse.Namespace) -> int:
     killed = 0
 
     def make(module: str) -> list[Change]:
-        return [change for change in changes(module, given.endings) if re.search(given.only, change.text)]
+        ending: Callable[[int, int], bool] = lambda _, number: not given.endings or str(number)[-1] in given.endings
+        return [change for change in changes(module, ending) if re.search(given.only, change.text)]
 
     if given.sample:
-        chosen = drawn(modules, given.sample, given.seed, make)
+        chosen = drawn(modules, given.sample, given.seed)
         modules, make = list(chosen), chosen.__getitem__
 
     def tell(module: str, made: list[Change]) -> None:
@@ -480,4 +510,7 @@ if __name__ == "__main__":
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only so many changes, drawn from all")
     parser.add_argument("--seed", type=int, default=1, help="of the draw")
     parser.add_argument("modules", nargs="*")
-    sys.exit(main(parser.parse_args()))
+    options = parser.parse_args()
+    if options.sample and (options.only or options.endings):
+        parser.error("--sample draws from all changes of the modules: leave --only and --endings away")
+    sys.exit(main(options))
