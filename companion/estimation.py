@@ -215,12 +215,17 @@ def f_divergence(p: Any, q: Any, f: str | FDivergence) -> Estimate:
 
     at_one = float(f.slope(1.0))  # f less a multiple of t - 1 is the same divergence, and no kink where t is 1
 
+    def log_ratio(x):
+        of_p, of_q = _log_density(p, x), _log_density(q, x)
+        neither = (of_p == -np.inf) & (of_q == -np.inf)  # x was rounded to an end, where no mass is left
+        return np.where(neither, 0.0, of_p - of_q)
+
     def below(x):
-        t = np.exp(np.minimum(_log_density(p, x) - _log_density(q, x), 0.0))
+        t = np.exp(np.minimum(log_ratio(x), 0.0))
         return f.f(t) - at_one * (t - 1)
 
     def above(x):
-        t = np.exp(np.maximum(_log_density(p, x) - _log_density(q, x), 0.0))
+        t = np.exp(np.maximum(log_ratio(x), 0.0))
         return np.where(t < 1e300, f.f(t) / t, f.at_infinity) - at_one * (1 - 1 / t)  # t log t must not overflow
 
     # where p is the larger, under p: q may have no double left there

@@ -28,7 +28,7 @@ from companion.estimation import (
     nwj,
 )
 from companion.estimators import critics
-from companion.families import Bernoulli, Gamma, Laplace, MultivariateNormal, Normal, Poisson
+from companion.families import Bernoulli, Beta, Gamma, Laplace, MultivariateNormal, Normal, Poisson
 from companion.lesson import datasets
 
 LN2 = np.log(2)
@@ -505,6 +505,12 @@ def test_f_divergence_sees_what_is_out_of_reach_of_q(distance):
         assert f_divergence(p, q, "hellinger").value == pytest.approx(-np.expm1(-(distance**2) / 8), rel=1e-7)
         if distance >= 50:
             assert f_divergence(p, q, "jensen_shannon").value == pytest.approx(np.log(2), rel=1e-7)
+
+
+def test_f_divergence_where_points_are_rounded_to_an_end():
+    """½ ∫ |12x(1 − x)² − 12x²(1 − x)| dx = 3/8."""
+    for p, q in ((Beta(2, 3), Beta(3, 2)), (stats.beta(3, 2), stats.beta(2, 3))):
+        assert f_divergence(p, q, "total_variation").value == pytest.approx(0.375, rel=1e-9)
 
 
 def test_f_divergence_where_the_ratio_has_no_limit():

@@ -468,10 +468,11 @@ def main(given: argparse.Namespace) -> int:
     missed: list[Change] = []
     killed = 0
 
-    def make(module: str) -> list[Change]:
+    def all_of(module: str) -> list[Change]:
         ending: Callable[[int, int], bool] = lambda _, number: not given.endings or str(number)[-1] in given.endings
         return [change for change in changes(module, ending) if re.search(given.only, change.text)]
 
+    make: Callable[[str], list[Change]] = all_of
     if given.sample:
         chosen = drawn(modules, given.sample, given.seed)
         modules, make = list(chosen), chosen.__getitem__

@@ -71,7 +71,8 @@ def beta(name: str, a: Any, b: Any, x: Any, beyond: Any) -> Any:
     a, b, x, beyond = np.broadcast_arrays(np.maximum(a, _HUGE), np.maximum(b, _HUGE), x, beyond)
     inner, above = (x > 0) & (x < 1), x > beyond
     near, far = np.where(inner, np.minimum(x, beyond), 0.5), np.where(inner, np.maximum(x, beyond), 0.5)
-    return np.where(huge & inner, _huge_beta(above, *np.where(above, (b, a), (a, b)), near, far), regular)
+    first, second = np.where(above, (b, a), (a, b))
+    return np.where(huge & inner, _huge_beta(above, first, second, near, far), regular)
 
 
 def _huge_beta(above, a, b, x, beyond):
