@@ -91,12 +91,13 @@ def _shown(value, form):
         return "yes" if value else "no"
     if not isinstance(value, _NUMBERS):
         return "" if value is None else str(value)
+    whole = isinstance(value, (int, np.integer))
+    if not whole and not math.isfinite(value):
+        return {"inf": "∞", "-inf": "−∞"}.get(str(float(value)), "NaN")
     if isinstance(form, str):
         return f"{value:{form}}".replace("-", "−")
-    if isinstance(value, (int, np.integer)):
+    if whole:
         return f"{value:,}".replace("-", "−")
-    if not math.isfinite(value):
-        return {"inf": "∞", "-inf": "−∞"}.get(str(float(value)), "NaN")
     if value and not 1e-4 <= abs(value) < 1e6:
         mantissa, _, power = f"{value:.{form - 1}e}".partition("e")
         return f"{mantissa.replace('-', '−')} · 10{str(int(power)).translate(_RAISED)}"
