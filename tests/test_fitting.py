@@ -724,3 +724,11 @@ def test_errors_without_digits_are_refused(place):
     """By the search or by the certificate, as the processor rounds."""
     with pytest.raises(ValueError, match=r"(point found|error of second derivatives) = .*too few digits"):
         fit(stats.invgauss, place + NEAR)
+
+
+def test_the_mode_of_a_triangle_is_an_observation():
+    """Between two of them the likelihood is convex."""
+    x = 1 + 2 * stats.triang(0.3).rvs(40, random_state=1)
+    modes = (x - 1) / 2
+    best = max(modes, key=lambda c: stats.triang(c, 1, 2).logpdf(x).sum())
+    assert fit(stats.triang, x, loc=1, scale=2).parameters["c"] == pytest.approx(best, rel=1e-12)

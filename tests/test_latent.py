@@ -488,3 +488,9 @@ def test_odd_arguments_get_one_clear_error_or_an_answer(name):
                 arrays = [np.asarray(part) for part in parts if isinstance(part, (float, np.ndarray, np.generic))]
                 assert not any(np.isnan(part).any() for part in arrays), (parameter.name, odd)
     assert not obscure
+
+
+def test_an_error_names_the_function_that_was_called():
+    model = latent.ProbabilisticPCA([[1.0], [1.0]], [0.0, 0.0], 0.5)
+    with pytest.raises(ValueError, match="log_prior_second_moment: x"):
+        latent.log_prior_second_moment(model, [1.0, np.nan])

@@ -584,3 +584,10 @@ def test_close_pairs_with_mass_beyond_doubles_are_within_their_error(p, q, truth
     """Out there log q/p is a line, and what it adds a parabola that touches zero: no exponential."""
     value, error, _ = kl_divergence(p, q, rtol=0.9, atol=1.0)
     assert abs(value - truth) <= error < np.inf
+
+
+@pytest.mark.parametrize("a, b, exact", [(40, 60, -1.6028190681375249), (300, 20, -2.8991681646030980)])
+def test_entropy_of_a_narrow_beta_distribution(a, b, exact):
+    """log B(a, b) − (a − 1)ψ(a) − (b − 1)ψ(b) + (a + b − 2)ψ(a + b) with forty digits."""
+    value, error = entropy(stats.beta(a, b))[:2]
+    assert abs(value - exact) <= error < 1e-12

@@ -14,7 +14,10 @@ import pytest
 
 from companion import scale
 from companion.families import Gamma, Mixture, Normal, Poisson
-from companion.scaling import checkpoints
+from companion.scaling import checkpoints, packing
+from companion.scaling.pieces import Place
+from companion.scaling.reduction import Kept
+from companion.scaling.sources import digest
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -203,3 +206,29 @@ def test_a_stream_that_fails_at_once(tmp_path):
         scale.statistics(Normal, broken(), checkpoint=tmp_path / "run.npz")
     with pytest.raises(ValueError, match=r"scale.statistics: chunk 0 = not read \(KeyError: 'z'\)"):
         scale.statistics(Normal, iter([lambda: {}["z"]]), checkpoint=tmp_path / "run.npz")
+
+
+def test_a_chunk_may_tell_nothing_of_a_component():
+    near, far = np.r_[DRAWS[:50], 100 + DRAWS[50:100]], DRAWS[100:200]
+    start = Mixture([0.5, 0.5], Normal([0.0, 100.0], 1.0))
+    whole = scale.em(start, np.r_[near, far], steps=3, tolerance=1e-300)
+    for chunks in ([near, far], [far, near]):
+        found = scale.em(start, chunks, steps=3, tolerance=1e-300)
+        np.testing.assert_allclose(found.log_likelihoods, whole.log_likelihoods, rtol=1e-12)
+        np.testing.assert_allclose(found.mixture.components.mean(), whole.mixture.components.mean(), rtol=1e-12)
+
+
+def test_what_is_kept_comes_back():
+    kept = Kept(Place(3, "rows.csv", 20, 29), (2,), ("a", "b"), 9, Normal.statistics([1.0, 2.0]))
+    assert packing.unpack(*packing.pack(kept)) == kept
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_digest_is_of_65536_rows_at_one_end(last):
+    rows = np.zeros(2 * 2**16)
+    inside, outside = (2**16, 2**16 - 1) if last else (2**16 - 1, 2**16)
+    before = digest([rows], last)
+    rows[outside] = 1.0
+    assert digest([rows], last) == before
+    rows[inside] = 1.0
+    assert digest([rows], last) != before
