@@ -491,6 +491,13 @@ def test_variational_form_touches_at_the_slope_of_the_ratio(name):
         assert P @ other - Q @ member.conjugate(other) <= BY_HAND[name] + 1e-12
 
 
+def test_a_histogram_says_which_share_has_no_partner():
+    rng = np.random.default_rng(0)
+    x, y = np.r_[rng.uniform(0, 1, 75), rng.uniform(1, 2, 25)], rng.uniform(0, 1, 100)
+    found = histogram_kl(x, y, bins=[0.0, 0.5, 1.0, 2.0])
+    assert found.value == np.inf and found.warnings[0].startswith("a share 0.25 of x lies in bins without")
+
+
 def test_a_member_of_ones_own():
     le_cam = FDivergence(lambda t: (t - 1) ** 2 / (t + 1), lambda t: t, lambda s: s, 1.0, 1.0)
     assert f_divergence(P, Q, le_cam).value == pytest.approx(np.sum((P - Q) ** 2 / (P + Q)), rel=1e-12)

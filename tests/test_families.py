@@ -763,3 +763,12 @@ def test_a_component_of_weight_zero_does_not_exist():
 def test_mixture_repr_and_equality(mixture):
     again = eval(repr(mixture), vars(families))
     assert again == mixture and mixture != Mixture([0.3, 0.4, 0.3], mixture.components)
+
+
+@pytest.mark.parametrize("name", [name for name, row in FAMILIES.items() if row.cls.scipy_name])
+def test_moments_and_scipy(name):
+    for seed in range(5):
+        member = FAMILIES[name].draw(np.random.default_rng(seed))
+        mean, variance = np.broadcast_arrays(*member.to_scipy().stats("mv"))
+        assert_allclose(np.broadcast_to(member.mean(), mean.shape), mean, rtol=1e-9, atol=1e-12)
+        assert_allclose(np.broadcast_to(member.variance(), mean.shape), variance, rtol=1e-7, atol=1e-12)
