@@ -195,8 +195,8 @@ class Distribution(Batch, Law):
         with np.errstate(all="ignore"):  # NaN is reported below
             value = self._tail(name, x)
         if np.any(np.isnan(value)):
-            fix = "They are too extreme for the algorithm: approximate, e.g. by a normal distribution."
-            checks.fail(where, "parameters", self, "ones that SciPy can work with", fix)
+            fix = "They are too extreme for it: approximate, e.g. by a normal distribution."
+            checks.fail(where, "parameters", self, "ones that the algorithm can work with", fix)
         return value
 
     def _tail(self, name: str, x: np.ndarray) -> Any:
