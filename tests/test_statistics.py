@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import fsum
 
@@ -402,3 +403,13 @@ def test_a_beta_fit_beside_1_is_the_mirror_of_one_beside_0():
     y = np.array([2.0**-40, 2.0**-12, 2.0**-9, 3 * 2.0**-8, 2.0**-6, 2.0**-5, 3 * 2.0**-7])  # 1 − y is exact
     low, high = Beta.fit(y), Beta.fit(1 - y)
     assert_allclose([high.b, high.a], [low.a, low.b], rtol=1e-12)
+
+
+@pytest.mark.parametrize("a, b", [(2, 3), (0.1, 0.1), (0.05, 2), (2, 0.05), (20, 3), (0.3, 6), (0.01, 3), (3, 1)])
+def test_mean_logarithms_of_a_beta_sample_have_their_digits(a, b):
+    """Taken of products of eight or one by one: against logarithms of 30 digits."""
+    x = np.random.default_rng(17).beta(a, b, 1003)
+    x = x[(x > 0) & (x < 1)]
+    with localcontext(prec=40):
+        exact = [float(sum(f(Decimal(float(v))).ln() for v in x) / len(x)) for f in (lambda v: v, lambda v: 1 - v)]
+    assert_allclose(Beta.statistics(x).mean(), exact, rtol=2e-15)

@@ -43,6 +43,22 @@ def dot(a: np.ndarray, b: np.ndarray) -> Any:
     return np.add.reduce(np.vecdot(a.reshape(rows, -1), b.reshape(rows, -1)))
 
 
+def sum_of_logs(x: np.ndarray, weights: np.ndarray | None, out: np.ndarray, bound: float = np.inf) -> Any:
+    """Σ w log x of positive numbers, all below `bound`; `out` is a buffer.
+
+    Without weights these are logarithms of products of eight, where no product and no part of one leaves the range of
+    doubles. Their roundings are no larger than those of eight logarithms."""
+    m = len(x) // 8
+    if weights is None and m and bound < 2.0**100:
+        product = np.multiply(x[: 4 * m], x[4 * m : 8 * m], out=out[: 4 * m])
+        for k in (2 * m, m):
+            product = np.multiply(product[:k], product[k:], out=product[:k])
+        if np.minimum.reduce(product) > 2.0**-300:  # with factors below 2**100 no part was below 2**-1000
+            logs = weighted_sum(np.log(product, out=product), None)
+            return logs if 8 * m == len(x) else logs + np.log(x[8 * m :]).sum()
+    return weighted_sum(np.log(x, out=out), weights)
+
+
 def away_from(x: np.ndarray, shift: Any, out: np.ndarray) -> np.ndarray:
     """x − shift, written into `out`; of short vectors many at a time."""
     if x.ndim == 1 or not (x.flags.c_contiguous and out.flags.c_contiguous) or x.shape[1] > 32:

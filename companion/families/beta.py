@@ -12,7 +12,7 @@ from scipy.special import betainccinv, betaincinv, betaln, psi, xlog1py, xlogy
 
 from companion import checks
 from companion.families import tails
-from companion.families.adding import count, dot, first_mean, head, weighted_sum
+from companion.families.adding import count, dot, first_mean, head, sum_of_logs, weighted_sum
 from companion.families.dirichlet import Dirichlet, divergence
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
@@ -50,12 +50,12 @@ class LogGapPairs(Shifted):
         n, c, q = count(x, weights), self.shift, 1 - self.shift
         if max(self.left, self.right) > 0.05 * self.weight:
             ratio = weighted_sum(x, weights) / c - n
-            return self.plus(n, ratio=ratio, **self.from_logs(n, ratio, x, weights, work[0]))
+            return self.plus(n, ratio=ratio, **self.from_logs(n, ratio, x, weights, work))
         t = np.divide(np.subtract(x, c, out=work[0]), c, out=work[0])
         ratio = weighted_sum(t, weights)
         spread = dot(t, t if weights is None else np.multiply(t, weights, out=work[1])) / n * max(1.0, c / q) ** 2
         if spread > 0.1:
-            return self.plus(n, ratio=ratio, **self.from_logs(n, ratio, x, weights, work[0]))
+            return self.plus(n, ratio=ratio, **self.from_logs(n, ratio, x, weights, work))
         rest = np.multiply(t, -c / q, out=work[1])
         if spread < 1e-6:
             left, right = weighted_sum(phi(t), weights), weighted_sum(phi(rest), weights)
@@ -63,10 +63,16 @@ class LogGapPairs(Shifted):
         logs, others = weighted_sum(np.log1p(t, out=t), weights), weighted_sum(np.log1p(rest, out=rest), weights)
         return self.plus(n, ratio=ratio, left=ratio - logs, right=-ratio * c / q - others)
 
-    def from_logs(self, n, ratio, x, weights, out):
-        """Both sums of a chunk, by name."""
-        c, logs = self.shift, weighted_sum(np.log(x, out=out), weights)
-        others = weighted_sum(np.log1p(np.negative(x, out=out), out=out), weights)
+    def from_logs(self, n, ratio, x, weights, work):
+        """Both sums of a chunk, by name. Logarithms of products round as numbers near 1 do, which near an end is more
+        than the logarithms there are good to, and 1 − x rounds too."""
+        c = self.shift
+        if 0.1 < c < 0.9:
+            logs = sum_of_logs(x, weights, work[0], bound=1.0)
+            others = sum_of_logs(np.subtract(1.0, x, out=work[1]), weights, work[0], bound=1.0)
+        else:
+            logs = weighted_sum(np.log(x, out=work[0]), weights)
+            others = weighted_sum(np.log1p(np.negative(x, out=work[0]), out=work[0]), weights)
         return {"left": ratio + n * np.log(c) - logs, "right": n * np.log1p(-c) - others - ratio * c / (1 - c)}
 
     merge = Shifted.merge_between

@@ -12,7 +12,7 @@ from scipy.special import gammaln, loggamma, psi, xlogy, zeta
 
 from companion import checks
 from companion.families import tails
-from companion.families.adding import count, dot, weighted_sum
+from companion.families.adding import count, dot, sum_of_logs, weighted_sum
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import unshifted
 from companion.families.sums import Ratios
@@ -30,7 +30,7 @@ class LogGaps(Ratios):
         n, c = count(x, weights), self.shift
         total = weighted_sum(x, weights)
         if weights is None and self.remainder > 0.05 * self.weight:  # as far as is known, spread is above 0.1
-            logs = _sum_of_logs(x, total, work[0])
+            logs = sum_of_logs(x, weights, work[0], bound=total)
             return self.plus(n, ratio=total / c - n, remainder=total / c - n + n * np.log(c) - logs)
         squares = dot(x, x if weights is None else np.multiply(x, weights, out=work[1]))
         squares = squares / (n * c) / c
@@ -45,7 +45,7 @@ class LogGaps(Ratios):
             ratio = weighted_sum(np.subtract(ratios, 1.0, out=work[1]), weights)
             return self.plus(n, ratio=ratio, remainder=ratio - weighted_sum(np.log(ratios, out=ratios), weights))
         ratio = total / c - n
-        logs = _sum_of_logs(x, total, work[0]) if weights is None else weighted_sum(np.log(x, out=work[0]), weights)
+        logs = sum_of_logs(x, weights, work[0], bound=total)
         return self.plus(n, ratio=ratio, remainder=ratio + n * np.log(c) - logs)
 
     def remainder_of(self, t, x, weights, out):
@@ -57,20 +57,6 @@ class LogGaps(Ratios):
     def mean(self):
         mean, gap = self.mean_and_gap()
         return np.stack([np.log(mean) - gap, mean])
-
-
-def _sum_of_logs(x, total, out):
-    """Σ log x of positive numbers that add up to `total`: logarithms of products of eight, where no product
-    and no part of one leaves the range of doubles. Their roundings are no larger than those of eight logarithms."""
-    m = len(x) // 8
-    if m and total < 2.0**100:
-        product = np.multiply(x[: 4 * m], x[4 * m : 8 * m], out=out[: 4 * m])
-        for k in (2 * m, m):
-            product = np.multiply(product[:k], product[k:], out=product[:k])
-        if np.minimum.reduce(product) > 2.0**-300:  # with factors below 2**100 no part was below 2**-1000
-            logs = weighted_sum(np.log(product, out=product), None)
-            return logs if 8 * m == len(x) else logs + np.log(x[8 * m :]).sum()
-    return weighted_sum(np.log(x, out=out), None)
 
 
 class Gamma(ExponentialFamily):
