@@ -242,6 +242,11 @@ def test_lines_of_checks_are_one_mark(site, name):
     assert not re.findall(r"<pre>(?:(?!</pre>).)*✓ .*", rest, re.S)
 
 
+@every_notebook
+def test_a_number_and_its_unit_stay_on_one_line(pages, name):
+    assert not re.findall(r".{20}\d (?:%|°F|nats?|bits?)\b.{5}|.{20}\d %.{5}", pages[name].prose)
+
+
 def test_checks_fold_by_runs():
     from site_answers import fold_claims
 

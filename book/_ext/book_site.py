@@ -23,6 +23,7 @@ from site_lines import let_lines_wrap
 from site_sections import say_heights
 from site_tables import mend_signatures, mend_tables
 
+UNIT = re.compile(r"(?<=\d) (?=(?:%|°[CF]|nats?|bits?|[kMG]B)(?!\w))")  # a number and its unit stay on one line
 PLAIN = re.compile(r'<span class="(?:n|p|w|nn)">([^<]*)</span>')  # code in the colour of text needs no element
 
 # --- the page's own HTML ----------------------------------------------------------------
@@ -48,7 +49,7 @@ def mend_body(app, pagename, templatename, context, doctree):
     mend_signatures(soup)
     mend_accessibility(soup)
     say_heights(soup, aside)
-    body = re.sub(r"<!--aside (\d+)-->", lambda m: aside[int(m[1])], str(soup))
+    body = re.sub(r"<!--aside (\d+)-->", lambda m: aside[int(m[1])], UNIT.sub("\N{NO-BREAK SPACE}", str(soup)))
     context["body"] = re.sub(r"<!--/?tex-->", "", body)
 
 
