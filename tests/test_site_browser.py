@@ -126,3 +126,13 @@ def test_far_sections_wait_and_the_keyboard_reaches_them(browser, address):
         problems(visit.page.evaluate(f"{wide}.filter((box) => box.tabIndex !== 0).map((box) => box.outerHTML)"))
         visit.page.evaluate(f"{last}.scrollIntoView()")
         visit.page.wait_for_function(f"!({skipped})")
+
+
+def test_fonts_of_far_formulas_are_there_before_they_are_printed(browser, address):
+    with Visit(browser, address, "book/estimation.html") as visit:
+        far = "document.querySelector('#exercises .mathcal')"  # the only script letters of the page
+        assert visit.page.evaluate(f"!{far}.checkVisibility({{contentVisibilityAuto: true}})")
+        script = '[...document.fonts].some((f) => f.family.includes("KaTeX_Caligraphic") && f.status === "loaded")'
+        visit.page.wait_for_function(script, timeout=5000)
+        unused = '[...document.fonts].some((f) => f.family.includes("KaTeX_Fraktur") && f.status !== "unloaded")'
+        assert not visit.page.evaluate(unused)

@@ -92,3 +92,18 @@ addEventListener("afterprint", () => {
   folded.forEach((box) => (box.open = false));
   document.querySelectorAll(".math-scroll > .katex[style]").forEach((formula) => formula.removeAttribute("style"));
 });
+
+// Fonts of formulas come when a formula is drawn, which in a far section may be on paper first: too late. So once all
+// else is there, ask for those that a rule of some element here names.
+const fetchFonts = () => {
+  for (const sheet of document.styleSheets) {
+    let rules = [];
+    try { rules = sheet.cssRules; } catch { /* a page opened as a file may not read them */ }
+    for (const { style, selectorText } of rules) {
+      if (!selectorText || !style.fontFamily.startsWith("KaTeX_") || !document.querySelector(selectorText)) continue;
+      const [family] = style.fontFamily.split(",");
+      document.fonts.load(`${style.fontStyle || "normal"} ${style.fontWeight || "normal"} 16px ${family}`);
+    }
+  }
+};
+addEventListener("load", () => (window.requestIdleCallback || setTimeout)(fetchFonts));
