@@ -37,7 +37,7 @@ FOREIGN = {
     "a link to a file": r"\]\((?!https?:|#)",
 }
 BOXES = {"trap": "warning", "note": "info", "tip": "info", "warning": "warning", "important": "warning"}
-INK, GROUNDS = "#1b1b1b", {"success": "#e6f3e6", "info": "#e1f1f5", "warning": "#fff0d9"}
+EDGES = {"success": "#2e8b57", "info": "#2f7fc1", "warning": "#d2691e"}
 STATEMENTS = ("theorem", "proposition", "lemma", "definition", "corollary", "example", "remark", "algorithm")
 REFERENCES = ("eq", "ref", "numref", "prf:ref", "doc")
 EFFORT = re.compile(r"\s*(★{1,3})\s*(?:\((\d+) min\))?\s*$")
@@ -196,9 +196,10 @@ def apart(text):
 
 
 def box(kind, text):
-    """A coloured box, its text dark in light and dark windows: Jupyter's own orange on orange cannot be read."""
-    colours = f"color: {INK}; background-color: {GROUNDS[kind]}"
-    return f'<div class="alert alert-block alert-{kind}" style="{colours}">\n\n{text}\n\n</div>'
+    """A box with a coloured edge, and text and links in the window's own colours, light or dark: in Jupyter's own
+    boxes orange on orange cannot be read, nor a link of a dark window on a light ground."""
+    edge = f"border-left: 4px solid {EDGES[kind]}; padding-left: 1em; margin-bottom: 1em"
+    return f'<div style="{edge}">\n\n{text}\n\n</div>'
 
 
 def folded(title, text):
