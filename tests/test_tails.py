@@ -131,3 +131,14 @@ def test_quantiles_that_no_double_holds():
         assert Pareto(0.01, 1.0).quantile(1 - 1e-10) == LogNormal(800.0, 100.0).quantile(0.5) == np.inf
         assert 0 < Gamma(0.001, 1.0).quantile(0.3) <= 5e-324
         assert 0 < Beta(0.001, 1000.0).quantile(0.3) <= 5e-324
+
+
+@pytest.mark.parametrize("member", [InverseGaussian(1.0, 2.0), VonMises(0.0, 3.0), QUANTILES[-1]], ids=str)
+def test_many_quantiles_take_few_evaluations(member, monkeypatch):
+    """By Newton's steps: bisection evaluates each tail more than fifty times."""
+    asked, tail = [], type(member)._tail
+    monkeypatch.setattr(type(member), "_tail", lambda self, name, x: asked.append(name) or tail(self, name, x))
+    q = np.random.default_rng(0).random(5000)
+    x = member.quantile(q)
+    assert_allclose(tail(member, "cdf", x), q, rtol=1e-10)
+    assert len(asked) <= 2 * 20 * 3  # both tails, in three pieces

@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike
 from companion import checks
 from companion.families.batch import Batch
 from companion.integrals.law import Law
-from companion.special.newton import first_at_least
+from companion.special.newton import first_at_least, tail_root
+
+#: Quantiles that are found at a time: the integrals of their tails stay in the cache.
+_PIECE = 2**11
 
 
 class Distribution(Batch, Law):
@@ -178,7 +181,14 @@ class Distribution(Batch, Law):
         q, low, high = np.broadcast_arrays(q, *self.support, np.zeros(self.batch_shape))[:3]
         inner = np.where((q > 0) & (q < 1), q, 0.5)
         with np.errstate(all="ignore"):  # one beyond the range of doubles is 0 or infinite
-            return np.where(q == 0, low, np.where(q == 1, high, self._quantile(inner)))[()]
+            return np.where(q == 0, low, np.where(q == 1, high, self._quantiles(inner)))[()]
+
+    def _quantiles(self, q):
+        """Those of 0 < q < 1, of a single distribution piece by piece."""
+        if self.batch_shape or q.size <= _PIECE:
+            return self._quantile(q)
+        parts = np.array_split(q.ravel(), -(-q.size // _PIECE))
+        return np.concatenate([self._quantile(part) for part in parts]).reshape(q.shape)
 
     def _where_on_the_line(self, method):
         """The name of a method that makes sense for numbers only."""
@@ -217,10 +227,23 @@ class Distribution(Batch, Law):
         def reached(x):
             return np.where(below, self._probability("cdf", x), -self._probability("sf", x))
 
-        good = np.isfinite(guess) & (
-            abs(reached(np.where(np.isfinite(guess), guess, high)) - target) < 1e-10 * abs(target)
-        )
-        return guess if np.all(good) else np.where(good, guess, first_at_least(reached, target, low, high))
+        def good(x):
+            return np.isfinite(x) & (abs(reached(np.where(np.isfinite(x), x, high)) - target) < 1e-10 * abs(target))
+
+        def ahead(x):
+            """How far the logarithm of the tail is from its target, and its slope."""
+            tail = abs(reached(x))
+            value = np.log(tail / abs(target))
+            return np.where(below, value, -value), np.exp(self.log_prob(x, outside=-np.inf)) / tail
+
+        held = good(guess)
+        if np.all(held):
+            return guess
+        start = np.where(np.isfinite(guess), guess, self.mean())
+        start = np.where((start > low) & (start < high), start, np.where(high < np.inf, low / 2 + high / 2, low + 1))
+        guess = np.where(held, guess, tail_root(ahead, low, high, start))
+        held = good(guess)
+        return guess if np.all(held) else np.where(held, guess, first_at_least(reached, target, low, high))
 
     def _by_scipy(self, name, x):
         frozen = self.to_scipy()

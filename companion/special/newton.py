@@ -55,6 +55,50 @@ def positive_root(function: Callable, start: ArrayLike) -> Any:
     )
 
 
+def tail_root(function: Callable, low: ArrayLike, high: ArrayLike, start: ArrayLike) -> np.ndarray:
+    r"""The root between `low` and `high` of the logarithm of an increasing tail over its target, for every entry at once.
+
+    Newton's method, kept inside the bracket found so far. An entry is done when its step is below 4 units of the last
+    digit of x, or is small and no longer shrinks (rounding). After 60 steps what is no root is left for the caller.
+
+    Parameters
+    ----------
+    function : callable
+        x -> (value, slope), arrays that broadcast to those of the ends.
+    low, high : array_like
+        Ends, which may be infinite.
+    start : array_like
+        Where to begin, between them.
+
+    Examples
+    --------
+    >>> tail_root(lambda x: (np.log(-np.expm1(-x) / 0.5), 1 / np.expm1(x)), 0.0, np.inf, 3.0)
+    array(0.69314718)
+    """
+    low, high, x = (np.array(v, dtype=float) for v in np.broadcast_arrays(low, high, start))
+    done, before = np.zeros(x.shape, dtype=bool), np.full_like(x, np.inf)
+    for _ in range(60):
+        with np.errstate(all="ignore"):
+            value, slope = function(x)
+            low, high = np.where(value < 0, x, low), np.where(value > 0, x, high)
+            new, size = x - value / slope, abs(value / slope)
+            near = (size <= 4 * _EPS * abs(x)) | (abs(value) < 1e-8) & (size >= before / 2)  # or rounding is all
+            done, before = done | (value == 0) | near, size
+            x = np.where(done, x, np.where((new > low) & (new < high), new, _between(low, high)))
+        if np.all(done):
+            break
+    return x
+
+
+def _between(low, high):
+    """A number between the ends; far from both, also where they differ by many powers of ten or one is infinite."""
+    far_out = np.where(low == -np.inf, np.where(high == np.inf, 0.0, np.fmin(4 * high, high / 4) - 1), 4 * abs(low) + 1)
+    ratio = np.where(low > 0, high / low, np.where(low == 0, np.inf, 1.0))
+    scaled = np.where(low > 0, np.sqrt(low) * np.sqrt(high), high / 16)
+    middle = np.where(ratio > 16, scaled, low / 2 + high / 2)
+    return np.where(np.isfinite(low) & np.isfinite(high), middle, far_out)
+
+
 def first_at_least(
     function: Callable, target: ArrayLike, low: ArrayLike, high: ArrayLike, whole: bool = False
 ) -> np.ndarray:
