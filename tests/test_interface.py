@@ -42,6 +42,7 @@ from companion.families import (
     Weibull,
     statistics,
 )
+from companion.families.distribution import Distribution
 from companion.residuals import Ising
 from companion.special.newton import first_at_least
 
@@ -152,13 +153,16 @@ def test_vectors_have_no_order(d, function):
         getattr(d, function)([0.5, 0.5])
 
 
-def test_a_family_that_scipy_lacks_says_so():
+@pytest.mark.parametrize("function", ["cdf", "quantile"])
+def test_a_family_that_scipy_lacks_says_so(function):
     class Custom(Normal):
+        _tail = Distribution._tail
+
         def to_scipy(self):
             return None
 
-    with pytest.raises(TypeError, match=r"Custom.cdf: to_scipy\(\) = None"):
-        Custom(0, 1).cdf(0)
+    with pytest.raises(TypeError, match=rf"Custom.{function}: to_scipy\(\) = None"):
+        getattr(Custom(0, 1), function)(0.5)
 
 
 @pytest.mark.parametrize("whole", [False, True])

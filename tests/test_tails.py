@@ -5,10 +5,12 @@ constant, and elementary formulas.
 """
 
 import warnings
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from companion.families import (
     Bernoulli,
@@ -142,3 +144,25 @@ def test_many_quantiles_take_few_evaluations(member, monkeypatch):
     x = member.quantile(q)
     assert_allclose(tail(member, "cdf", x), q, rtol=1e-10)
     assert len(asked) <= 2 * 20 * 3  # both tails, in three pieces
+
+
+@pytest.mark.parametrize("family, exact", [(Normal, stats.norm(0, 1)), (Laplace, stats.laplace(0, 1))])
+def test_points_whose_distance_is_no_double(family, exact):
+    """1.5e308 is three standard deviations of 1e308 from −1.5e308, though their difference is infinite."""
+    far, near = family(-1.5e308, 1e308), family(1.5e308, 1e308)
+    assert_allclose(far.log_prob(1.5e308), exact.logpdf(3) - np.log(1e308), rtol=1e-14)
+    assert_allclose([far.cdf(1.5e308), far.sf(1.5e308)], [exact.cdf(3), exact.sf(3)], rtol=1e-14)
+    assert_allclose(far.kl_divergence(near), family(-1.5, 1.0).kl_divergence(family(1.5, 1.0)), rtol=1e-14)
+    assert family(-1.5e308, 1.0).sf(1.5e308) == 0 == family(1.5e308, 1.0).cdf(-1.5e308)
+
+
+@pytest.mark.parametrize("r", [1e-310, 1e-300, 1e-25, 1e-19, 1e-12, 0.5])
+@pytest.mark.parametrize("k", [0, 1, 7, 60])
+@pytest.mark.parametrize("p", [1e-300, 0.3, 1 - 2.0**-50])
+def test_counts_of_next_to_no_success(r, k, p):
+    """Against the product of its factors with 60 digits."""
+    with localcontext(prec=60):
+        a, b = Decimal(r), Decimal(p)
+        factors = [(a + i) / (i + 1) * (1 - b) for i in range(k)]
+        exact = sum((f.ln() for f in factors), a * b.ln())
+    assert_allclose(NegativeBinomial(r, p).log_prob(k), float(exact), rtol=1e-13, atol=0)

@@ -249,7 +249,8 @@ class Distribution(Batch, Law):
         frozen = self.to_scipy()
         if frozen is None:
             fix = "State `_tail` and `_quantile` in the class."
-            checks.fail(f"{type(self).__name__}.{name}", "to_scipy()", None, "a distribution of SciPy", fix, TypeError)
+            where = f"{type(self).__name__}.{'quantile' if name == 'ppf' else name}"
+            checks.fail(where, "to_scipy()", None, "a distribution of SciPy", fix, TypeError)
         return getattr(frozen, name)(x)
 
     # --- data ---------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import place_and_scale
 from companion.families.sums import Totals
-from companion.special.remainders import expm1_remainder, phi_of
+from companion.special.remainders import expm1_remainder, phi_of, standardised
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ class Laplace(ExponentialFamily):
 
     # --- evaluation
     def _log_prob(self, x):
-        return (-np.abs(x - self.loc) / self.scale - np.log(self.scale) - np.log(2))[()]
+        return (-abs(standardised(x, self.loc, self.scale)) - np.log(self.scale) - np.log(2))[()]
 
     def mean(self):
         return self.loc[()]
@@ -120,18 +120,26 @@ class Laplace(ExponentialFamily):
         return (2 * self.scale**2)[()]
 
     def _cross_entropy_terms(self, other):
-        distance = np.abs(self.loc - other.loc)
-        mean_distance = distance + self.scale * np.exp(-distance / self.scale)  # E|x − m_q|
-        return mean_distance / other.scale, np.log(2 * other.scale)
+        near = np.exp(-abs(standardised(self.loc, other.loc, self.scale)))
+        distance = abs(standardised(self.loc, other.loc, other.scale))
+        return distance + self.scale / other.scale * near, np.log(other.scale) + np.log(2)  # E|x − m_q|/s_q
 
     def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         scale = self.scale[()]
         with np.errstate(over="ignore"):
-            shift = expm1_remainder(-abs(self.loc - other.loc) / scale) * scale / other.scale
+            bend = expm1_remainder(-abs(standardised(self.loc, other.loc, scale)))
+            shift = bend * scale / other.scale
+            if not np.isfinite(shift).all():
+                shift = np.where(np.isfinite(shift), shift, bend * (scale / other.scale))
         return phi_of(scale, other.scale) + shift
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        z = standardised(x, self.loc, self.scale)
+        part = 0.5 * np.exp(-abs(z))
+        return np.where((z < 0) == (name == "cdf"), part, 1 - part)
+
     def _draw(self, size, rng):
         return rng.laplace(self.loc, self.scale, size)
 

@@ -7,12 +7,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
+from scipy.special import ndtr
 
 from companion import checks
 from companion.families.exponential_family import ExponentialFamily
 from companion.families.scipy_arguments import place_and_scale
 from companion.families.sums import Moments
-from companion.special.remainders import phi_of_squares
+from companion.special.remainders import phi_of_squares, standardised
 
 _LOG_2PI = np.log(2 * np.pi)
 
@@ -118,7 +119,7 @@ class Normal(ExponentialFamily):
 
     # --- evaluation
     def _log_prob(self, x):
-        z = (x - self._mean) / self.sd
+        z = standardised(x, self._mean, self.sd)
         return (-0.5 * (z**2 + _LOG_2PI) - np.log(self.sd))[()]
 
     def mean(self):
@@ -129,16 +130,20 @@ class Normal(ExponentialFamily):
 
     def _cross_entropy_terms(self, other):
         with np.errstate(over="ignore"):
-            spread = (self.sd / other.sd) ** 2 + ((self._mean - other._mean) / other.sd) ** 2
+            spread = (self.sd / other.sd) ** 2 + standardised(self._mean, other._mean, other.sd) ** 2
         return 0.5 * spread, 0.5 * _LOG_2PI, np.log(other.sd)
 
     def kl_divergence(self, other: ExponentialFamily) -> np.ndarray | np.float64:
         self._check_same_family(other)
         with np.errstate(over="ignore"):
-            away = (self._mean - other._mean)[()] / other.sd[()]
+            away = standardised(self._mean[()], other._mean[()], other.sd[()])
             return 0.5 * (phi_of_squares(self.sd, other.sd) + away * away)
 
-    # --- sampling and conversion
+    # --- cumulative probabilities, sampling and conversion
+    def _tail(self, name, x):
+        z = standardised(x, self._mean, self.sd)
+        return ndtr(z if name == "cdf" else -z)
+
     def _draw(self, size, rng):
         return rng.normal(self._mean, self.sd, size)
 

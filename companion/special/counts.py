@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import xlogy
 
 from companion import checks
 from companion.special.remainders import kl_term, stirling
 
 _LOG_2PI = np.log(2 * np.pi)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_NEXT_TO_NOTHING = 1e-20  # where 1 + r log k is 1, for every k
 _DIRECT = 4096  # terms summed one by one
 _WIDE = 64.0  # a standard deviation from which on a bell is summed with larger steps,
 _STEPS = 16  # so many to a standard deviation,
@@ -82,14 +84,20 @@ def log_binomial(k, n, p, complement=None, rest=None, away=None):
 def log_negative_binomial(k, r, p, complement=None, away=None):
     """log probability of k failures before the r-th success of probability p; `away` is (k + r) p − r.
 
-    It is r/(r + k) times the probability of r successes in r + k trials.
+    It is r/(r + k) times the probability of r successes in r + k trials; where r is next to nothing, r/k times the
+    powers of p and 1 − p.
     """
     if away is None:
         (failures, low), (successes, low_too) = product(k, p), product(r, p)
         first, second = np.where(p < 0.5, failures, successes), np.where(p < 0.5, successes, failures)
         away = ((first - r) + second) + (low + low_too)
     with np.errstate(all="ignore"):
-        return np.where(k > 0, np.log(r / (r + k)), 0.0) + log_binomial(r, r + k, p, complement, k, away)
+        regular = np.where(k > 0, np.log(r / (r + k)), 0.0) + log_binomial(r, r + k, p, complement, k, away)
+        if np.all(r > _NEXT_TO_NOTHING):
+            return regular
+        log_rest = np.log1p(-p) if complement is None else np.where(p < 0.5, np.log1p(-p), np.log(complement))
+        powers = xlogy(r, p) + np.where(k > 0, np.log(r) - np.log(k) + k * log_rest, 0.0)
+        return np.where(r > _NEXT_TO_NOTHING, regular, powers)
 
 
 def _one_by_one(function):

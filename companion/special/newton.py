@@ -56,7 +56,7 @@ def positive_root(function: Callable, start: ArrayLike) -> Any:
 
 
 def tail_root(function: Callable, low: ArrayLike, high: ArrayLike, start: ArrayLike) -> np.ndarray:
-    r"""The root between `low` and `high` of the logarithm of an increasing tail over its target, for every entry at once.
+    """Where the logarithm of an increasing tail is that of its target, for every entry at once.
 
     Newton's method, kept inside the bracket found so far. An entry is done when its step is below 4 units of the last
     digit of x, or is small and no longer shrinks (rounding). After 60 steps what is no root is left for the caller.
@@ -64,7 +64,7 @@ def tail_root(function: Callable, low: ArrayLike, high: ArrayLike, start: ArrayL
     Parameters
     ----------
     function : callable
-        x -> (value, slope), arrays that broadcast to those of the ends.
+        x -> (logarithm of the tail over its target, its slope).
     low, high : array_like
         Ends, which may be infinite.
     start : array_like

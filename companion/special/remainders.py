@@ -70,6 +70,15 @@ def horner(coefficients, x):
     return total
 
 
+def standardised(x: Any, centre: Any, scale: Any) -> Any:
+    """(x − centre)/scale, also where the difference alone leaves the range of doubles."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = (x - centre) / scale
+        if np.isfinite(z).all():
+            return z
+        return np.where(np.isfinite(z), z, (x / 2 - centre / 2) / scale * 2)
+
+
 def phi(t: ArrayLike, ratio: ArrayLike | None = None, log_ratio: ArrayLike | None = None) -> np.ndarray | np.float64:
     r""":math:`\varphi(t) = t - \log(1+t) \ge 0`, to full relative accuracy for every :math:`t > -1`.
 
