@@ -9,7 +9,7 @@ import make_estimators
 import numpy as np
 import pytest
 from scipy import integrate, stats
-from scipy.special import digamma
+from scipy.special import digamma, gammaln
 
 from companion import divergence, estimation
 from companion.estimation import (
@@ -526,6 +526,16 @@ def test_f_divergence_where_the_ratio_has_no_limit():
     other = lambda x: q.pdf(x) * np.log(2 * q.pdf(x) / (p.pdf(x) + q.pdf(x)))
     exact = integrate.quad(lambda x: half(x) + other(x), 0, 30, epsabs=1e-12)[0]  # by symmetry twice half of it
     assert f_divergence(Laplace(0, 1), Normal(0, 2), "jensen_shannon").value == pytest.approx(exact, rel=1e-7)
+
+
+def test_f_divergence_takes_the_tolerance_that_it_advises():
+    """Two gammas with a pole: the total variation is the difference of the two probabilities below the crossing."""
+    p, q = Gamma(0.01, 1.0), Gamma(0.02, 1.0)
+    with pytest.raises(estimation.quadrature.QuadratureError, match="e.g. rtol="):
+        f_divergence(p, q, "total_variation")
+    crossing = np.exp((gammaln(0.02) - gammaln(0.01)) / 0.01)
+    exact = p.cdf(crossing) - q.cdf(crossing)
+    assert f_divergence(p, q, "total_variation", rtol=1e-4).value == pytest.approx(exact, rel=1e-4)
 
 
 def test_f_divergence_refuses():
