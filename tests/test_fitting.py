@@ -33,7 +33,7 @@ from companion.families import (
     VonMises,
     Weibull,
 )
-from companion.fitting import Fit, fit, scipy_models
+from companion.fitting import Fit, differences, fit, scipy_models
 from companion.lesson.datasets import old_faithful
 
 RNG = np.random.default_rng(3)
@@ -732,3 +732,36 @@ def test_the_mode_of_a_triangle_is_an_observation():
     modes = (x - 1) / 2
     best = max(modes, key=lambda c: stats.triang(c, 1, 2).logpdf(x).sum())
     assert fit(stats.triang, x, loc=1, scale=2).parameters["c"] == pytest.approx(best, rel=1e-12)
+
+
+# --- derivatives by differences -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("place", [6, 8])
+def test_a_gradient_by_the_steps_that_agree(place, sign):
+    """A normal mean with ripples that the larger steps do not see: the two smallest agree, on the slope there is."""
+    x, size = np.linspace(-2, 2, 9), 2.0**place
+
+    def log_probs(theta):
+        return -0.5 * (x - theta[0]) ** 2 + sign * np.sin(size * theta[0]) / size**2
+
+    found = differences.gradient(log_probs, np.array([0.1]), np.array([np.inf]))
+    exact = np.sum(x - 0.1) + sign * len(x) * np.cos(size * 0.1) / size
+    np.testing.assert_allclose(found, [exact], rtol=1e-8)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_derivatives_along_axes_have_the_units_of_weights(unit):
+    """Two means that the data tell as one, θ₁ + θ₂ and hardly θ₁ − θ₂: axes in units of one observation's curvature."""
+    rng = np.random.default_rng(0)
+    A, x = np.array([[1.0, 1.0], [1e-4, -1e-4]]), rng.normal(size=(40, 2))
+    theta, weights = np.array([0.3, -0.2]), unit * rng.uniform(0.5, 2.0, size=40)
+
+    def log_probs(at):
+        return -0.5 * np.sum((x - A @ at) ** 2, axis=1)
+
+    total, hessian = weights.sum(), -weights.sum() * A.T @ A
+    found, basis, gap = differences.along_axes(log_probs, theta, hessian, weights)
+    np.testing.assert_allclose(found.hessian, basis.T @ hessian @ basis, rtol=1e-7, atol=1e-7 * total)
+    assert gap < 1e-7
+    assert np.all(np.abs(np.linalg.eigvalsh(-found.hessian / total) - 1) < 0.5)
+    np.testing.assert_allclose(found.scores, (x - A @ theta) @ A @ basis, rtol=1e-8, atol=1e-8)

@@ -1,5 +1,7 @@
 """Sources of `companion.scale` that are not what they seem: joined by name, read once, wrong in an argument's item."""
 
+import gzip
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -299,3 +301,17 @@ def test_tables_of_pyarrow(tmp_path):
         assert_allclose(
             scale.fit(Normal, source, columns="x", weights="w").mean(), np.average(X, weights=W), rtol=1e-13
         )
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_text_is_utf_8_wherever_it_is_read(tmp_path, name):
+    """With or without the mark with which spreadsheets begin it; lines end as they may, also in a quoted field."""
+    opened = gzip.open if name.endswith("gz") else open
+    for encoding in ("utf-8", "utf-8-sig"):
+        with opened(tmp_path / name, "wt", encoding=encoding, newline="") as file:
+            file.write('größe,"zwei\r\nzeilen"\r\n1,2\r\n3,5\r\n')
+        for column, mean in (("größe", 2.0), (1, 3.5)):
+            assert scale.fit(Normal, tmp_path / name, columns=column).mean() == mean
+    with open(tmp_path / "latin.csv", "w", encoding="latin-1") as file:
+        file.write("größe\n1\n2\n")
+    refused(lambda: scale.fit(Normal, tmp_path / "latin.csv"), "a CSV file in UTF-8")
