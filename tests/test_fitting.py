@@ -6,6 +6,7 @@ The verdicts on all of SciPy's distributions are stored by `make_fitting.py`; th
 import copy
 import json
 import pickle
+import types
 
 import make_fitting
 import numpy as np
@@ -34,6 +35,7 @@ from companion.families import (
     Weibull,
 )
 from companion.fitting import Fit, differences, fit, scipy_models
+from companion.fitting import families as of_families
 from companion.lesson.datasets import old_faithful
 
 RNG = np.random.default_rng(3)
@@ -765,3 +767,20 @@ def test_derivatives_along_axes_have_the_units_of_weights(unit):
     assert gap < 1e-7
     assert np.all(np.abs(np.linalg.eigvalsh(-found.hessian / total) - 1) < 0.5)
     np.testing.assert_allclose(found.scores, (x - A @ theta) @ A @ basis, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "shape, certified, refused", [(2.0**-7, False, True), (2.0**15, False, True), (2.0**15, True, False)]
+)
+def test_a_shape_that_has_run_away_is_refused_by_its_name(shape, certified, refused, monkeypatch):
+    """Beyond all shapes from which the search may start, 2⁻⁶ to 2¹⁴, only a certified maximum counts."""
+    problem = types.SimpleNamespace(where="fit", names=["scale", "r"], reported=lambda theta: theta)
+    verdict = lambda *_: types.SimpleNamespace(certified=certified)
+    monkeypatch.setattr("companion.fitting.families.verdict", verdict)
+    for inside in (2.0**-6, 1.0, 2.0**14):
+        of_families._check_shape(problem, np.array([1e9, inside]), "r")
+    if not refused:
+        return of_families._check_shape(problem, np.array([1.0, shape]), "r")
+    said = rf"^fit: r = {shape}; expected a certified maximum\. .* as r runs to its end: hold it, or fit the limit\.$"
+    with pytest.raises(ValueError, match=said):
+        of_families._check_shape(problem, np.array([1.0, shape]), "r")

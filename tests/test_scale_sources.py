@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from companion import regression, scale
 from companion.families import Binomial, MultivariateNormal, Normal, Poisson
+from companion.scaling.reduction import RowError
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -315,3 +316,15 @@ def test_text_is_utf_8_wherever_it_is_read(tmp_path, name):
     with open(tmp_path / "latin.csv", "w", encoding="latin-1") as file:
         file.write("größe\n1\n2\n")
     refused(lambda: scale.fit(Normal, tmp_path / "latin.csv"), "a CSV file in UTF-8")
+
+
+@pytest.mark.parametrize("name, text", [("a.csv", ""), ("b.csv", "\n\n")])
+def test_an_empty_file_is_told_how_to_mend(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    message = refused(lambda: scale.statistics(Normal, tmp_path / name))
+    assert message.startswith("scale.statistics: source = ") and name in message
+    assert message.endswith("; expected a file with columns. It is empty: write it anew.")
+
+
+def test_an_error_about_a_row_says_what_its_error_says():
+    assert str(RowError(ValueError("x[3] = nan"), np.arange(5))) == "x[3] = nan"
