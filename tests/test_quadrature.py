@@ -12,7 +12,7 @@ from blend import Blend
 from scipy import stats
 
 from companion.families import Categorical, Mixture, Normal, Pareto, Poisson, VonMises
-from companion.integrals import line
+from companion.integrals import cells, line
 from companion.integrals.quadrature import (
     Estimate,
     QuadratureError,
@@ -703,3 +703,26 @@ def test_a_density_told_from_its_right_end():
 
     b = Right.b
     assert entropy(Right()).value == pytest.approx(1 - 1 / b - math.log(b), rel=1e-10)
+
+
+@pytest.mark.parametrize("c, d", [(0.0, 1.0), (0.3, 1.0), (0.0, 0.6), (0.5, 0.5), (0.2, 0.7)])
+def test_a_trapezoid_with_any_corners(c, d):
+    """Its height is 2/(1 + d − c), its entropy (1 − d + c)/(2(1 + d − c)) + log((1 + d − c)/2); ends belong to it."""
+    flat = 1 + d - c
+    dist = as_distribution(stats.trapezoid(c, d))
+    at = np.array([0.5 * (c + d), d, *([1.0] if d == 1 else [])])
+    assert dist.log_density(0.0, at) == pytest.approx(np.full(at.size, math.log(2 / flat)), rel=1e-15, abs=1e-15)
+    exact = (1 - d + c) / (2 * flat) + math.log(flat / 2)
+    assert entropy(stats.trapezoid(c, d)).value == pytest.approx(exact, rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("mean", [(43.0,), (-43.0,), (3.0,), (30.0, 0.0), (-30.0, 1.0), (0.0, 30.0), (30.0, 30.0)])
+def test_an_integral_over_latents_wherever_its_mass_is(mean):
+    """A normal p(x|z) of standard deviation ½ about any mean: the evidence is N(mean; 0, 1 + ¼)."""
+
+    def log_likelihood(z):
+        return stats.norm.logpdf(z, mean, 0.5).sum(axis=-1)
+
+    value, error = cells.log_integral("test", log_likelihood, len(mean), 0.1, 1e-8)
+    exact = stats.norm.logpdf(mean, 0, math.sqrt(1.25)).sum()
+    assert abs(value[0] - exact) <= error[0] < 1e-8 * (1 + abs(exact))

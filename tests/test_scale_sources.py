@@ -4,10 +4,12 @@ import gzip
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from companion import regression, scale
 from companion.families import Binomial, MultivariateNormal, Normal, Poisson
+from companion.scaling.files import mapped
+from companion.scaling.pieces import select
 from companion.scaling.reduction import RowError
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -328,3 +330,22 @@ def test_an_empty_file_is_told_how_to_mend(tmp_path, name, text):
 
 def test_an_error_about_a_row_says_what_its_error_says():
     assert str(RowError(ValueError("x[3] = nan"), np.arange(5))) == "x[3] = nan"
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_slices_of_a_mapped_file_are_maps_for_reading(tmp_path, order):
+    array = np.asarray(np.arange(24.0).reshape(8, 3), order=order)
+    np.save(tmp_path / "a.npy", array)
+    found = mapped("scale.fit", tmp_path / "a.npy", "source")
+    for rows in (slice(0, 3), slice(3, 8), slice(6, 100), slice(4, 4), slice(None)):
+        part = found[rows]
+        assert not part.size or (isinstance(part, np.memmap) and part.mode == "r")
+        assert_array_equal(part, array[rows])
+
+
+@pytest.mark.parametrize("name, fix", [("x", "Rename one."), ("z", "Pass the names of columns.")])
+def test_a_column_is_named_once(name, fix):
+    frame = pytest.importorskip("pandas").DataFrame([[1.0, 2.0, 3.0]], columns=["x", "w", "x"])
+    message = refused(lambda: select(frame, name, "scale.fit"), f"columns = '{name}'; expected one of x, w, x. ")
+    assert message.endswith(fix)
+    assert select(frame, "w").tolist() == [2.0]
