@@ -1608,6 +1608,13 @@ HEADS = [
         "a whole number below 2**53",
         LABEL,
     ),
+    (
+        lambda: regression.fit(Poisson, EYE, [1, 2], weights="heavy"),
+        T,
+        "regression.fit: weights = 'heavy'",
+        "real numbers",
+        "Pass one non-negative weight for each row of X",
+    ),
     (lambda: regression.fit(Categorical, EYE, [0.0, 1.5]), V, "regression.fit: y[1] = 1.5", "a whole number or", LABEL),
     (lambda: linear_training.fit_linear(3, PLANE), T, "fit_linear: start = 3", VAE, "start_linear"),
     (lambda: linear_training.descend(3, PLANE, 1, 0.1), T, "descend: start = 3", VAE, "start_linear"),
@@ -1667,6 +1674,13 @@ HEADS = [
         "log_prior_second_moment: x[1] = inf",
         "a finite number",
         "without missing values",
+    ),
+    (
+        lambda: latent.log_prior_second_moment(PLANE, [0, 1]),
+        T,
+        "log_prior_second_moment: model = MultivariateNormal(mean=[0.0, 0.0], cov=[[1.0, 0.0], [0.0, 1.0]])",
+        "a ProbabilisticPCA",
+        "Pass the linear model.",
     ),
     (
         lambda: ProbabilisticPCA.fit(COLUMNS, 0),

@@ -784,3 +784,29 @@ def test_a_shape_that_has_run_away_is_refused_by_its_name(shape, certified, refu
     said = rf"^fit: r = {shape}; expected a certified maximum\. .* as r runs to its end: hold it, or fit the limit\.$"
     with pytest.raises(ValueError, match=said):
         of_families._check_shape(problem, np.array([1.0, shape]), "r")
+
+
+@pytest.mark.parametrize("power", [-60, 60])
+def test_second_derivatives_have_the_unit_of_the_weights(power):
+    """By a power of two no digit changes: not the steps either, which depend on the rounding of the sum."""
+    rng = np.random.default_rng(0)
+    x, weights, unit = rng.normal(5, 1, size=30), rng.uniform(0.5, 2.0, size=30), 2.0**power
+
+    def log_probs(theta):
+        return -0.5 * ((x - theta[0]) / theta[1]) ** 2 - np.log(theta[1])
+
+    theta, room = np.array([0.3, 0.1]), np.array([np.inf, 0.1])  # far from the data
+    one, other = (differences.derivatives(log_probs, theta, room, w) for w in (weights, unit * weights))
+    np.testing.assert_array_equal(other.hessian, unit * one.hessian)
+    np.testing.assert_array_equal(other.scores, one.scores)
+    z = (x - theta[0]) / theta[1]
+    exact = -np.array([[weights.sum(), 2 * weights @ z], [2 * weights @ z, weights @ (3 * z**2 - 1)]]) / theta[1] ** 2
+    np.testing.assert_allclose(one.hessian, exact, rtol=1e-6)
+
+
+def test_small_weights_are_no_flat_likelihood():
+    x, weights = np.random.default_rng(0).gamma(2.0, 1.5, size=(2, 30))
+    one, other = (fit(Gamma, x, weights=unit * weights) for unit in (1.0, 2.0**-60))
+    np.testing.assert_allclose(other.covariance * 2.0**-60, one.covariance, rtol=1e-6)
+    np.testing.assert_allclose(other.sandwich * 2.0**-60, one.sandwich, rtol=1e-6)
+    assert other.optimum == "interior"

@@ -441,7 +441,7 @@ def test_a_direction_found_on_the_way_is_completed(seed):
     levels = rng.random((60, 3)) < 0.2
     X, y = np.column_stack([X, levels]), np.where(levels.any(axis=1), 1.0, y)
     found = separation(X, y, Categorical)
-    assert (found.kind, found.rows.sum()) == by_full_program(X, y, Categorical)
+    assert (found.kind, found.rows.sum()) == by_full_program(X, y, Categorical) and found.rows.dtype == bool
     check_direction(found, X, y, Categorical)
 
 
@@ -461,6 +461,10 @@ def test_inequalities_are_given_divided_by_their_lengths(family):
     assert not np.any(length[found.owner == 4])
     assert_allclose(rows @ d / np.linalg.norm(d), found.values(d), rtol=1e-12, atol=1e-15)
     assert_allclose(found.rows(index[::3]), rows[::3], rtol=1e-15)
+    every = np.ones(len(found.owner), dtype=bool)
+    assert found.span(every) and (family is Poisson or not found.span(found.owner == 0))
+    found.width = 20_000_001  # of so many numbers nothing is certain
+    assert not found.span(every)
     if family is not Categorical:
         expected = np.where(y > 0, 1.0, -1.0)[:, None] * X
         expected = expected[y == 0] if family is Poisson else expected

@@ -349,3 +349,20 @@ def test_a_column_is_named_once(name, fix):
     message = refused(lambda: select(frame, name, "scale.fit"), f"columns = '{name}'; expected one of x, w, x. ")
     assert message.endswith(fix)
     assert select(frame, "w").tolist() == [2.0]
+
+
+def test_columns_of_a_file_of_an_array(tmp_path):
+    table = np.arange(12.0).reshape(4, 3) ** 2
+    np.save(tmp_path / "a.npy", table)
+    assert scale.fit(Normal, tmp_path / "a.npy", columns=1).mean() == table[:, 1].mean()
+    assert_allclose(
+        scale.statistics(MultivariateNormal, tmp_path / "a.npy", columns=[2, 0]).mean()[:2],
+        table[:, [2, 0]].mean(axis=0),
+    )
+
+
+def test_dask_tells_how_many_rows_have_been_read():
+    da, seen = pytest.importorskip("dask.array"), []
+    source = da.from_array(np.arange(200.0), chunks=5)
+    assert scale.statistics(Normal, source, progress=seen.append).weight == 200
+    assert seen[-1].chunks == 40 and all(p.rows == 5 * p.chunks for p in seen)
