@@ -242,6 +242,6 @@ def log_prior_second_moment(model: ProbabilisticPCA, x: ArrayLike) -> np.ndarray
         checks.fail(
             "log_prior_second_moment", "model", model, "a ProbabilisticPCA", "Pass the linear model.", TypeError
         )
-    x = model._check_data(x, "log_prior_second_moment")
+    x = checks.finite("log_prior_second_moment", "x", x, "Pass observations, without missing values.")
     halved = ProbabilisticPCA(model.loadings, model.mean(), model.sd / np.sqrt(2))
     return halved.log_prob(x) - model.dimension * np.log(2 * np.sqrt(np.pi) * model.sd) - 2 * model.log_prob(x)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from companion import coding, regression
+from companion import checks, coding, estimation, latent, projection, regression, sampling, scale
 from companion.divergence import (
     cross_entropy,
     entropy,
@@ -44,6 +44,9 @@ from companion.families import (
     Weibull,
     from_scipy,
 )
+from companion.hidden import linear_training
+from companion.hidden.ppca import ProbabilisticPCA
+from companion.lesson import tables
 from companion.likelihood import (
     empirical_probabilities,
     kl_lines,
@@ -1578,3 +1581,138 @@ def test_errors_that_no_row_above_meets():
         coding.code_length([1, 1], [0] * 20_001)
     with pytest.raises(TypeError, match=r"family = .*Laplace.*; expected one of"):
         regression.fit(Laplace, [[1.0], [2.0]], [1.0, 2.0])
+
+
+# --- the whole head of the message: the function that was called, the argument, its value -----------------------------
+COLUMNS = np.arange(60.0).reshape(30, 2)
+TWO = Normal([0.0, 1.0], 1.0)
+WEIGHT = "Pass one non-negative weight for each observation, not all zero."
+LABEL = "Pass one label for each row of X: whole numbers or texts."
+COIN = "a probability between 0 and 1, neither of them"
+MEMBER = "one distribution, shape ()"
+VAE = "a LinearVAE"
+HEADS = [
+    (lambda: Normal.fit([1, 2], weights="heavy"), T, "Normal.fit: weights = 'heavy'", "real numbers", WEIGHT),
+    (lambda: Normal.fit([1, 2], weights=[1, "a"]), T, "Normal.fit: weights = [1, 'a']", "real numbers", WEIGHT),
+    (lambda: Normal.fit([1, 2], weights=[1, -2]), V, "Normal.fit: weights[1] = -2.0", "a non-negative finite", WEIGHT),
+    (lambda: Normal.fit([1, 2], weights=[0, 0]), V, "Normal.fit: sum of weights = 0.0", "a positive total", WEIGHT),
+    (lambda: Normal.fit([1, 2], weights=[1]), V, "Normal.fit: shape of weights = (1,)", "(2,), one for each", WEIGHT),
+    (lambda: forward_fit(TWO), V, "forward_fit: shape of the batch target = (2,)", MEMBER, "Call it for each"),
+    (lambda: reverse_fit(TWO, Normal(0, 1)), V, "reverse_fit: shape of the batch target = (2,)", MEMBER, "Call it"),
+    (lambda: reverse_fit(Normal(0, 1), TWO), V, "reverse_fit: shape of the batch start = (2,)", MEMBER, "Call it"),
+    (lambda: Normal(0, 1).log_prob(1, outside="zero"), T, "Normal.log_prob: outside = 'zero'", "a number", "-np.inf"),
+    (
+        lambda: regression.fit(Categorical, EYE, [0.0, 2.0**53]),
+        V,
+        "regression.fit: y[1] = 9007199254740992.0",
+        "a whole number below 2**53",
+        LABEL,
+    ),
+    (
+        lambda: regression.fit(Poisson, EYE, [1, 2], weights="heavy"),
+        T,
+        "regression.fit: weights = 'heavy'",
+        "real numbers",
+        "Pass one non-negative weight for each row of X",
+    ),
+    (lambda: regression.fit(Categorical, EYE, [0.0, 1.5]), V, "regression.fit: y[1] = 1.5", "a whole number or", LABEL),
+    (lambda: linear_training.fit_linear(3, PLANE), T, "fit_linear: start = 3", VAE, "start_linear"),
+    (lambda: linear_training.descend(3, PLANE, 1, 0.1), T, "descend: start = 3", VAE, "start_linear"),
+    (lambda: tables.show([1]), T, "tables.show: columns = [1]", "a mapping of headings to values", "show({'n'"),
+    (lambda: tables.show({}), V, "tables.show: columns = {}", "at least one column", "show({'n'"),
+    (lambda: projection.compare(TWO, PLANE, [1, 2]), V, "compare: shape of the batch f = (2,)", MEMBER, "one member"),
+    (
+        lambda: projection.compare(Normal(0, 1), TWO, [1, 2]),
+        V,
+        "compare: shape of the batch g = (2,)",
+        MEMBER,
+        "one member",
+    ),
+    (
+        lambda: projection.compare(Normal(0, 1), Normal(0, 2), "abc"),
+        T,
+        "compare: x = 'abc'",
+        "real numbers",
+        "Pass the observations.",
+    ),
+    (
+        lambda: projection.project(stats.poisson(3), Categorical),
+        V,
+        "project: p = Poisson(rate=3.0)",
+        "one distribution on 0, …, K−1",
+        "Pass the probabilities",
+    ),
+    (lambda: sampling.typical_set(0.5, 10, 0.1, q=2), V, "typical_set: q = 2", COIN, "e.g. 0.3"),
+    (lambda: sampling.typical_set(0, 10, 0.1), V, "typical_set: p = 0", COIN, "e.g. 0.3"),
+    (lambda: sampling.log_false_alarm(0.5, 1, 10, 0.1), V, "log_false_alarm: q = 1", COIN, "e.g. 0.3"),
+    (lambda: sampling.log_false_alarm(0.5, 0.4, 10, 1.0), V, "log_false_alarm: miss = 1.0", COIN, "e.g. 0.3"),
+    (
+        lambda: scale.regression(Binomial, [EYE], [[0, 1]]),
+        V,
+        "scale.regression: n = None",
+        "the number of trials",
+        "Pass n=6, or as many as there are rows.",
+    ),
+    (lambda: scale.regression(Poisson, [EYE], [[0, 1]], n=3), T, "scale.regression: n = 3", "None", "Only Binomial"),
+    (
+        lambda: estimation.kernel_kl(COLUMNS[:15], COLUMNS),
+        V,
+        "kernel_kl: number of points in x = 15",
+        "at least 20 points",
+        "Collect more",
+    ),
+    (
+        lambda: estimation.kernel_kl(COLUMNS, COLUMNS[:, 0]),
+        V,
+        "kernel_kl: columns of y = 1",
+        "2, as in x",
+        "the same variables",
+    ),
+    (
+        lambda: latent.log_prior_second_moment(ProbabilisticPCA(np.eye(2), np.zeros(2), 1.0), [0, np.inf]),
+        V,
+        "log_prior_second_moment: x[1] = inf",
+        "a finite number",
+        "without missing values",
+    ),
+    (
+        lambda: latent.log_prior_second_moment(PLANE, [0, 1]),
+        T,
+        "log_prior_second_moment: model = MultivariateNormal(mean=[0.0, 0.0], cov=[[1.0, 0.0], [0.0, 1.0]])",
+        "a ProbabilisticPCA",
+        "Pass the linear model.",
+    ),
+    (
+        lambda: ProbabilisticPCA.fit(COLUMNS, 0),
+        V,
+        "ProbabilisticPCA.fit: k = 0",
+        "a positive integer",
+        "Pass the number of latent coordinates.",
+    ),
+    (
+        lambda: ProbabilisticPCA.fit(COLUMNS, 2),
+        V,
+        "ProbabilisticPCA.fit: k = 2",
+        "fewer latent coordinates than the 2",
+        "use MultivariateNormal.fit",
+    ),
+]
+
+
+@pytest.mark.parametrize("call, error, head, expected, fix", HEADS, ids=[row[2] for row in HEADS])
+def test_who_refuses_which_argument(call, error, head, expected, fix):
+    with pytest.raises(error) as caught:
+        call()
+    found, _, rest = str(caught.value).partition("; expected ")
+    assert type(caught.value) is error and found == head, str(caught.value)
+    assert rest.startswith(expected) and fix in rest
+
+
+def test_the_largest_count():
+    fix = "Pass fewer."
+    assert checks.positive_integer("f", "n", checks.LARGEST, fix) == checks.LARGEST
+    with pytest.raises(ValueError, match=rf"f: n = {checks.LARGEST + 1}; expected a positive integer, at most "):
+        checks.positive_integer("f", "n", checks.LARGEST + 1, fix)
+    for value, error in ((0, ValueError), (-1, ValueError), (2.0, ValueError), (True, ValueError), ("2", TypeError)):
+        with pytest.raises(error, match=r"f: n = .*; expected a positive integer\. Pass fewer\."):
+            checks.positive_integer("f", "n", value, fix)

@@ -278,3 +278,13 @@ def test_bad_input(call, words):
         call()
     for word in words:
         assert word in str(caught.value), (word, str(caught.value))
+
+
+@pytest.mark.parametrize("power", [-30, 30])
+def test_a_random_start_has_the_units_of_the_data(power):
+    """By a power of two no digit changes, and so the same responsibilities come out."""
+    x = np.random.default_rng(0).normal(size=(40, 2)) * [1.0, 3.0] + [5.0, 0.0]
+    unit = 2.0**power
+    one, other = (em.random_start(s * x, MultivariateNormal, 3, rng=4) for s in (1.0, unit))
+    assert_allclose(other.weights, one.weights, rtol=1e-12)
+    assert_allclose(other.components.mean(), unit * one.components.mean(), rtol=1e-12)

@@ -27,7 +27,7 @@ from companion.estimation import (
     monte_carlo_kl,
     nwj,
 )
-from companion.estimators import critics
+from companion.estimators import critics, neighbours
 from companion.families import Bernoulli, Beta, Gamma, Laplace, MultivariateNormal, Normal, Poisson
 from companion.lesson import datasets
 
@@ -168,6 +168,101 @@ def test_no_critic_scores_a_point_that_it_was_fitted_to():
     seen = []
     critics._scores("nwj", x, y, 0, lambda fx, fy, w: seen.append((len(fx), len(fy))) or np.zeros(fx.shape[1]))
     assert seen == [(80, 80)] * 5
+
+
+def test_a_long_newton_step_is_halved():
+    """√(1 + w²) from w = 3, where a whole step leads to −27 and then ever farther away."""
+    calls = []
+
+    def parts(w):
+        calls.append(w[0])
+        assert len(calls) < 200
+        root = np.sqrt(1 + w**2)
+        return root[0], root**-3, np.zeros(1), w / root, np.zeros(1)
+
+    assert abs(critics._newton(parts, np.ones((1, 1)), np.ones((1, 1)), np.array([3.0]))[0]) < 1e-4
+    assert calls[:5] == pytest.approx([3, -27, -12, -4.5, -0.75], rel=1e-6)
+
+
+@pytest.mark.parametrize("n, m, warned", [(230, 600, False), (600, 230, False), (229, 600, True), (600, 229, True)])
+def test_a_critic_needs_ten_points_a_feature(n, m, warned):
+    """In one dimension: 1, x, x² and twenty bumps."""
+    remarks = critics._scores("nwj", *two(n, m, 1), 0, lambda fx, fy, w: np.zeros(fx.shape[1]))[-1]
+    assert remarks == ((f"23 features for {min(n, m)} points: the critic is overfitted",) if warned else ())
+
+
+@pytest.mark.parametrize(
+    "sign, words", [(1, "of x the critic is at its limit"), (-1, "of x the critic is at its lower limit")]
+)
+@pytest.mark.parametrize("beyond, warned", [(4, False), (5, True)])
+def test_a_critic_at_its_limit_for_more_than_a_hundredth(sign, words, beyond, warned):
+    """Scores sign · c · x, with c such that so many of 400 are cut off at the logarithm of the size of y."""
+    x, y = two(400, 500, 1)
+    seen = []
+    critics._scores("nwj", x, y, 0, lambda fx, fy, w: seen.append(fx[:, 1]) or np.zeros(fx.shape[1]))
+    largest = np.sort(np.unique(np.concatenate(seen)))[::-1]
+    c = np.log(500) / (largest[beyond - 1] + largest[beyond]) * 2
+    fit = lambda fx, fy, w: sign * c * np.eye(fx.shape[1])[1]
+    of_x, of_y, *_, remarks = critics._scores("nwj", x, y, 0, fit)
+    assert np.sum(sign * of_x == np.log(500)) == beyond
+    assert [text.split(words)[0] for text in remarks if words in text] == ["for a share 0.013 "] * warned
+    weight = np.exp(of_y)
+    effective = weight.sum() ** 2 / np.sum(weight**2)
+    few = f"the average under q rests on {effective:.0f} effective points of 500"
+    assert any(few in text for text in remarks) == (effective < 50 or weight.max() > 0.05 * weight.sum())
+
+
+@pytest.mark.parametrize(
+    "n, m, k, sizes, calls",
+    [
+        (1000, 3000, 4, (100, 300), 100),  # a hundred values of a tenth of both samples
+        (60_000, 60_000, 4, (100, 100), 100),  # a hundred points are enough
+        (100, 100, 4, (20, 20), 100),  # and twenty the fewest
+        (100, 100, 14, (30, 30), 102),  # of which each has 2(k + 1): three disjoint parts, 34 times
+        (100, 200, 30, (50, 100), 100),  # never more than half
+        (100, 200_000, 4, (20, 40_000), 20),  # of large ones twenty values
+        (100, 40_000, 4, (20, 8000), 25),
+    ],
+)
+def test_standard_errors_from_subsets(n, m, k, sizes, calls):
+    """√(f · the mean of the variances among disjoint subsets with the share f), and which subsets these are."""
+    rng, values, rounds = np.random.default_rng(7), [], [[]]
+
+    def value(*subset):
+        found = [set(part[:, 0]) for part in subset]
+        if any(a & b for other in rounds[-1] for a, b in zip(found, other)):
+            rounds.append([])
+            values.append([])
+        rounds[-1].append(found)
+        assert tuple(map(len, found)) == sizes  # no point twice
+        values[-1].append(rng.normal())
+        return values[-1][-1]
+
+    values.append([])
+    error = neighbours._subset_error(value, k, np.arange(n)[:, None], np.arange(m)[:, None])
+    parts = n // sizes[0]
+    assert sum(map(len, values)) == calls and {len(group) for group in values} == {min(parts, calls)}
+    assert error == pytest.approx(np.sqrt(np.mean([np.var(v, ddof=1) for v in values]) * sizes[0] / n), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "n, m, crowd, share",
+    [
+        (1000, 1000, 25, None),
+        (1000, 1000, 26, 0.078),
+        (400, 1000, 26, 0.2),
+        (2000, 1000, 50, None),
+        (2000, 1000, 52, 0.078),
+    ],
+)
+def test_crowds_around_one_point_of_y(n, m, crowd, share):
+    """Three places far away, each with one point of y and so many of x: a crowd where it is 25 times what is usual."""
+    x, y = (np.arange(size) / size for size in (n, m))
+    far = np.array([10.0, 20.0, 30.0])
+    x[: 3 * crowd] = (far[:, None] + 1e-3 * np.arange(1, crowd + 1)).ravel()
+    y = np.append(y[:-3] + 0.3 / m, far)
+    remarks = knn_kl(x, y, k=1).warnings
+    assert remarks == (() if share is None else (neighbours._ALONE.format(share=share),))
 
 
 # --- against the truth ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from scipy.special import digamma
 
 from companion.families import (
     Beta,
@@ -26,6 +27,7 @@ from companion.families import (
     Pareto,
     VonMises,
     Weibull,
+    dirichlet,
 )
 from companion.special import bessel, gamma_function
 from companion.special.newton import positive_root
@@ -382,3 +384,13 @@ def test_laplace_of_different_locations():
     x = stats.laplace(0.3, 1.2).ppf((np.arange(200_000) + 0.5) / 200_000)
     assert_allclose(p.kl_divergence(q), np.mean(p.log_prob(x) - q.log_prob(x)), rtol=1e-4)
     assert_allclose(p.cross_entropy(q), p.entropy() + p.kl_divergence(q), rtol=1e-14)
+
+
+@pytest.mark.parametrize("alpha", [[1e-3, 5.0, 1e3], [500.0, 0.05, 0.05, 0.05], [0.5, 0.5], [40.0, 41.0, 39.0, 3.0]])
+def test_concentrations_of_one_member_by_plain_numbers(alpha):
+    """As of many; a step that would lead below zero is shortened, and needs no help from arrays."""
+    alpha = np.array(alpha)
+    mu = digamma(alpha) - digamma(alpha.sum())
+    gap = -np.log(np.sum(np.exp(mu)))
+    assert_allclose(dirichlet._inverse_mean_map_of_one(mu.tolist(), gap), alpha, rtol=1e-6)
+    assert_allclose(dirichlet._inverse_mean_map(np.stack([mu, mu]), np.array([gap, gap])), [alpha, alpha], rtol=1e-6)

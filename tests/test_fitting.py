@@ -6,6 +6,7 @@ The verdicts on all of SciPy's distributions are stored by `make_fitting.py`; th
 import copy
 import json
 import pickle
+import types
 
 import make_fitting
 import numpy as np
@@ -33,7 +34,8 @@ from companion.families import (
     VonMises,
     Weibull,
 )
-from companion.fitting import Fit, fit, scipy_models
+from companion.fitting import Fit, differences, fit, scipy_models
+from companion.fitting import families as of_families
 from companion.lesson.datasets import old_faithful
 
 RNG = np.random.default_rng(3)
@@ -732,3 +734,79 @@ def test_the_mode_of_a_triangle_is_an_observation():
     modes = (x - 1) / 2
     best = max(modes, key=lambda c: stats.triang(c, 1, 2).logpdf(x).sum())
     assert fit(stats.triang, x, loc=1, scale=2).parameters["c"] == pytest.approx(best, rel=1e-12)
+
+
+# --- derivatives by differences -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("place", [6, 8])
+def test_a_gradient_by_the_steps_that_agree(place, sign):
+    """A normal mean with ripples that the larger steps do not see: the two smallest agree, on the slope there is."""
+    x, size = np.linspace(-2, 2, 9), 2.0**place
+
+    def log_probs(theta):
+        return -0.5 * (x - theta[0]) ** 2 + sign * np.sin(size * theta[0]) / size**2
+
+    found = differences.gradient(log_probs, np.array([0.1]), np.array([np.inf]))
+    exact = np.sum(x - 0.1) + sign * len(x) * np.cos(size * 0.1) / size
+    np.testing.assert_allclose(found, [exact], rtol=1e-8)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_derivatives_along_axes_have_the_units_of_weights(unit):
+    """Two means that the data tell as one, θ₁ + θ₂ and hardly θ₁ − θ₂: axes in units of one observation's curvature."""
+    rng = np.random.default_rng(0)
+    A, x = np.array([[1.0, 1.0], [1e-4, -1e-4]]), rng.normal(size=(40, 2))
+    theta, weights = np.array([0.3, -0.2]), unit * rng.uniform(0.5, 2.0, size=40)
+
+    def log_probs(at):
+        return -0.5 * np.sum((x - A @ at) ** 2, axis=1)
+
+    total, hessian = weights.sum(), -weights.sum() * A.T @ A
+    found, basis, gap = differences.along_axes(log_probs, theta, hessian, weights)
+    np.testing.assert_allclose(found.hessian, basis.T @ hessian @ basis, rtol=1e-7, atol=1e-7 * total)
+    assert gap < 1e-7
+    assert np.all(np.abs(np.linalg.eigvalsh(-found.hessian / total) - 1) < 0.5)
+    np.testing.assert_allclose(found.scores, (x - A @ theta) @ A @ basis, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "shape, certified, refused", [(2.0**-7, False, True), (2.0**15, False, True), (2.0**15, True, False)]
+)
+def test_a_shape_that_has_run_away_is_refused_by_its_name(shape, certified, refused, monkeypatch):
+    """Beyond all shapes from which the search may start, 2⁻⁶ to 2¹⁴, only a certified maximum counts."""
+    problem = types.SimpleNamespace(where="fit", names=["scale", "r"], reported=lambda theta: theta)
+    verdict = lambda *_: types.SimpleNamespace(certified=certified)
+    monkeypatch.setattr("companion.fitting.families.verdict", verdict)
+    for inside in (2.0**-6, 1.0, 2.0**14):
+        of_families._check_shape(problem, np.array([1e9, inside]), "r")
+    if not refused:
+        return of_families._check_shape(problem, np.array([1.0, shape]), "r")
+    said = rf"^fit: r = {shape}; expected a certified maximum\. .* as r runs to its end: hold it, or fit the limit\.$"
+    with pytest.raises(ValueError, match=said):
+        of_families._check_shape(problem, np.array([1.0, shape]), "r")
+
+
+@pytest.mark.parametrize("power", [-60, 60])
+def test_second_derivatives_have_the_unit_of_the_weights(power):
+    """By a power of two no digit changes: not the steps either, which depend on the rounding of the sum."""
+    rng = np.random.default_rng(0)
+    x, weights, unit = rng.normal(5, 1, size=30), rng.uniform(0.5, 2.0, size=30), 2.0**power
+
+    def log_probs(theta):
+        return -0.5 * ((x - theta[0]) / theta[1]) ** 2 - np.log(theta[1])
+
+    theta, room = np.array([0.3, 0.1]), np.array([np.inf, 0.1])  # far from the data
+    one, other = (differences.derivatives(log_probs, theta, room, w) for w in (weights, unit * weights))
+    np.testing.assert_array_equal(other.hessian, unit * one.hessian)
+    np.testing.assert_array_equal(other.scores, one.scores)
+    z = (x - theta[0]) / theta[1]
+    exact = -np.array([[weights.sum(), 2 * weights @ z], [2 * weights @ z, weights @ (3 * z**2 - 1)]]) / theta[1] ** 2
+    np.testing.assert_allclose(one.hessian, exact, rtol=1e-6)
+
+
+def test_small_weights_are_no_flat_likelihood():
+    x, weights = np.random.default_rng(0).gamma(2.0, 1.5, size=(2, 30))
+    one, other = (fit(Gamma, x, weights=unit * weights) for unit in (1.0, 2.0**-60))
+    np.testing.assert_allclose(other.covariance * 2.0**-60, one.covariance, rtol=1e-6)
+    np.testing.assert_allclose(other.sandwich * 2.0**-60, one.sandwich, rtol=1e-6)
+    assert other.optimum == "interior"

@@ -633,3 +633,8 @@ def test_draws_round_to_zero_or_one_as_often_as_they_should(d, ones):
 def test_draws_that_nothing_can_hold_are_refused(d):
     with pytest.raises(ValueError, match=f"{type(d).__name__}.sample: parameters = .*; expected ones whose draws fit"):
         d.sample(20, rng=0)
+
+
+def test_hashes_differ_where_members_do():
+    members = [cls(a, b) for cls in (Normal, LogNormal) for a in range(10) for b in range(1, 6)]
+    assert len({hash(member) for member in members}) > 95

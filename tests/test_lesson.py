@@ -12,7 +12,7 @@ def test_a_table_is_the_same_rows_as_text_and_as_html(monkeypatch):
     shown = []
     ipython = pytest.importorskip("IPython")
     monkeypatch.setattr(ipython, "get_ipython", lambda: type("Shell", (), {"kernel": None})())
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data) if raw else None)
     tables.show({"a <b>": ["`x` & y", "z"], "n": [1234, -5], "v": [1.5e-7, np.inf]}, digits={"v": 2})
     assert shown[0]["text/plain"].splitlines()[2:] == ["`x` & y  1,234  1.5 · 10⁻⁷", "z           −5           ∞"]
     assert (
@@ -24,6 +24,11 @@ def test_a_table_is_the_same_rows_as_text_and_as_html(monkeypatch):
 def test_a_cell_without_a_number_is_empty_and_its_column_stays_one_of_numbers(capsys):
     tables.show({"n": [10, 200, 5], "slope": [-0.5, None, np.inf]}, digits={"slope": ".2f"})
     assert capsys.readouterr().out.splitlines()[2:] == [" 10  −0.50", "200", "  5      ∞"]
+
+
+def test_numbers_that_are_none_have_names(capsys):
+    tables.show({"v": [np.nan, np.inf, -np.inf, float("nan"), 1.0]})
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()[2:]] == ["NaN", "∞", "−∞", "NaN", "1.000"]
 
 
 @pytest.mark.parametrize(

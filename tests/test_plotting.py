@@ -329,3 +329,18 @@ def test_a_stored_line_is_the_line_to_a_tenth_of_a_point(count):
             break
     else:
         pytest.fail("the line was not found")
+
+
+def test_the_column_of_axes():
+    """By their place in a grid of so many columns; of others, such as colour bars, by where their middle is."""
+    figure = plt.figure()
+    grid = figure.add_gridspec(2, 3)
+    assert [plotting._column(figure.add_subplot(grid[1, i]), 3) for i in range(3)] == [0, 1, 2]
+    assert plotting._column(figure.add_subplot(grid[0, 1:]), 3) == 1
+    moved = figure.add_subplot(grid[0, 0])
+    moved.set_position([0.8, 0.1, 0.1, 0.1])  # it stays in its column
+    assert plotting._column(moved, 3) == 0
+    other = figure.add_subplot(figure.add_gridspec(1, 2)[0, 1])
+    assert plotting._column(other, 2) == 1 and plotting._column(other, 4) == 2
+    for left, width, column in ((0.0, 0.3, 0), (0.3, 0.1, 1), (0.1, 0.6, 1), (0.6, 0.2, 2), (0.95, 0.2, 2)):
+        assert plotting._column(figure.add_axes([left, 0.1, width, 0.1]), 3) == column

@@ -566,3 +566,21 @@ def test_scores_give_the_covariances_of_the_fit(model, held):
     assert np.trace(np.linalg.solve(information, s.T @ s / len(x))) == pytest.approx(
         found.effective_parameters, rel=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    "model, point, inside",
+    [
+        (Normal(0, 1), 40.0, True),
+        (Gamma(2, 1), 1e-300, True),
+        (Gamma(2, 1), 0.0, False),
+        (Gamma(2, 1), -1.0, False),
+        (Poisson(3), 2.0, False),
+        (stats.gamma(2), 0.5, True),
+        (stats.uniform(), 1.0, False),
+        (stats.poisson(3), 2.0, False),
+        (Normal(0, 1), np.zeros(2), False),
+    ],
+)
+def test_where_a_density_cannot_be_zero(model, point, inside):
+    assert projection._is_inside(model, point) is inside

@@ -12,6 +12,7 @@ from blend import Blend
 from scipy import stats
 
 from companion.families import Categorical, Mixture, Normal, Pareto, Poisson, VonMises
+from companion.integrals import cells, line
 from companion.integrals.quadrature import (
     Estimate,
     QuadratureError,
@@ -591,3 +592,137 @@ def test_entropy_of_a_narrow_beta_distribution(a, b, exact):
     """log B(a, b) − (a − 1)ψ(a) − (b − 1)ψ(b) + (a + b − 2)ψ(a + b) with forty digits."""
     value, error = entropy(stats.beta(a, b))[:2]
     assert abs(value - exact) <= error < 1e-12
+
+
+@pytest.mark.parametrize("a", [0.5, 1.0, 7.0])
+def test_a_bent_tail_is_averaged_by_its_cubic(a):
+    """Under a e^(−as) the average of s^k is k!/a^k, and so every weight of the four values is known."""
+    nodes = np.array([0.0, -1.0, -2.0, -3.0])
+    moments = [math.factorial(k) / a**k for k in range(4)]
+    weights, fewer = (
+        np.linalg.solve(np.vander(nodes[:n], increasing=True).T, moments[:n]) @ np.eye(n, 4) for n in (4, 3)
+    )
+    cubic, noise = 2 - nodes + 0.5 * nodes**2 + 0.25 * nodes**3, 1e-7
+    value, error = line._curved(cubic, noise, a)
+    assert value == pytest.approx(2 - moments[1] + 0.5 * moments[2] + 0.25 * moments[3], rel=1e-12)
+    worst = noise * np.abs(weights).sum()  # what wrong values can do
+    assert error == pytest.approx(2 * abs((weights - fewer) @ cubic) + worst, rel=1e-12)
+    parabola = 2 - nodes + 0.5 * nodes**2 + 7 * noise * np.array([0, 0, 0, -1])  # a third difference of 7 noises
+    value, error = line._curved(parabola, noise, a)
+    assert value == pytest.approx(2 - moments[1] + 0.5 * moments[2], rel=1e-12)
+    assert error == pytest.approx(worst, rel=1e-12)
+
+
+@pytest.mark.parametrize("outward", [-1, 1])
+@pytest.mark.parametrize("a, b", [(1.0, 4e-11), (0.5, 2e-11), (1.0, -2e-11)])
+def test_the_error_of_a_bent_tail_is_that_of_its_rate(a, b, outward):
+    """A parabola times e^(−as − bs²/2), with moments of first order in b: the error is right, and not twice of that."""
+
+    class Tail(line.Integral):
+        def __init__(self):
+            pass
+
+        def evaluate(self, piece, t):
+            s = outward * t - 20
+            p = np.exp(-a * s - b * s * s / 2)
+            h = np.stack([p, p * (2 + s / 50 + s * s / 1000)])
+            return np.stack([h, 1e-16 * h, h])
+
+    value, error = Tail().tail(line.Piece(0.0, 1), outward * 20.0, outward, 80.0, np.ones(2))
+    factor = {k: math.factorial(k) / a ** (k + 1) - b * math.factorial(k + 2) / (2 * a ** (k + 3)) for k in range(3)}
+    away = abs(value[1] - (2 * factor[0] + factor[1] / 50 + factor[2] / 1000))
+    assert away <= error[1] <= 1.8 * away
+
+
+@pytest.mark.parametrize("sign, mean", [(1, 50), (-1, 50), (1, 0)])
+def test_where_p_has_underflowed_the_mass_of_q_counts(sign, mean):
+    """Normal from exponential (mean absolute value 50) or from Laplace (√(2/π)), the normal one by its density."""
+
+    class Underflow(stats.rv_continuous):
+        def _pdf(self, x):
+            return np.exp(-((sign * x - mean) ** 2) / 2) / math.sqrt(2 * math.pi)
+
+    class Exponential(stats.rv_continuous):
+        def _logpdf(self, x):
+            return -np.abs(x) - (0 if mean else math.log(2))
+
+    ends = {"a" if sign > 0 else "b": 0.0} if mean else {}
+    found = kl_divergence(Underflow(**ends, name="far")(), Exponential(**ends, name="near")())
+    absolute = mean or math.sqrt(2 / math.pi) + math.log(2)
+    assert found.value == pytest.approx(absolute - 0.5 * math.log(2 * math.pi * math.e), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_an_expectation_has_the_units_of_its_function(size):
+    """The mass of p is judged by its own error, however large g is."""
+
+    class Unnormalised(stats.rv_continuous):
+        def _logpdf(self, x):
+            return stats.norm.logpdf(x) + 1e-5
+
+    assert expectation(stats.norm(), lambda x: size * x**2).value == pytest.approx(size, rel=1e-12)
+    with pytest.raises(QuadratureError, match="expected 1"):
+        expectation(Unnormalised(name="unnormalised")(), lambda x: size * x**2)
+
+
+def test_an_infinite_value_has_no_error():
+    for found in (
+        kl_divergence(stats.cauchy(), stats.norm()),
+        kl_divergence(stats.norm(), stats.expon()),
+        cross_entropy(stats.cauchy(), stats.norm()),
+        expectation(stats.cauchy(), np.abs),
+        expectation(stats.cauchy(), lambda x: -3 * np.abs(x)),
+    ):
+        assert math.isinf(found.value) and found.error == 0.0, found
+
+
+@pytest.mark.parametrize("n, a", [(5, 1e8), (3, 1e10)])
+def test_the_error_of_a_beta_binomial_contains_what_its_formula_loses(n, a):
+    """A difference of logarithms of gamma functions as large as a log a; here in exact fractions."""
+
+    def rising(k):
+        return math.prod(int(a) + i for i in range(k))
+
+    whole = math.prod(2 * int(a) + i for i in range(n))
+    masses = [math.comb(n, k) * rising(k) * rising(n - k) / whole for k in range(n + 1)]
+    value, error, _ = entropy(stats.betabinom(n, a, a), rtol=0.9, atol=1.0)
+    assert abs(value + math.fsum(m * math.log(m) for m in masses)) <= error
+
+
+def test_a_density_told_from_its_right_end():
+    """b(1 − x)^(b−1), of which most lies nearer to 1 than a double can tell: the entropy is 1 − 1/b − log b."""
+
+    class Right:
+        discrete, support, b = False, (0.0, 1.0), 0.01
+
+        def log_prob(self, x):
+            return math.log(self.b) + (self.b - 1) * np.log1p(-x)
+
+        def log_prob_from_right(self, y):
+            return math.log(self.b) + (self.b - 1) * np.log(y)
+
+    b = Right.b
+    assert entropy(Right()).value == pytest.approx(1 - 1 / b - math.log(b), rel=1e-10)
+
+
+@pytest.mark.parametrize("c, d", [(0.0, 1.0), (0.3, 1.0), (0.0, 0.6), (0.5, 0.5), (0.2, 0.7)])
+def test_a_trapezoid_with_any_corners(c, d):
+    """Its height is 2/(1 + d − c), its entropy (1 − d + c)/(2(1 + d − c)) + log((1 + d − c)/2); ends belong to it."""
+    flat = 1 + d - c
+    dist = as_distribution(stats.trapezoid(c, d))
+    at = np.array([0.5 * (c + d), d, *([1.0] if d == 1 else [])])
+    assert dist.log_density(0.0, at) == pytest.approx(np.full(at.size, math.log(2 / flat)), rel=1e-15, abs=1e-15)
+    exact = (1 - d + c) / (2 * flat) + math.log(flat / 2)
+    assert entropy(stats.trapezoid(c, d)).value == pytest.approx(exact, rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("mean", [(43.0,), (-43.0,), (3.0,), (30.0, 0.0), (-30.0, 1.0), (0.0, 30.0), (30.0, 30.0)])
+def test_an_integral_over_latents_wherever_its_mass_is(mean):
+    """A normal p(x|z) of standard deviation ½ about any mean: the evidence is N(mean; 0, 1 + ¼)."""
+
+    def log_likelihood(z):
+        return stats.norm.logpdf(z, mean, 0.5).sum(axis=-1)
+
+    value, error = cells.log_integral("test", log_likelihood, len(mean), 0.1, 1e-8)
+    exact = stats.norm.logpdf(mean, 0, math.sqrt(1.25)).sum()
+    assert abs(value[0] - exact) <= error[0] < 1e-8 * (1 + abs(exact))

@@ -12,10 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, stats
 
 from companion.families import Bernoulli, Binomial, Categorical, Gamma, Normal, Poisson
-from companion.glm import precise
-from companion.glm.design import Named
+from companion.glm import newton, precise, separating
+from companion.glm.design import Named, factor
 from companion.lesson import datasets
-from companion.regression import SeparationError, fit, separation
+from companion.regression import SeparationError, _response, fit, separation
 
 CASES = make_regression.cases()
 STORED = json.loads(make_regression.FILE.read_text(encoding="utf-8"))
@@ -351,7 +351,8 @@ def test_products_in_twice_the_precision():
 
 # --- separation ---------------------------------------------------------------------------------------------------
 def by_full_program(X, y, family, n=None):
-    """The kind of separation, by one linear program over all rows in plain coordinates."""
+    """The kind of separation, and how many inequalities are strict, by one linear program over all rows in plain
+    coordinates."""
     X = np.column_stack([np.ones(len(X)), X])
     if family is Categorical:
         labels, rows = list(np.unique(y)), []
@@ -367,7 +368,7 @@ def by_full_program(X, y, family, n=None):
         edge = (y == {Bernoulli: 1, Binomial: n, Poisson: np.inf}[family]) * 1.0 - (y == 0)
         A, E = edge[edge != 0, None] * X[edge != 0], X[edge == 0] if np.any(edge == 0) else None
     if len(A) == 0:
-        return "none"
+        return "none", 0
     m, q = A.shape
     found = optimize.linprog(
         np.append(np.zeros(q), -np.ones(m)),
@@ -378,7 +379,7 @@ def by_full_program(X, y, family, n=None):
         bounds=[(None, None)] * q + [(0, 1)] * m,
     )
     count = round(-found.fun)
-    return "none" if count == 0 else "complete" if count == m and E is None else "quasi-complete"
+    return "none" if count == 0 else "complete" if count == m and E is None else "quasi-complete", count
 
 
 def check_direction(found, X, y, family, n=None):
@@ -418,7 +419,8 @@ def test_a_linear_program_over_all_rows_agrees(family):
             continue
         n = 3 if family is Binomial else None
         found = separation(X, y, family, n=n)
-        assert found.kind == by_full_program(X, y, family, n), seed
+        kind, strict = by_full_program(X, y, family, n)
+        assert found.kind == kind and (family is Categorical or found.rows.sum() == strict), seed
         seen.add(found.kind)
         if found:
             check_direction(found, X, y, family, n)
@@ -428,6 +430,61 @@ def test_a_linear_program_over_all_rows_agrees(family):
             assert np.all(np.isfinite(fit(family, X, y, n=n).standard_errors))
     # the positive counts lie at no edge: only where there is none could the separation of counts be complete
     assert seen == {"none", "quasi-complete"} | (set() if family is Poisson else {"complete"})
+
+
+@pytest.mark.parametrize("seed", [46, 104, 186])
+def test_a_direction_found_on_the_way_is_completed(seed):
+    """Levels of factors separate some rows soon, and others only after many steps: all are told."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-1, 2, size=(60, 3)).astype(float)
+    y = X @ rng.normal(size=3) * 6 + rng.logistic(size=60) > 0
+    levels = rng.random((60, 3)) < 0.2
+    X, y = np.column_stack([X, levels]), np.where(levels.any(axis=1), 1.0, y)
+    found = separation(X, y, Categorical)
+    assert (found.kind, found.rows.sum()) == by_full_program(X, y, Categorical) and found.rows.dtype == bool
+    check_direction(found, X, y, Categorical)
+
+
+@pytest.mark.parametrize("family", [Bernoulli, Poisson, Categorical])
+def test_inequalities_are_given_divided_by_their_lengths(family):
+    """Row by row, in the coordinates of Q; a row of zeros stays one."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3 if family is Categorical else 2, size=20).astype(float)
+    X = rng.normal(size=(20, 3)) * rng.choice([1.0, 1e-3, 1e3], size=(20, 1))
+    X[4] = 0.0
+    response = _response("test", family, y, None)
+    found = separating.Constraints(response, X, 1.0)
+    index = np.arange(len(found.owner))
+    rows, d = found.rows(index), rng.normal(size=found.width)
+    length = np.linalg.norm(rows, axis=1)
+    assert_allclose(length[found.owner != 4], 1, rtol=1e-14)
+    assert not np.any(length[found.owner == 4])
+    assert_allclose(rows @ d / np.linalg.norm(d), found.values(d), rtol=1e-12, atol=1e-15)
+    assert_allclose(found.rows(index[::3]), rows[::3], rtol=1e-15)
+    every = np.ones(len(found.owner), dtype=bool)
+    assert found.span(every) and (family is Poisson or not found.span(found.owner == 0))
+    found.width = 20_000_001  # of so many numbers nothing is certain
+    assert not found.span(every)
+    if family is not Categorical:
+        expected = np.where(y > 0, 1.0, -1.0)[:, None] * X
+        expected = expected[y == 0] if family is Poisson else expected
+        assert_allclose(rows * np.linalg.norm(expected, axis=1)[:, None], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("family", [Bernoulli, Poisson])
+def test_the_unit_of_weights_does_not_count(family):
+    """All numbers of Newton's method scale with a power of four, its end included."""
+    rng = np.random.default_rng(1)
+    X, w = rng.normal(size=(50, 2)), rng.uniform(0.5, 2.0, size=50)
+    y = (X[:, 0] + rng.logistic(size=50) > 0) * 1.0
+    found = []
+    for unit in (2.0**-120, 1.0, 2.0**120):
+        design = factor("test", X, ("x0", "x1"), unit * w)
+        end = newton.maximise(_response("test", family, y, None), design, np.zeros(50), unit * w, 50)
+        assert end.converged
+        found.append(end.beta)
+    assert_array_equal(found[0], found[1])
+    assert_array_equal(found[2], found[1])
 
 
 def test_many_classes_of_real_images():

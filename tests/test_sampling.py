@@ -74,6 +74,24 @@ def test_tail_shape_against_the_maximum_of_the_likelihood():
     assert sampling.tail_shape(draws) == pytest.approx(fitted, abs=0.06)
 
 
+@pytest.mark.parametrize("n", [100, 1003, 5000])
+def test_tail_shape_is_the_formula_of_zhang_and_stephens(n):
+    """Their posterior mean of b over a grid about the first quartile, and the ten values at ½ of Vehtari et al."""
+    draws = np.sort(stats.genpareto.rvs(0.4, size=n, random_state=6))
+    size = min(n // 5, math.ceil(3 * math.sqrt(n)))
+    y = [float(value - draws[-size - 1]) for value in draws[-size:]]
+    quartile, nodes = y[math.floor(size / 4 + 0.5) - 1], 30 + math.floor(math.sqrt(size))
+    logs, grid = [], []
+    for j in range(1, nodes + 1):
+        grid.append(1 / y[-1] + (1 - math.sqrt(nodes / (j - 0.5))) / (3 * quartile))
+        k = -math.fsum(math.log(1 - grid[-1] * value) for value in y) / size
+        logs.append(size * (math.log(grid[-1] / k) + k - 1))
+    weights = [1 / math.fsum(math.exp(other - own) for other in logs) for own in logs]
+    b = math.fsum(w * value for w, value in zip(weights, grid))
+    k = math.fsum(math.log(1 - b * value) for value in y) / size
+    assert sampling.tail_shape(draws - draws.min()) == pytest.approx((size * k + 5) / (size + 10), rel=1e-9)
+
+
 @pytest.mark.slow
 def test_diagnostic_false_alarms_and_misses_over_600_runs():
     rng = np.random.default_rng(6)

@@ -1,11 +1,16 @@
 """Sources of `companion.scale` that are not what they seem: joined by name, read once, wrong in an argument's item."""
 
+import gzip
+
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from companion import regression, scale
 from companion.families import Binomial, MultivariateNormal, Normal, Poisson
+from companion.scaling.files import mapped
+from companion.scaling.pieces import select
+from companion.scaling.reduction import RowError
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -299,3 +304,65 @@ def test_tables_of_pyarrow(tmp_path):
         assert_allclose(
             scale.fit(Normal, source, columns="x", weights="w").mean(), np.average(X, weights=W), rtol=1e-13
         )
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_text_is_utf_8_wherever_it_is_read(tmp_path, name):
+    """With or without the mark with which spreadsheets begin it; lines end as they may, also in a quoted field."""
+    opened = gzip.open if name.endswith("gz") else open
+    for encoding in ("utf-8", "utf-8-sig"):
+        with opened(tmp_path / name, "wt", encoding=encoding, newline="") as file:
+            file.write('größe,"zwei\r\nzeilen"\r\n1,2\r\n3,5\r\n')
+        for column, mean in (("größe", 2.0), (1, 3.5)):
+            assert scale.fit(Normal, tmp_path / name, columns=column).mean() == mean
+    with open(tmp_path / "latin.csv", "w", encoding="latin-1") as file:
+        file.write("größe\n1\n2\n")
+    refused(lambda: scale.fit(Normal, tmp_path / "latin.csv"), "a CSV file in UTF-8")
+
+
+@pytest.mark.parametrize("name, text", [("a.csv", ""), ("b.csv", "\n\n")])
+def test_an_empty_file_is_told_how_to_mend(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    message = refused(lambda: scale.statistics(Normal, tmp_path / name))
+    assert message.startswith("scale.statistics: source = ") and name in message
+    assert message.endswith("; expected a file with columns. It is empty: write it anew.")
+
+
+def test_an_error_about_a_row_says_what_its_error_says():
+    assert str(RowError(ValueError("x[3] = nan"), np.arange(5))) == "x[3] = nan"
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_slices_of_a_mapped_file_are_maps_for_reading(tmp_path, order):
+    array = np.asarray(np.arange(24.0).reshape(8, 3), order=order)
+    np.save(tmp_path / "a.npy", array)
+    found = mapped("scale.fit", tmp_path / "a.npy", "source")
+    for rows in (slice(0, 3), slice(3, 8), slice(6, 100), slice(4, 4), slice(None)):
+        part = found[rows]
+        assert not part.size or (isinstance(part, np.memmap) and part.mode == "r")
+        assert_array_equal(part, array[rows])
+
+
+@pytest.mark.parametrize("name, fix", [("x", "Rename one."), ("z", "Pass the names of columns.")])
+def test_a_column_is_named_once(name, fix):
+    frame = pytest.importorskip("pandas").DataFrame([[1.0, 2.0, 3.0]], columns=["x", "w", "x"])
+    message = refused(lambda: select(frame, name, "scale.fit"), f"columns = '{name}'; expected one of x, w, x. ")
+    assert message.endswith(fix)
+    assert select(frame, "w").tolist() == [2.0]
+
+
+def test_columns_of_a_file_of_an_array(tmp_path):
+    table = np.arange(12.0).reshape(4, 3) ** 2
+    np.save(tmp_path / "a.npy", table)
+    assert scale.fit(Normal, tmp_path / "a.npy", columns=1).mean() == table[:, 1].mean()
+    assert_allclose(
+        scale.statistics(MultivariateNormal, tmp_path / "a.npy", columns=[2, 0]).mean()[:2],
+        table[:, [2, 0]].mean(axis=0),
+    )
+
+
+def test_dask_tells_how_many_rows_have_been_read():
+    da, seen = pytest.importorskip("dask.array"), []
+    source = da.from_array(np.arange(200.0), chunks=5)
+    assert scale.statistics(Normal, source, progress=seen.append).weight == 200
+    assert seen[-1].chunks == 40 and all(p.rows == 5 * p.chunks for p in seen)

@@ -501,3 +501,13 @@ def test_bits_back_costs_the_kl_and_not_the_nll_of_the_codes():
     exact = -stats.norm.logpdf(1.3, 0.9, 0.5) + 0.5 * 0.6**2 / 0.5**2 + float(kl_to_prior(0.9, 0.6))
     assert_allclose(np.diff(sent), np.log(2), atol=0.02)
     assert_allclose(paid, exact, atol=0.02)
+
+
+def test_with_nothing_free_the_fit_is_the_start():
+    data = MultivariateNormal([0.0, 0.0], [[3.0, 1.0], [1.0, 3.0]])
+    start = start_linear(data, 1, rng=0)
+    along = {name: np.zeros((0, *getattr(start, name).shape)) for name in ("W", "b", "V", "c")}
+    along |= {"log_sd": np.zeros(0), "log_tau": np.zeros((0, 1))}
+    found = fit_linear(start, data, along=along)
+    assert found.vae.W == pytest.approx(start.W) and found.vae.sd == pytest.approx(start.sd)
+    assert (found.loss, found.gradient, found.curvature) == (pytest.approx(loss(start, data)), 0.0, 0.0)
