@@ -726,3 +726,16 @@ def test_an_integral_over_latents_wherever_its_mass_is(mean):
     value, error = cells.log_integral("test", log_likelihood, len(mean), 0.1, 1e-8)
     exact = stats.norm.logpdf(mean, 0, math.sqrt(1.25)).sum()
     assert abs(value[0] - exact) <= error[0] < 1e-8 * (1 + abs(exact))
+
+
+@pytest.mark.parametrize("a, b", [(0.0, 1.0), (1.5, 0.7), (-3.0, 2.0)])
+def test_a_johnson_distribution_on_an_interval(a, b):
+    """x = 1/(1 + e^(−t)) with t normal, mean −a/b, sd 1/b: the entropy is that of t and E[log x(1 − x)]."""
+    t = stats.norm(-a / b, 1 / b)
+    jacobian = expectation(t, lambda t: -np.logaddexp(0, t) - np.logaddexp(0, -t)).value
+    law = stats.johnsonsb(a, b)
+    assert entropy(law).value == pytest.approx(t.entropy() + jacobian, rel=1e-10)
+    x = np.array([0.01, 0.3, 0.5, 0.9])
+    dist = as_distribution(law)
+    np.testing.assert_allclose(dist.log_density(0.5, x - 0.5), law.logpdf(x), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(dist.log_density(1.0, x - 1.0), law.logpdf(x), rtol=1e-12, atol=1e-14)

@@ -442,3 +442,19 @@ def test_ising_of_its_mean_parameters():
     )
     with pytest.raises(ValueError, match=r"^Ising.from_mean_parameters: mean of u\(x\)"):
         Ising.from_mean_parameters([6.0, 7.0], 2, 3)
+
+
+@pytest.mark.parametrize("rows, columns, field, coupling", [(2, 2, 0.1, 0.3), (1, 4, -0.5, 0.7), (3, 2, 0.0, -0.4)])
+def test_spins_have_the_moments_of_all_their_states(rows, columns, field, coupling):
+    """Signs of every spin, with weights e^(field Σ s + coupling Σ s s') over neighbours in rows and columns."""
+    model, grids = Ising(rows, columns, field, coupling), []
+    for code in range(2 ** (rows * columns)):
+        grids.append(np.reshape([1.0 if code >> bit & 1 else -1.0 for bit in range(rows * columns)], (rows, columns)))
+    pairs = [np.sum(g[1:] * g[:-1]) + np.sum(g[:, 1:] * g[:, :-1]) for g in grids]
+    weights = np.exp([field * g.sum() + coupling * pair for g, pair in zip(grids, pairs)])
+    spins = np.array([g.ravel() for g in grids])
+    p = weights / weights.sum()
+    assert model.dimension == rows * columns
+    np.testing.assert_allclose(model.log_prob(spins), np.log(p), rtol=1e-12)
+    np.testing.assert_allclose(model.mean(), p @ spins, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(model.variance(), p @ spins**2 - (p @ spins) ** 2, rtol=1e-12)

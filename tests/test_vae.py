@@ -511,3 +511,14 @@ def test_with_nothing_free_the_fit_is_the_start():
     found = fit_linear(start, data, along=along)
     assert found.vae.W == pytest.approx(start.W) and found.vae.sd == pytest.approx(start.sd)
     assert (found.loss, found.gradient, found.curvature) == (pytest.approx(loss(start, data)), 0.0, 0.0)
+
+
+def test_the_joint_of_the_model_is_prior_times_decoder():
+    vae = start_linear(
+        MultivariateNormal([1.0, -2.0, 0.5], [[3.0, 1.0, 0.2], [1.0, 3.0, 0.0], [0.2, 0.0, 1.0]]), 2, rng=0
+    )
+    rng = np.random.default_rng(1)
+    x, z = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    decoder = stats.norm.logpdf(x, z @ vae.W.T + vae.b, vae.sd).sum(axis=1)
+    expected = decoder + stats.norm.logpdf(z).sum(axis=1)
+    assert_allclose(vae.model_joint().log_prob(np.hstack([x, z])), expected, rtol=1e-10)
