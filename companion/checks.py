@@ -185,6 +185,14 @@ def scalar(where: str, argument: str, value: ArrayLike, fix: str) -> float:
     return float(array)
 
 
+def tolerances(where: str, rtol: Any, atol: Any = 0.0) -> None:
+    """Two numbers that are not negative, the relative one below 1."""
+    for name, value, bound in (("rtol", rtol, 1.0), ("atol", atol, np.inf)):
+        fix = "Pass a small number, e.g. rtol=1e-8, atol=1e-14."
+        if not 0 <= scalar(where, name, value, fix) < bound:
+            fail(where, name, value, f"a number from 0 to below {bound:g}", fix)
+
+
 def parameter(where: str, argument: str, value: ArrayLike, fix: str) -> np.ndarray:
     """Float array without NaN and with at least one entry."""
     array = real_array(where, argument, value, fix)

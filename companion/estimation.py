@@ -187,6 +187,7 @@ def f_divergence(p: Any, q: Any, f: str | FDivergence, rtol: float = 1e-8) -> Es
     1.718282
     """
     where = "f_divergence"
+    checks.tolerances(where, rtol)
     if isinstance(f, str):
         if f not in F_DIVERGENCES:
             checks.fail(where, "f", f, f"one of {', '.join(F_DIVERGENCES)}", "Or pass an FDivergence.")

@@ -247,7 +247,7 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "projection.project": {"p": (stats.logistic(), NO), "family": (Normal, "the class")},
     "projection.held_out": {"fit": (Poisson(1.0), NO), "x_new": (X, "sample")},
     "projection.compare": {"f": (Poisson(1.0), NO), "g": (stats.poisson(2.0), NO), "x": (X, "sample")},
-    "estimation.f_divergence": {"p": (HALF, NO), "q": ([0.2, 0.8], NO), "f": ("kl", NO)},
+    "estimation.f_divergence": {"p": (HALF, NO), "q": ([0.2, 0.8], NO), "f": ("kl", NO), "rtol": (1e-8, "tolerance")},
     "neighbours.knn_entropy": {"x": (MANY, NO), "k": (2, "size")},
     "neighbours.knn_kl": _SAMPLES | {"k": (2, "size")},
     "plug_in.histogram_kl": _SAMPLES | {"bins": (5, "size or none")},

@@ -70,7 +70,7 @@ def kl_divergence(p, q, rtol=1e-8, atol=1e-14) -> Estimate:
     >>> kl_divergence(stats.cauchy(), stats.norm()).value
     inf
     """
-    _check_tolerances("kl_divergence", rtol, atol)
+    checks.tolerances("kl_divergence", rtol, atol)
     p, q = _pair("kl_divergence", p, q)
     try:
         (mass, inside, direct, near), error, method = _integrate((p, q), _kl_rows, p.low, p.high)
@@ -116,16 +116,8 @@ def cross_entropy(p, q, rtol=1e-8, atol=1e-14) -> Estimate:
     return _surprise("cross_entropy", p, q, rtol, atol)
 
 
-def _check_tolerances(where, rtol, atol):
-    """Two numbers that are not negative, the relative one below 1."""
-    for name, value, bound in (("rtol", rtol, 1.0), ("atol", atol, math.inf)):
-        fix = "Pass a small number, e.g. rtol=1e-8, atol=1e-14."
-        if not 0 <= checks.scalar(where, name, value, fix) < bound:
-            checks.fail(where, name, value, f"a number from 0 to below {bound:g}", fix)
-
-
 def _surprise(where, p, q, rtol, atol):
-    _check_tolerances(where, rtol, atol)
+    checks.tolerances(where, rtol, atol)
     try:
         (mass, value), error, method = _integrate((p,) if q is p else (p, q), _cross_rows, p.low, p.high)
     except Uncovered:
@@ -173,7 +165,7 @@ def expectation(p, g, rtol=1e-8, atol=1e-14) -> Estimate:
     >>> expectation(stats.cauchy(), np.abs).value
     inf
     """
-    _check_tolerances("expectation", rtol, atol)
+    checks.tolerances("expectation", rtol, atol)
     p = as_distribution(p, "expectation: p")
     if not callable(g):
         checks.fail("expectation", "g", g, "a function of x", "Pass e.g. np.square.", TypeError)
