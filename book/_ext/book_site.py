@@ -23,7 +23,8 @@ from site_lines import let_lines_wrap
 from site_sections import say_heights
 from site_tables import mend_signatures, mend_tables
 
-UNIT = re.compile(r"(?<=\d) (?=(?:%|°[CF]|nats?|bits?|[kMG]B)(?!\w))")  # a number and its unit stay on one line
+# What stays on one line: a number or a formula and its unit, a pair as in N(0, 1), a value as in p = 0.6.
+TOGETHER = re.compile(r"(?:\d|--></span>) (?:%|°[CF]|nats?|bits?|[kMG]B)(?!\w)|\(\w, \w\)|\b\w = (?=[\d−])")
 PLAIN = re.compile(r'<span class="(?:n|p|w|nn)">([^<]*)</span>')  # code in the colour of text needs no element
 
 # --- the page's own HTML ----------------------------------------------------------------
@@ -38,6 +39,9 @@ def mend_body(app, pagename, templatename, context, doctree):
         aside.append(let_lines_wrap(match.group()))
         return f"<!--aside {len(aside) - 1}-->"
 
+    def keep(match):
+        return match[0].replace(" ", "\N{NO-BREAK SPACE}")
+
     body = site_answers.fold_claims(PLAIN.sub(r"\1", context["body"]))
     body = re.sub(r"<!--tex-->.*?<!--/tex-->|<pre\b.*?</pre>", set_aside, body, flags=re.S)
     soup = BeautifulSoup(body, "html.parser")
@@ -49,7 +53,7 @@ def mend_body(app, pagename, templatename, context, doctree):
     mend_signatures(soup)
     mend_accessibility(soup)
     say_heights(soup, aside)
-    body = re.sub(r"<!--aside (\d+)-->", lambda m: aside[int(m[1])], UNIT.sub("\N{NO-BREAK SPACE}", str(soup)))
+    body = re.sub(r"<!--aside (\d+)-->", lambda m: aside[int(m[1])], TOGETHER.sub(keep, str(soup)))
     context["body"] = re.sub(r"<!--/?tex-->", "", body)
 
 
