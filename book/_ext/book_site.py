@@ -23,8 +23,8 @@ from site_lines import let_lines_wrap
 from site_sections import say_heights
 from site_tables import mend_signatures, mend_tables
 
-# What stays on one line: a number or a formula and its unit, a pair as in N(0, 1), a value as in p = 0.6.
-TOGETHER = re.compile(r"(?:\d|--></span>) (?:%|°[CF]|nats?|bits?|[kMG]B)(?!\w)|\(\w, \w\)|\b\w = (?=[\d−])")
+# What stays on one line: a number and its unit, a pair as in N(0, 1), a value as in p = 0.6.
+TOGETHER = re.compile(r"\d (?:%|°[CF]|nats?|bits?|[kMG]B)(?!\w)|\(\w, \w\)|\b\w = (?=[\d−])")
 HYPHENED = re.compile(r"(\b(?=[\w-]{,20}\b)\w+-[\w-]+)")
 PLAIN = re.compile(r'<span class="(?:n|p|w|nn)">([^<]*)</span>')  # code in the colour of text needs no element
 

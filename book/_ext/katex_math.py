@@ -58,7 +58,7 @@ def visit_display(self, node):
 
 
 class KeepPunctuation(SphinxPostTransform):
-    """Move brackets and full stops that touch a short formula into its unbreakable span.
+    """Move brackets and full stops that touch a short formula, and its unit, into its unbreakable span.
 
     Browsers may break a line between a formula and the comma after it.  Long formulas
     are left alone: they must be free to break on a phone.  The shortest, as t = 1, stay whole anyway.
@@ -79,7 +79,7 @@ class KeepPunctuation(SphinxPostTransform):
             # assign by position: `replace` looks texts up by content and may find another one
             if index + 1 < len(siblings) and isinstance(siblings[index + 1], nodes.Text):
                 text = str(siblings[index + 1])
-                math["after"] = re.match(r"[^\w\s]{0,3}", text).group()
+                math["after"] = re.match(r"(?:\s(?:%|nats?|bits?)(?!\w))?[^\w\s]{0,3}", text).group()
                 math.parent[index + 1] = nodes.Text(text[len(math["after"]) :])
             if index > 0 and isinstance(siblings[index - 1], nodes.Text):
                 text = str(siblings[index - 1])
