@@ -13,6 +13,7 @@ STRUT = re.compile(r'<span class="katex-strut"[^>]*></span>')
 SPACE, RELATION, SUM = range(3)  # what a break is at, the best first; after them come brackets, the deeper the later
 WIDE_SPACE = re.compile(r"\\q?quad(?![A-Za-z])")
 CONDITION = re.compile(r"\\(?:mid|succ)(?![A-Za-z])")
+DIVERGENCE = re.compile(r"\\,\s*\\\|\s*\\,")
 GROUP = re.compile(r"\\begin|\\end|\\left(?![a-z])|\\right(?![a-z])|\\[{}]|[{}]|\\q?quad(?![A-Za-z])")
 
 
@@ -30,8 +31,8 @@ def breaks_at_spaces(tex):
 
 
 def keeps_conditions(tex):
-    r"""TeX of a formula within text, which may go on in the next line after a relation, but not within p(y | x)."""
-    return CONDITION.sub(r"\g<0>\\nobreak ", tex)
+    r"""TeX of a formula within text, which may go on after a relation or between p and q of a KL, not in p(y | x)."""
+    return DIVERGENCE.sub(r"\g<0>\\allowbreak ", CONDITION.sub(r"\g<0>\\nobreak ", tex))
 
 
 def in_parts(html):
