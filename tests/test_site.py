@@ -245,6 +245,7 @@ def test_lines_of_checks_are_one_mark(site, name):
 @every_notebook
 def test_a_number_and_its_unit_stay_on_one_line(pages, name):
     assert not re.findall(r".{20}\d (?:%|°F|nats?|bits?)\b.{5}|.{20}\d %.{5}", pages[name].prose)
+    assert not re.findall(r".{20}\(\w, \w\).{5}|.{20}\b\w = \d.{5}", pages[name].prose)
 
 
 def test_checks_fold_by_runs():
@@ -314,6 +315,15 @@ def test_a_folded_proof_has_its_word_as_title():
     assert soup.details.p.get_text() == "By 1."
 
 
+def test_a_heading_goes_on_below_between_words():
+    from book_site import mend_headings
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup("<h1>The bound: log-likelihood less KL</h1><p>log-likelihood</p>", "html.parser")
+    mend_headings(soup)
+    assert str(soup.h1) == '<h1>The bound: <span class="nobr">log-likelihood</span> less KL</h1>' and not soup.p.span
+
+
 def test_small_tables_of_cells_do_not_fold():
     from bs4 import BeautifulSoup
     from site_tables import mend_tables
@@ -337,6 +347,19 @@ def test_a_number_that_begins_a_folded_row_says_what_it_is():
     mend_tables(soup)
     first, _, name, _ = soup.find_all("td")
     assert first["class"] == ["bare"] and first["data-label"] == "β" and "class" not in name.attrs
+
+
+def test_numbers_written_as_texts_stand_at_the_right():
+    from bs4 import BeautifulSoup
+    from site_tables import mend_tables
+
+    rows = [["9 %", "2.0 ± 0.1", "∞", "a"], ["11 %", "−4.3 · 10⁻⁵", "–", "2"]]
+    cells = "".join(f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in rows)
+    heads = "<tr><th>p</th><th>q</th><th>r</th><th>name</th></tr>"
+    soup = BeautifulSoup(f'<table class="lesson"><thead>{heads}</thead>{cells}</table>', "html.parser")
+    mend_tables(soup)
+    classes = [[cell.get("class") for cell in row.find_all(["th", "td"])] for row in soup.find_all("tr")]
+    assert classes == [[["number"]] * 3 + [None]] * 3
 
 
 def test_wide_tables_of_the_text_fold_and_long_names_break():

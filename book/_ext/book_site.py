@@ -23,7 +23,9 @@ from site_lines import let_lines_wrap
 from site_sections import say_heights
 from site_tables import mend_signatures, mend_tables
 
-UNIT = re.compile(r"(?<=\d) (?=(?:%|°[CF]|nats?|bits?|[kMG]B)(?!\w))")  # a number and its unit stay on one line
+# What stays on one line: a number and its unit, a pair as in N(0, 1), a value as in p = 0.6.
+TOGETHER = re.compile(r"\d (?:%|°[CF]|nats?|bits?|[kMG]B)(?!\w)|\(\w, \w\)|\b\w = (?=[\d−])")
+HYPHENED = re.compile(r"(\b(?=[\w-]{,20}\b)\w+-[\w-]+)")
 PLAIN = re.compile(r'<span class="(?:n|p|w|nn)">([^<]*)</span>')  # code in the colour of text needs no element
 
 # --- the page's own HTML ----------------------------------------------------------------
@@ -38,19 +40,35 @@ def mend_body(app, pagename, templatename, context, doctree):
         aside.append(let_lines_wrap(match.group()))
         return f"<!--aside {len(aside) - 1}-->"
 
+    def keep(match):
+        return match[0].replace(" ", "\N{NO-BREAK SPACE}")
+
     body = site_answers.fold_claims(PLAIN.sub(r"\1", context["body"]))
     body = re.sub(r"<!--tex-->.*?<!--/tex-->|<pre\b.*?</pre>", set_aside, body, flags=re.S)
     soup = BeautifulSoup(body, "html.parser")
     mend_boxes(soup)
     site_answers.fold_answers(soup)
     site_answers.show_effort(soup)
+    mend_headings(soup)
     mend_figures(soup, app.builder)
     mend_tables(soup)
     mend_signatures(soup)
     mend_accessibility(soup)
     say_heights(soup, aside)
-    body = re.sub(r"<!--aside (\d+)-->", lambda m: aside[int(m[1])], UNIT.sub("\N{NO-BREAK SPACE}", str(soup)))
+    body = re.sub(r"<!--aside (\d+)-->", lambda m: aside[int(m[1])], TOGETHER.sub(keep, str(soup)))
     context["body"] = re.sub(r"<!--/?tex-->", "", body)
+
+
+def mend_headings(soup):
+    """They go on below between words, not within log-likelihood."""
+    for heading in soup.find_all(["h1", "h2", "h3"]):
+        for text in heading.find_all(string=HYPHENED):
+            parts = HYPHENED.split(text)
+            for place in range(1, len(parts), 2):
+                word = parts[place]
+                parts[place] = soup.new_tag("span", attrs={"class": "nobr"})
+                parts[place].string = word
+            text.replace_with(*filter(None, parts))
 
 
 def mend_figures(soup, builder):
