@@ -15,7 +15,6 @@ from sphinx.util.math import get_node_equation_number
 from katex_render import lines_of, macros_of, render
 
 logger = logging.getLogger(__name__)
-SHORT, SHORTEST = 28, 10  # characters: about half a phone's line, and a word
 
 
 def place_in_cell(node):
@@ -58,10 +57,10 @@ def visit_display(self, node):
 
 
 class KeepPunctuation(SphinxPostTransform):
-    """Move brackets and full stops that touch a short formula, and its unit, into its unbreakable span.
+    """Move brackets and full stops that touch a short formula into its unbreakable span.
 
     Browsers may break a line between a formula and the comma after it.  Long formulas
-    are left alone: they must be free to break on a phone.  The shortest, as t = 1, stay whole anyway.
+    are left alone: they must be free to break on a phone.
     """
 
     default_priority = 900
@@ -71,30 +70,29 @@ class KeepPunctuation(SphinxPostTransform):
         if self.app.builder.math_renderer_name != "katex":
             return
         for math in list(self.document.findall(nodes.math)):
-            length = self.length(math)
-            if math.parent is None or length > SHORT:
+            if math.parent is None or not self.is_short(math):
                 continue
             index = math.parent.index(math)
             siblings = math.parent.children
             # assign by position: `replace` looks texts up by content and may find another one
             if index + 1 < len(siblings) and isinstance(siblings[index + 1], nodes.Text):
                 text = str(siblings[index + 1])
-                math["after"] = re.match(r"(?:\s(?:%|nats?|bits?)(?!\w))?[^\w\s]{0,3}", text).group()
+                math["after"] = re.match(r"[^\w\s]{0,3}", text).group()
                 math.parent[index + 1] = nodes.Text(text[len(math["after"]) :])
             if index > 0 and isinstance(siblings[index - 1], nodes.Text):
                 text = str(siblings[index - 1])
                 math["before"] = re.search(r"[(\[“‘]{0,2}$", text).group()
                 math.parent[index - 1] = nodes.Text(text[: len(text) - len(math["before"])])
-            if math.get("before") or math.get("after") or length <= SHORTEST:
+            if math.get("before") or math.get("after"):
                 math["classes"].append("nobr")
 
-    def length(self, math):
+    def is_short(self, math):
         try:
             html = render(math.astext(), False, macros_of(self.config))
         except ValueError:
-            return SHORT + 1  # reported where it is written
+            return False  # reported where it is written
         shown = html.rpartition('class="katex-html"')[2].partition(">")[2]
-        return len(re.sub(r"<[^>]*>|[\s\u200b]", "", shown))
+        return len(re.sub(r"<[^>]*>|[\s\u200b]", "", shown)) <= 28  # characters: about half a phone's line
 
 
 def setup(app):

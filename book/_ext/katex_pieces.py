@@ -12,8 +12,6 @@ OPERATOR = re.compile(r'<span class="m(rel|bin)">[^<]*</span>(?:<span class="msp
 STRUT = re.compile(r'<span class="katex-strut"[^>]*></span>')
 SPACE, RELATION, SUM = range(3)  # what a break is at, the best first; after them come brackets, the deeper the later
 WIDE_SPACE = re.compile(r"\\q?quad(?![A-Za-z])")
-CONDITION = re.compile(r"\\(?:mid|succ)(?![A-Za-z])")
-DIVERGENCE = re.compile(r"\\,\s*\\\|\s*\\,")
 GROUP = re.compile(r"\\begin|\\end|\\left(?![a-z])|\\right(?![a-z])|\\[{}]|[{}]|\\q?quad(?![A-Za-z])")
 
 
@@ -28,11 +26,6 @@ def breaks_at_spaces(tex):
 
     depth = 0
     return GROUP.sub(mark, tex)
-
-
-def keeps_conditions(tex):
-    r"""TeX of a formula within text, which may go on after a relation or between p and q of a KL, not in p(y | x)."""
-    return DIVERGENCE.sub(r"\g<0>\\allowbreak ", CONDITION.sub(r"\g<0>\\nobreak ", tex))
 
 
 def in_parts(html):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import quickjs
 
-from katex_pieces import breaks_at_spaces, in_parts, keeps_conditions
+from katex_pieces import breaks_at_spaces, in_parts
 
 KATEX_JS = Path(__file__).parent.parent / "_vendor" / "katex" / "katex.min.js"
 
@@ -38,7 +38,7 @@ def engine():
 @cache
 def render(tex, display, macros):
     """HTML of one formula, or `ValueError` with KaTeX's own words."""
-    answer = json.loads(engine()[1](breaks_at_spaces(tex) if display else keeps_conditions(tex), display, macros))
+    answer = json.loads(engine()[1](breaks_at_spaces(tex) if display else tex, display, macros))
     if "error" in answer:
         words = answer["error"].removeprefix("KaTeX parse error: ")
         raise ValueError(words.replace("\u0332", ""))  # KaTeX underlines the place, which terminals garble
