@@ -48,6 +48,7 @@ def test_one_clear_error_or_a_right_answer(rows, name):
     assert not faults, "\n".join(f"{o.row}({o.argument}={o.odd}) {o.verdict}: {o.text}" for o in faults)
 
 
+@pytest.mark.slow
 def test_the_attack_is_large_and_sees_faults(rows):
     assert sum(len(row.arguments) for group in rows.values() for row in group) * len(attack.ODD) > 15_000
 

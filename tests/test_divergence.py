@@ -690,6 +690,7 @@ def test_reverse_fit_of_a_normal_is_that_normal():
     assert fit.kl == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_certificate_of_a_reverse_fit_is_the_gradient_of_the_integral():
     """Between far humps log q bends within 0.003 sd of the normal: 1,201 nodes do not see it, four million do."""
     fit = reverse_fit(two_humps(20.0), Normal(0.0, 20.0))

@@ -652,6 +652,7 @@ pairs_of_the_table = functools.cache(make_estimators.pairs)
 CELLS = {(row["pair"], row["n"], row["estimator"]): row for row in ROWS}
 
 
+@pytest.mark.slow
 def test_table_has_every_pair_size_and_estimator():
     pairs = pairs_of_the_table()
     assert len(pairs) == 12 and sum(name.startswith("normal, d") for name in pairs) == 4

@@ -236,6 +236,7 @@ def test_mixture_against_scores_written_out():
     np.testing.assert_allclose(found.tic, -2 * found.log_likelihood + 2 * np.trace(expected @ scores.T @ scores))
 
 
+@pytest.mark.slow
 def test_mixture_of_counts_holds_what_its_components_hold():
     x = np.concatenate([stats.binom.rvs(12, p, size=100, random_state=2) for p in (0.2, 0.7)])
     found = fit(Mixture([0.5, 0.5], Binomial(12, [0.3, 0.6])), x)

@@ -268,6 +268,7 @@ def page_of(figures, folder):
     return folder / "html" / "index.html"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_page_names_every_version_and_its_size(figures, tmp_path):
     page = page_of(figures, tmp_path)

@@ -449,6 +449,7 @@ def test_as_distribution_takes_its_own_result():
     assert as_distribution(d) is d
 
 
+@pytest.mark.slow
 def test_angles_may_be_written_on_different_turns():
     """The supports (μ − π, μ + π) of two von Mises distributions differ as intervals, not as turns of the circle."""
     rng = np.random.default_rng(12)

@@ -400,6 +400,7 @@ def check_direction(found, X, y, family, n=None):
     assert_array_equal(edge * linear > size, found.rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [Bernoulli, Binomial, Poisson, Categorical])
 def test_a_linear_program_over_all_rows_agrees(family):
     seen = set()
@@ -487,6 +488,7 @@ def test_the_unit_of_weights_does_not_count(family):
     assert_allclose(found[2], found[1], rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_many_classes_of_real_images():
     """A thousand digits, ten classes: as many rows as a linear program over all 9,000 constraints has found strict."""
     digits = datasets.digits()
@@ -734,6 +736,7 @@ def test_offsets_enter_predictions():
     assert_allclose(f.interval(X, offset=np.log(3.0)), 3 * f.interval(X), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_normal_interval_covers():
     """Student's t: exact, so 2,000 intervals of 80 % from eight observations cover 80 % of the time."""
     rng = np.random.default_rng(5)

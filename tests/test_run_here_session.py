@@ -77,6 +77,7 @@ def ran():
     return {cell: found for (cell, *_), found in zip(CELLS, json.loads(done.stdout.splitlines()[-1]))}
 
 
+@pytest.mark.slow
 def test_names_of_cells_above_and_no_others(ran):
     assert ran["after"][0]["missing"] == "x"
     assert ran["without"][0]["missing"] == "y"

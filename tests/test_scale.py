@@ -552,6 +552,7 @@ def test_regression_without_a_maximum():
 
 
 # --- EM ---------------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_em_is_that_of_the_whole():
     truth = Mixture([0.3, 0.7], Normal([-1.5, 2.0], [1.0, 0.5]))
     x, start = truth.sample(5000, 0), Mixture([0.5, 0.5], Normal([-1.0, 1.0], 1.0))

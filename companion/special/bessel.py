@@ -64,15 +64,16 @@ def ratio_slope(kappa: ArrayLike) -> np.ndarray | np.float64:
     return choose(kappa < _LARGE, _cosine_variance, lambda k: (0.5 + _powers(_CURVATURE, k)) / k**2, kappa)
 
 
-def _average(kappa, values):
-    """Mean of `values`, given on the angles of the rule, under von Mises distributions of concentration κ."""
+def _average_under(kappa):
+    """The function that takes the mean of values on the angles of the rule, under concentrations κ."""
     w = _WEIGHTS * np.exp(-kappa[..., None] * _AWAY)
-    return np.sum(w * values, axis=-1) / np.sum(w, axis=-1)
+    total = np.add.reduce(w, axis=-1)
+    return lambda values: np.add.reduce(w * values, axis=-1) / total
 
 
 def _cosine_variance(kappa):
-    mean = _average(kappa, _AWAY)
-    return _average(kappa, (_AWAY - mean[..., None]) ** 2)
+    average = _average_under(kappa)
+    return average((_AWAY - average(_AWAY)[..., None]) ** 2)
 
 
 def bregman(k: ArrayLike, l: ArrayLike) -> np.ndarray | np.float64:
@@ -93,8 +94,9 @@ def _not_moderate(k, l, low):
 
 
 def _moderate(k, l, low):
-    y = (l - k)[..., None] * (_average(k, _AWAY)[..., None] - _AWAY)
-    return np.log1p(_average(k, expm1_remainder(y)))
+    average = _average_under(k)
+    y = (l - k)[..., None] * (average(_AWAY)[..., None] - _AWAY)
+    return np.log1p(average(expm1_remainder(y)))
 
 
 def _large(k, l):
