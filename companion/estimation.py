@@ -110,7 +110,8 @@ class FDivergence(NamedTuple):
     r"""A convex function f with f(1) = 0 and what its variational form needs.
 
     ``f`` and ``slope`` (f′) are functions of the ratio t = p/q, ``conjugate`` is :math:`f^*(s) = \sup_t(st - f(t))`,
-    ``at_zero`` is f(0) and ``at_infinity`` the limit of f(t)/t.
+    ``at_zero`` is f(0) and ``at_infinity`` the limit of f(t)/t. ``adjoint``, where given, is u f(1/u) of u = q/p, which
+    D_f averages under p: with it f need not be in the range of doubles.
     """
 
     f: Callable[[Any], Any]
@@ -118,6 +119,7 @@ class FDivergence(NamedTuple):
     conjugate: Callable[[Any], Any]
     at_zero: float
     at_infinity: float
+    adjoint: Callable[[Any], Any] | None = None
 
 
 def _t_log_t(t):
@@ -144,7 +146,12 @@ F_DIVERGENCES: dict[str, FDivergence] = {
         0.5 * np.log(2),
     ),
     "chi_squared": FDivergence(
-        lambda t: (np.asarray(t) - 1) ** 2, lambda t: 2 * (np.asarray(t) - 1), lambda s: s + s**2 / 4, 1.0, np.inf
+        lambda t: (np.asarray(t) - 1) ** 2,
+        lambda t: 2 * (np.asarray(t) - 1),
+        lambda s: s + s**2 / 4,
+        1.0,
+        np.inf,
+        adjoint=lambda u: (1 - u) ** 2 / u,
     ),
 }
 
@@ -229,6 +236,8 @@ def f_divergence(p: Any, q: Any, f: str | FDivergence, rtol: float = 1e-8) -> Es
 
     def above(x):
         t = np.exp(np.maximum(log_ratio(x), 0.0))
+        if f.adjoint is not None:
+            return f.adjoint(1 / t) - at_one * (1 - 1 / t)
         return np.where(t < 1e300, f.f(t) / t, f.at_infinity) - at_one * (1 - 1 / t)  # t log t must not overflow
 
     # where p is the larger, under p: q may have no double left there

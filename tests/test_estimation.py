@@ -562,6 +562,17 @@ def test_densities_against_quadrature_of_both(name):
         assert f_divergence(*pair, name).value == pytest.approx(exact, rel=1e-7)
 
 
+@pytest.mark.parametrize("d", [0.1, 9.0, 15.0])
+def test_chi_squared_far_out(d):
+    """exp(d²) − 1 for two unit normals d apart; where p is the larger, (p/q − 1)² soon leaves the range of doubles."""
+    assert f_divergence(Normal(0, 1), Normal(d, 1), "chi_squared").value == pytest.approx(np.expm1(d * d), rel=1e-12)
+
+
+def test_an_infinite_chi_squared_is_refused():
+    with pytest.raises(estimation.quadrature.QuadratureError, match="expectation"):
+        f_divergence(Normal(0, 1), Normal(0, 0.5), "chi_squared")
+
+
 @pytest.mark.parametrize("name", BY_HAND)
 def test_conjugates_and_slopes(name):
     """Slope by differences; conjugate as the largest st − f(t) on a fine grid; equality at s = f′(t)."""
@@ -572,6 +583,8 @@ def test_conjugates_and_slopes(name):
         s = float(member.slope(at))
         assert member.conjugate(s) == pytest.approx(np.max(s * grid - member.f(grid)), abs=1e-6)
         assert member.conjugate(s) == pytest.approx(s * at - member.f(at), abs=1e-12)
+    if member.adjoint is not None:
+        np.testing.assert_allclose(member.adjoint(t), t * member.f(1 / t), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", BY_HAND)

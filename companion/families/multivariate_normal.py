@@ -32,7 +32,9 @@ class MultivariateNormal(ExponentialFamily):
        \mathrm{KL}(p\|q) = \tfrac12\Big[\sum_i\varphi(M_{ii}^2-1) + \sum_{i>j}M_{ij}^2 + \|z\|^2\Big],
        \quad M = L_q^{-1}L_p, \quad z = L_q^{-1}(\mu_p-\mu_q)
 
-    u holds x and the lower triangle of x xᵀ row by row, so that k = d + d(d+1)/2 and η is identified.
+    u holds x and the lower triangle of x xᵀ row by row, so that k = d + d(d+1)/2 and η is identified. Of a covariance
+    that is nearly singular the entries fix the distribution only to cond(Σ) times their rounding; give its Cholesky
+    factor to `from_cholesky` where that is too much.
 
     Parameters
     ----------
