@@ -62,7 +62,7 @@ def horner(coefficients, x):
     """The polynomial with `coefficients` from the highest power down."""
     if not isinstance(x, np.ndarray):
         x = float(x)
-    elif x.size <= 64:  # one product of matrices instead of many small steps
+    elif x.size <= 16:  # one product of matrices instead of many small steps
         return x[..., None] ** np.arange(len(coefficients))[::-1] @ coefficients
     total = coefficients[0]
     for c in coefficients[1:]:
