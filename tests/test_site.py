@@ -315,13 +315,16 @@ def test_a_folded_proof_has_its_word_as_title():
     assert soup.details.p.get_text() == "By 1."
 
 
-def test_a_heading_goes_on_below_between_words():
-    from book_site import mend_headings
+def test_words_with_hyphens_stay_on_one_line():
+    from book_site import mend_hyphens
     from bs4 import BeautifulSoup
 
-    soup = BeautifulSoup("<h1>The bound: log-likelihood less KL</h1><p>log-likelihood</p>", "html.parser")
-    mend_headings(soup)
-    assert str(soup.h1) == '<h1>The bound: <span class="nobr">log-likelihood</span> less KL</h1>' and not soup.p.span
+    soup = BeautifulSoup(
+        "<h1>The bound: log-likelihood less KL</h1><p>log-likelihood, a p-value, <code>k-nn</code></p>", "html.parser"
+    )
+    mend_hyphens(soup)
+    assert str(soup.h1) == '<h1>The bound: <span class="nobr">log-likelihood</span> less KL</h1>'
+    assert str(soup.p) == '<p>log-likelihood, a <span class="nobr">p-value</span>, <code>k-nn</code></p>'
 
 
 def test_small_tables_of_cells_do_not_fold():

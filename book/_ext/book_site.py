@@ -26,6 +26,8 @@ from site_tables import mend_signatures, mend_tables
 # What stays on one line: a number and its unit, a pair as in N(0, 1), a value as in p = 0.6.
 TOGETHER = re.compile(r"\d (?:%|°[CF]|nats?|bits?|[kMG]B)(?!\w)|\(\w, \w\)|\b\w = (?=[\d−])")
 HYPHENED = re.compile(r"(\b(?=[\w-]{,20}\b)\w+-[\w-]+)")
+LETTERED = re.compile(r"(\b[A-Za-z]-[a-z]+\b)")
+NO_PROSE = ["h1", "h2", "h3", "code", "pre", "script", "style", "svg", "template"]
 PLAIN = re.compile(r'<span class="(?:n|p|w|nn)">([^<]*)</span>')  # code in the colour of text needs no element
 
 # --- the page's own HTML ----------------------------------------------------------------
@@ -49,7 +51,7 @@ def mend_body(app, pagename, templatename, context, doctree):
     mend_boxes(soup)
     site_answers.fold_answers(soup)
     site_answers.show_effort(soup)
-    mend_headings(soup)
+    mend_hyphens(soup)
     mend_figures(soup, app.builder)
     mend_tables(soup)
     mend_signatures(soup)
@@ -59,16 +61,17 @@ def mend_body(app, pagename, templatename, context, doctree):
     context["body"] = re.sub(r"<!--/?tex-->", "", body)
 
 
-def mend_headings(soup):
-    """They go on below between words, not within log-likelihood."""
-    for heading in soup.find_all(["h1", "h2", "h3"]):
-        for text in heading.find_all(string=HYPHENED):
-            parts = HYPHENED.split(text)
-            for place in range(1, len(parts), 2):
-                word = parts[place]
-                parts[place] = soup.new_tag("span", attrs={"class": "nobr"})
-                parts[place].string = word
-            text.replace_with(*filter(None, parts))
+def mend_hyphens(soup):
+    """Headings go on below between words, not within log-likelihood; and no line ends with the p of a p-value."""
+    headings = [(HYPHENED, text) for h in soup.find_all(["h1", "h2", "h3"]) for text in h.find_all(string=HYPHENED)]
+    letters = [(LETTERED, text) for text in soup.find_all(string=LETTERED) if not text.find_parent(NO_PROSE)]
+    for words, text in headings + letters:
+        parts = words.split(text)
+        for place in range(1, len(parts), 2):
+            word = parts[place]
+            parts[place] = soup.new_tag("span", attrs={"class": "nobr"})
+            parts[place].string = word
+        text.replace_with(*filter(None, parts))
 
 
 def mend_figures(soup, builder):
