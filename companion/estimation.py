@@ -177,7 +177,7 @@ def f_divergence(p: Any, q: Any, f: str | FDivergence, rtol: float = 1e-8) -> Es
     Raises
     ------
     ValueError, TypeError
-        If p or q is no distribution, their supports differ, or there is no such f.
+        If p or q is no distribution, their supports differ, there is no such f, or its adjoint is that of another.
     quadrature.QuadratureError
         If the integral cannot be had, as where it is infinite.
 
@@ -202,6 +202,9 @@ def f_divergence(p: Any, q: Any, f: str | FDivergence, rtol: float = 1e-8) -> Es
     if not isinstance(f, FDivergence):
         fix = "Pass e.g. 'kl', or build estimation.FDivergence(f, slope, conjugate, at_zero, at_infinity)."
         checks.fail(where, "f", f, "a name or an FDivergence", fix, TypeError)
+    if f.adjoint is not None and not np.isclose(f.adjoint(0.5), 0.5 * f.f(2.0), rtol=1e-9, atol=1e-12):
+        fix = "Correct it, or leave it out: it only keeps f in the range of doubles."
+        checks.fail(where, "f.adjoint(0.5)", f.adjoint(0.5), f"0.5 f(1/0.5) = {0.5 * f.f(2.0):.12g}", fix)
     p, q = as_pair(where, p, q)
     if f is F_DIVERGENCES["kl"] or f is F_DIVERGENCES["reverse_kl"]:  # no ratio, which may underflow
         value = kl_divergence(p, q) if f is F_DIVERGENCES["kl"] else kl_divergence(q, p)

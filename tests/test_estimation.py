@@ -568,6 +568,12 @@ def test_chi_squared_far_out(d):
     assert f_divergence(Normal(0, 1), Normal(d, 1), "chi_squared").value == pytest.approx(np.expm1(d * d), rel=1e-12)
 
 
+def test_an_adjoint_of_another_function_is_refused():
+    wrong = F_DIVERGENCES["chi_squared"]._replace(adjoint=lambda u: (1 - u) ** 2)
+    with pytest.raises(ValueError, match=r"f_divergence: f\.adjoint\(0\.5\) = 0\.25; expected 0\.5 f\(1/0\.5\) = 0\.5"):
+        f_divergence(Normal(0, 1), Normal(1, 1), wrong)
+
+
 def test_an_infinite_chi_squared_is_refused():
     with pytest.raises(estimation.quadrature.QuadratureError, match="expectation"):
         f_divergence(Normal(0, 1), Normal(0, 0.5), "chi_squared")
