@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from companion import checks, coding, estimation, latent, projection, regression, sampling, scale
+from companion import checks, coding, estimation, fitting, latent, network, projection, regression, sampling, scale
 from companion.divergence import (
     cross_entropy,
     entropy,
@@ -44,7 +44,7 @@ from companion.families import (
     Weibull,
     from_scipy,
 )
-from companion.hidden import linear_training
+from companion.hidden import linear_training, linear_vae
 from companion.hidden.ppca import ProbabilisticPCA
 from companion.lesson import tables
 from companion.likelihood import (
@@ -1696,6 +1696,72 @@ HEADS = [
         "fewer latent coordinates than the 2",
         "use MultivariateNormal.fit",
     ),
+    (
+        lambda: Gamma.fit(Normal.statistics([1.0, 2.0])),
+        T,
+        "Gamma.fit: x = Statistics(family=Normal, weight=2.0, mean=[1.5, 2.5])",
+        "statistics of Gamma",
+        "Pass Gamma.statistics(data, weights)",
+    ),
+    (
+        lambda: Normal.fit(Normal.statistics([1.0, 2.0]), [1.0, 1.0]),
+        T,
+        "Normal.fit: weights = [1.0, 1.0]",
+        "None",
+        "Pass Normal.statistics(data, weights)",
+    ),
+    (
+        lambda: NegativeBinomial.fit(NegativeBinomial.statistics([1, 2, 9], r=3), r=4),
+        V,
+        "NegativeBinomial.fit: r = 4",
+        "3.0, as in the statistics",
+        "leave them out here",
+    ),
+    (
+        lambda: Normal.fit([1, 2], weights=[1e-300, 1e-300]),
+        V,
+        "Normal.fit: sum of weights = 2e-300",
+        "at least 1e-290",
+        "Multiply all weights by one number",
+    ),
+    (
+        lambda: fitting.fit(stats.uniform, np.ones(3)),
+        V,
+        "fit of scipy.stats.uniform: x = [1.0, 1.0, 1.0]",
+        "observations that differ",
+        "All observations are equal",
+    ),
+    (
+        lambda: linear_vae.start_linear(np.ones((5, 3)), 2, 0),
+        V,
+        "start_linear: standard deviation of data = 0.0",
+        "a positive finite number",
+        "there is nothing to learn",
+    ),
+    (
+        lambda: latent.evidence(lambda z: -np.sum(z**2, axis=-1), 2, tolerance=-1),
+        V,
+        "evidence: tolerance = -1.0",
+        "a positive finite number",
+        "Pass e.g. tolerance=1e-8.",
+    ),
+    (lambda: entropy([0.5, 0.5], base=-1), V, "entropy: base = -1.0", "a positive number other than 1", "pass 2 for"),
+    (lambda: network.batches(0, 4), V, "batches: n = 0", "a positive integer", "how many observations there are"),
+    (lambda: network.batches(4, 0), V, "batches: size = 0", "a positive integer", "at most how many in a batch"),
+    (
+        lambda: sampling.running_average([1.0, 1e151]),
+        V,
+        "running_average: largest term = 1e+151",
+        "at most 1e150",
+        "Divide all terms by their scale.",
+    ),
+    (
+        lambda: iter(Normal(0, 1)),
+        T,
+        "Normal: shape of the batch = ()",
+        "a batch for iteration",
+        "a single distribution",
+    ),
 ]
 
 
@@ -1706,6 +1772,12 @@ def test_who_refuses_which_argument(call, error, head, expected, fix):
     found, _, rest = str(caught.value).partition("; expected ")
     assert type(caught.value) is error and found == head, str(caught.value)
     assert rest.startswith(expected) and fix in rest
+
+
+def test_a_long_value_is_cut():
+    for long, end in ((78, "aa'"), (79, "..."), (5000, "...")):
+        text = checks.describe("a" * long)
+        assert len(text) == 80 and text.endswith(end)
 
 
 def test_the_largest_count():

@@ -772,3 +772,13 @@ def test_moments_and_scipy(name):
         mean, variance = np.broadcast_arrays(*member.to_scipy().stats("mv"))
         assert_allclose(np.broadcast_to(member.mean(), mean.shape), mean, rtol=1e-9, atol=1e-12)
         assert_allclose(np.broadcast_to(member.variance(), mean.shape), variance, rtol=1e-7, atol=1e-12)
+
+
+def test_silent_at_the_ends_of_the_range():
+    assert Dirichlet([2, 3]).log_prob([0.0, 1.0]) == -np.inf
+    assert LogNormal(0, 40).variance() == np.inf and LogNormal(-800, 0.1).variance() == 0
+
+
+def test_a_fixed_parameter_may_be_said_again():
+    kept = NegativeBinomial.statistics([1, 2, 9], r=3)
+    assert NegativeBinomial.fit(kept, r=3) == NegativeBinomial.fit(kept) == NegativeBinomial.fit([1, 2, 9], r=3)

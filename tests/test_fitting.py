@@ -36,6 +36,7 @@ from companion.families import (
 )
 from companion.fitting import Fit, differences, fit, scipy_models
 from companion.fitting import families as of_families
+from companion.fitting.result import fingerprint
 from companion.lesson.datasets import old_faithful
 
 RNG = np.random.default_rng(3)
@@ -811,3 +812,8 @@ def test_small_weights_are_no_flat_likelihood():
     np.testing.assert_allclose(other.covariance * 2.0**-60, one.covariance, rtol=1e-6)
     np.testing.assert_allclose(other.sandwich * 2.0**-60, one.sandwich, rtol=1e-6)
     assert other.optimum == "interior"
+
+
+def test_samples_are_one_only_if_all_values_are():
+    same = lambda x, y: fingerprint(np.array(x)) == fingerprint(np.array(y))
+    assert same([0.0, 2.0], [2.0, -0.0]) and not same([1e-20, 2.0], [2e-20, 2.0])

@@ -147,6 +147,16 @@ def test_evidence_in_the_plane(sd, shift):
     assert np.all(np.abs(value - exact) <= error + 1e-12 * np.abs(exact)) and error.max() < 1e-6
 
 
+def test_tolerance_that_is_not_given():
+    """1e-8 on the line and 1e-6 in the plane."""
+    for k, tolerance, other in ((1, 1e-8, 1e-6), (2, 1e-6, 1e-8)):
+        found, same, less = (
+            latent.evidence(lambda z: -15 * np.sum(np.abs(z - 1) ** 1.5, axis=-1), k, tolerance=given)
+            for given in (None, tolerance, other)
+        )
+        assert found[:2] == same[:2] and found.error != less.error
+
+
 def test_evidence_of_a_narrow_ridge_and_of_waves_in_the_plane():
     model = ProbabilisticPCA([[1.0, 1.0], [1.0, 1.02]], [0.0, 0.0], 0.05)
     x = np.array([[0.7, 0.71]])

@@ -245,6 +245,15 @@ def test_a_fixed_parameter_is_one_number():
     refused(lambda: scale.statistics(Binomial, [3, 4], n=np.nan), "n = nan")
 
 
+def test_files_of_two_kinds_and_a_checkpoint_that_is_no_path(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(3.0))
+    assert scale.statistics(Normal, tmp_path).weight == 3
+    (tmp_path / "b.csv").write_text("x\n1\n")
+    kinds = "expected a folder with files of one kind: .npy, .csv or .parquet"
+    refused(lambda: scale.statistics(Normal, tmp_path, columns="x"), str(tmp_path), kinds)
+    refused(lambda: scale.statistics(Normal, [1.0], checkpoint=3), "checkpoint = 3; expected a path", error=TypeError)
+
+
 def test_text_files_as_they_come(tmp_path):
     file = tmp_path / "a.csv"
     for text, expected in (
@@ -252,6 +261,7 @@ def test_text_files_as_they_come(tmp_path):
         ('x,t\n1,"a\nb"\n2,"c\n5,6"\n3,d\n', [1, 2, 3]),  # a quoted field reaches over lines, of two chunks perhaps
         ('x,t\n1,5" disk\n2,3" disk\n', [1, 2]),  # where a quote is a letter it opens no field
         ('"x","t"\r\n"1","a ""b"\r\n"2","c"\r\n', [1, 2]),
+        ('x,t,u\n1,"a","b\nc"\n2,d,e\n', [1, 2]),  # three quotes in a line
     ):
         file.write_text(text, newline="")
         for rows in (1, 2, 100):
