@@ -57,11 +57,11 @@ def mixture_elbo(mixture: Mixture, x: ArrayLike, responsibilities: ArrayLike) ->
     return np.sum(np.where(r > 0, r * np.where(r > 0, joint, 0.0) - xlogy(r, r), 0.0), axis=-1)
 
 
-def _check_mixture(where, mixture):
+def _check_mixture(where, mixture, argument="mixture"):
     if not isinstance(mixture, Mixture):
         checks.fail(
             where,
-            "mixture",
+            argument,
             mixture,
             "a companion.families.Mixture",
             "Pass e.g. Mixture([0.5, 0.5], Normal([50, 80], 6)).",
@@ -176,7 +176,7 @@ def fit_mixture(
     ([54.61, 80.09], True)
     """
     where = "fit_mixture"
-    _check_mixture(where, start)
+    _check_mixture(where, start, "start")
     x, weights = checks.sample(where, x, weights, start.event_ndim, "Pass observations as an array of shape (n,).")
     fix = "Pass e.g. tolerance=1e-12."
     tolerance = float(checks.positive(where, "tolerance", checks.scalar(where, "tolerance", tolerance, fix), fix))

@@ -46,8 +46,8 @@ class Running(NamedTuple):
 def _terms(where: str, terms: ArrayLike, least: int) -> np.ndarray:
     """Finite terms of an average, shape (N,), N ≥ `least`."""
     fix = "Pass what is averaged, such as log p(x_i)/q(x_i), one number for each draw."
-    terms, _ = checks.sample(where, terms, None, 0, fix)
-    checks.finite(where, "x", terms, "One infinite term makes the average infinite; say so instead.")
+    terms, _ = checks.sample(where, terms, None, 0, fix, argument="terms")
+    checks.finite(where, "terms", terms, "One infinite term makes the average infinite; say so instead.")
     if len(terms) < least:
         checks.fail(where, "number of terms", len(terms), f"at least {least}", "Take more draws.")
     size = float(np.max(np.abs(terms)))

@@ -58,6 +58,16 @@ def test_the_attack_is_large_and_sees_faults(rows):
     verdicts = {o.verdict for o in attack.attack(attack.Row("careless", careless, {"x": (1.0, "exactly this")}))}
     assert {"silent", "obscure"} <= verdicts
 
+    def anonymous(x):
+        attack.families.exponential_family.checks.fail(None, "x", x, "a number", "Pass one.")
+
+    def mistaken(x):
+        attack.families.exponential_family.checks.fail("mistaken", "X", x, "a number", "Pass one.")
+
+    for call in (anonymous, mistaken):
+        row = attack.Row(call.__name__, lambda x: x if x == 1 else call(x), {"x": (1.0, "exactly this")})
+        assert "misnamed" in {o.verdict for o in attack.attack(row)}
+
     def hanging(x):
         while x is None:
             pass

@@ -195,8 +195,8 @@ def _moments(where, data, d):
         mean, root = data.mean(), data.tril
     else:
         fix = "Pass observations of shape (n, d), or one MultivariateNormal."
-        x, _ = checks.sample(where, data, None, 1, fix)
-        checks.require(where, "x", x, np.isfinite(x), "a finite number", fix)
+        x, _ = checks.sample(where, data, None, 1, fix, argument="data")
+        checks.require(where, "data", x, np.isfinite(x), "a finite number", fix)
         mean = x.mean(axis=0)
         root = np.linalg.qr((x - mean) / np.sqrt(len(x)), mode="r").T
     if d is not None and len(mean) != d:
