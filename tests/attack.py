@@ -626,6 +626,7 @@ LIMIT = 2.0
 #: Who may refuse besides the callable itself, its class, and the log-density for a density.
 DELEGATES = (
     ("fit", "scale.statistics"),
+    ("Network", "Network.shapes"),
     ("as_distribution", "f"),
     ("VAE.encoder", "VAE.encode"),
     ("LinearVAE.elbo", "LinearVAE.encoder"),
@@ -663,6 +664,7 @@ BESIDE = (
     ("sampled_kl_gradient", "*", "estimate*"),
     ("stochastic_ascent", "x", "batch"),
     ("LinearVAE.elbo", "x", "q"),
+    ("Network", "name", "shapes in theta"),
     ("likelihood_lines", "models", "model"),
     ("as_distribution", "obj", "p"),
     ("save", "path", "file"),

@@ -445,7 +445,7 @@ VAE11, DATA = LinearVAE(**GOOD), MultivariateNormal([0.0], [[1.0]])
         (lambda: descend(VAE11, DATA, 100, 1e300), ["descend", "learning_rate", "smaller one"]),
         (lambda: descend(start_linear(WIDE, 1, rng=0), WIDE, 300, 5.0), ["descend", "learning_rate", "smaller one"]),
         (lambda: kl_to_prior(0.0, -2.0), ["kl_to_prior", "tau = -2.0", "positive"]),
-        (lambda: loss(VAE11, [[1.0], [np.inf]]), ["loss", "x[1] = inf", "a finite number"]),
+        (lambda: loss(VAE11, [[1.0], [np.inf]]), ["loss", "data[1] = inf", "a finite number"]),
         (lambda: loss(VAE11, DATA, beta=-1), ["loss", "beta = -1.0", "at least 0"]),
         (lambda: fit_linear(VAE11, DATA, iterations=-5), ["iterations = -5", "positive integer"]),
         (lambda: start_linear([[1.0], [1.0]], 1, 0), ["standard deviation of data = 0.0", "positive"]),
