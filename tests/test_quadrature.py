@@ -595,6 +595,26 @@ def test_entropy_of_a_narrow_beta_distribution(a, b, exact):
     assert abs(value - exact) <= error < 1e-12
 
 
+class TooMuch:
+    """A normal density times 1 + b."""
+
+    support, discrete, sd = (-np.inf, np.inf), False, 1e6
+
+    def __init__(self, b):
+        self.b = b
+
+    def log_prob(self, x):
+        return stats.norm.logpdf(x, 0.0, self.sd) + np.log1p(self.b)
+
+
+@pytest.mark.parametrize("b", [1e-11, -1e-10, 1e-9])
+def test_what_a_density_has_too_much_is_part_of_the_error(b):
+    """−∫(1 + b)f log((1 + b)f) is off by b (H − 1), and H is 15.2."""
+    value, error, _ = entropy(TooMuch(b))
+    exact = 0.5 * np.log(2 * np.pi * np.e) + np.log(TooMuch.sd)
+    assert abs(value - exact) <= error < 2 * abs(b) * exact
+
+
 @pytest.mark.parametrize("a", [0.5, 1.0, 7.0])
 def test_a_bent_tail_is_averaged_by_its_cubic(a):
     """Under a e^(−as) the average of s^k is k!/a^k, and so every weight of the four values is known."""

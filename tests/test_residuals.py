@@ -458,3 +458,8 @@ def test_spins_have_the_moments_of_all_their_states(rows, columns, field, coupli
     np.testing.assert_allclose(model.log_prob(spins), np.log(p), rtol=1e-12)
     np.testing.assert_allclose(model.mean(), p @ spins, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(model.variance(), p @ spins**2 - (p @ spins) ** 2, rtol=1e-12)
+
+
+def test_an_ising_model_from_its_natural_parameters():
+    found, given = Ising.from_natural([0.1, 0.2], 3, 4), Ising(3, 4, 0.1, 0.2)
+    assert np.array_equal(found.natural_parameters(), given.natural_parameters()) and found.states.shape[1] == 12

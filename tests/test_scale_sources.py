@@ -254,6 +254,15 @@ def test_files_of_two_kinds_and_a_checkpoint_that_is_no_path(tmp_path):
     refused(lambda: scale.statistics(Normal, [1.0], checkpoint=3), "checkpoint = 3; expected a path", error=TypeError)
 
 
+def test_a_row_of_a_late_chunk_of_parquet_is_named(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    x = np.ones(60)
+    x[55] = np.nan
+    pq.write_table(pa.table({"x": x}), tmp_path / "a.parquet", row_group_size=30)
+    call = lambda: scale.statistics(Normal, tmp_path / "a.parquet", columns="x", rows=10)
+    refused(call, "row 5 of chunk 5", "(rows 50 to 59)", "(row 55 of all)")
+
+
 def test_text_files_as_they_come(tmp_path):
     file = tmp_path / "a.csv"
     for text, expected in (
